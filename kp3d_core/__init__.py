@@ -1,0 +1,2 @@
+"""Semantic 3D keypoints from one RGB image: data, training, evaluation, export, inference."""
+

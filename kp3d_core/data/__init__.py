@@ -1,0 +1,1 @@
+"""Data sets: procedural instances, rendered shards, loaders."""

@@ -1,0 +1,1 @@
+"""Projection, crops, Procrustes and rotations, one implementation for numpy and torch."""

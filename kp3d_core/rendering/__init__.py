@@ -1,0 +1,1 @@
+"""Software renderer: triangle meshes to RGB, mask and depth."""
