@@ -1,0 +1,36 @@
+"""What lets one formula serve numpy arrays and torch tensors (the Python array API standard)."""
+
+from __future__ import annotations
+
+from typing import Any, TypeAlias
+
+import array_api_compat
+
+Array: TypeAlias = Any
+"""A numpy array or a torch tensor; functions return the kind they were given."""
+
+
+def namespace(*arrays: Array) -> Any:
+    """Array API namespace that all `arrays` share; mixing numpy and torch raises `TypeError`."""
+    return array_api_compat.array_namespace(*arrays)
+
+
+def stop_gradient(array: Array) -> Array:
+    """The same values, cut from the autograd graph where there is one."""
+    return array.detach() if hasattr(array, "detach") else array
+
+
+def constant(values: Any, like: Array) -> Array:
+    """`values` as an array of the kind, precision and device of `like`."""
+    xp = namespace(like)
+    return xp.asarray(values, dtype=like.dtype, device=array_api_compat.device(like))
+
+
+def matvec(matrix: Array, vector: Array) -> Array:
+    """Product of (..., M, N) matrices with (..., N) vectors."""
+    return (matrix @ vector[..., None])[..., 0]
+
+
+def transpose(matrix: Array) -> Array:
+    """Swap the last two axes."""
+    return namespace(matrix).matrix_transpose(matrix)
