@@ -1,0 +1,126 @@
+"""The training objective: every loss, weighed, over V views of each object of a batch."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import combinations
+from typing import NamedTuple
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from kp3d_core.geometry.rotation import invert_transform, transform_points
+from kp3d_core.losses.keypoint_shape import separation_loss, silhouette_loss, variance_loss
+from kp3d_core.losses.multiview import (
+    anchor_loss,
+    multiview_consistency_loss,
+    object_consistency_loss,
+    relative_pose_loss,
+)
+from kp3d_core.losses.orientation import flag_loss, orientation_loss, true_flag
+from kp3d_core.losses.reduction import Reduction
+
+
+@dataclass(frozen=True)
+class LossWeights:
+    """Weights of the losses and their settings; the defaults are the authors' (`released`)."""
+
+    consistency: float = 1.0
+    pose: float = 0.2
+    separation: float = 1.0
+    silhouette: float = 1.0
+    variance: float = 0.5
+    orientation: float = 1.0
+    flag: float = 0.0
+    """Cross-entropy of the orientation flag; ours."""
+    scale: float = 0.0
+    """Squared error of the logarithm of the apparent size; ours."""
+    object_consistency: float = 0.0
+    """Variance of keypoints over views in the object frame; ours."""
+    anchor: float = 0.0
+    """Distance from fixed anchors in the object frame, a warm-up; ours."""
+    pose_noise: float = 0.1
+    """Standard deviation of the noise on keypoints before Procrustes [model units]."""
+    separation_threshold: float = 0.05
+    """Squared distance under which keypoints repel [model units squared]."""
+    reduction: Reduction = "released"
+
+
+class ViewBatch(NamedTuple):
+    """Known facts about B objects seen in V views each."""
+
+    K_ndc: Float[Tensor, "B V 3 3"]
+    """Intrinsics that project to NDC."""
+    T_camera_object: Float[Tensor, "B V 4 4"]
+    mask: Float[Tensor, "B V H W"]
+    """Silhouette at the resolution of the heatmaps, 0 or 1."""
+    log_scale: Float[Tensor, "B V"]
+    """Logarithm of the apparent size relative to the training camera."""
+
+
+class ViewPrediction(NamedTuple):
+    """What the network says about the same views."""
+
+    uv: Float[Tensor, "B V N 2"]
+    keypoints_camera: Float[Tensor, "B V N 3"]
+    uv_covariance: Float[Tensor, "B V N 2 2"]
+    heatmap: Float[Tensor, "B V N H W"]
+    orientation_uv: Float[Tensor, "B V P 2"]
+    log_scale: Float[Tensor, "B V"]
+
+
+def pair_views(values: Tensor, num_views: int) -> tuple[Tensor, Tensor]:
+    """First and second member of every pair of views: two tensors of shape (B, pairs, ...)."""
+    first, second = zip(*combinations(range(num_views), 2), strict=True)
+    return values[:, list(first)], values[:, list(second)]
+
+
+def losses(
+    prediction: ViewPrediction,
+    batch: ViewBatch,
+    weights: LossWeights,
+    orientation_target_uv: Float[Tensor, "B V P 2"],
+    anchors: Float[Tensor, "N 3"],
+    generator: torch.Generator | None = None,
+) -> dict[str, Float[Tensor, ""]]:
+    """Every loss, unweighted, and their weighted sum under the key `total`.
+
+    With V = 2 and default weights this is the authors' objective for a pair; with more views the
+    losses between views are means over all pairs.
+    """
+    num_views = batch.T_camera_object.shape[1]
+    X_0, X_1 = pair_views(prediction.keypoints_camera, num_views)
+    uv_0, uv_1 = pair_views(prediction.uv, num_views)
+    T_0, T_1 = pair_views(batch.T_camera_object, num_views)
+    K_0, K_1 = pair_views(batch.K_ndc, num_views)
+    T_1_0 = T_1 @ invert_transform(T_0)
+    X_object = transform_points(
+        invert_transform(batch.T_camera_object), prediction.keypoints_camera
+    )
+    noise = weights.pose_noise * torch.randn(
+        (2, *X_0.shape), generator=generator, dtype=X_0.dtype, device=X_0.device
+    )
+    reduction = weights.reduction
+    parts = {
+        "consistency": multiview_consistency_loss(
+            uv_0, uv_1, X_0, X_1, T_1_0, invert_transform(T_1_0), K_0, K_1, reduction
+        ),
+        "pose": relative_pose_loss(X_0 + noise[0], X_1 + noise[1], T_1_0[..., :3, :3]),
+        "separation": separation_loss(
+            prediction.keypoints_camera, weights.separation_threshold, reduction
+        ),
+        "silhouette": silhouette_loss(prediction.heatmap, batch.mask, reduction),
+        "variance": variance_loss(prediction.uv_covariance, reduction),
+        "orientation": orientation_loss(
+            prediction.orientation_uv, orientation_target_uv, reduction
+        ),
+        "flag": flag_loss(prediction.orientation_uv, true_flag(batch.T_camera_object)),
+        "scale": (prediction.log_scale - batch.log_scale).square().mean(),
+        "object_consistency": object_consistency_loss(X_object),
+        "anchor": anchor_loss(X_object, anchors),
+    }
+    parts["total"] = torch.stack(
+        [getattr(weights, name) * value for name, value in parts.items()]
+    ).sum()
+    return parts

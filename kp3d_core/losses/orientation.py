@@ -1,0 +1,58 @@
+"""The orientation flag: which way the object faces in the image (paper, section 3.4)."""
+
+from __future__ import annotations
+
+from jaxtyping import Float
+from torch import Tensor
+from torch.nn import functional as F
+
+from kp3d_core.losses.reduction import Reduction, reduce_views
+
+FLAG_SHARPNESS = 10.0
+"""Slope of the front/back probability over the difference of the two u [1 / NDC]."""
+
+
+def true_flag(T_camera_object: Float[Tensor, "*batch 4 4"]) -> Float[Tensor, "*batch"]:
+    """1 where the object's +x axis points to the right in the camera frame, else 0."""
+    return (T_camera_object[..., 0, 0] > 0).to(T_camera_object.dtype)
+
+
+def flag_logit(orientation_uv: Float[Tensor, "*batch P 2"]) -> Float[Tensor, "*batch"]:
+    """Log odds that the front lies to the right of the back; positive means flag 1.
+
+    Args:
+        orientation_uv: predicted projections [NDC], front (1, 0, 0) first, back (-1, 0, 0) second.
+    """
+    return FLAG_SHARPNESS * (orientation_uv[..., 0, 0] - orientation_uv[..., 1, 0])
+
+
+def annealed_flag(
+    true: Float[Tensor, "*batch"], predicted: Float[Tensor, "*batch"], step: float,
+    start: float = 30_000, end: float = 60_000,
+) -> Float[Tensor, "*batch"]:
+    """Flag to condition on at a training step: the true one first, the predicted one later.
+
+    round(true * a + predicted * (1 - a)) with a falling linearly from 1 at `start` to 0 at `end`,
+    half rounded to even: in effect a switch half-way.
+    """
+    a = min(max((end - step) / (end - start), 0.0), 1.0)
+    return (true * a + predicted * (1 - a)).round()
+
+
+def orientation_loss(
+    orientation_uv: Float[Tensor, "*batch P 2"],
+    target_uv: Float[Tensor, "*batch P 2"],
+    reduction: Reduction = "released",
+) -> Float[Tensor, ""]:
+    """Mean squared error of the projected object points [NDC squared].
+
+    Reduction: views averaged (`paper`) or summed (`released`).
+    """
+    return reduce_views((orientation_uv - target_uv).square().mean((-2, -1)), reduction)
+
+
+def flag_loss(
+    orientation_uv: Float[Tensor, "*batch P 2"], true: Float[Tensor, "*batch"]
+) -> Float[Tensor, ""]:
+    """Cross-entropy of the flag. Ours: it spends effort where the decision is, not on distance."""
+    return F.binary_cross_entropy_with_logits(flag_logit(orientation_uv), true)

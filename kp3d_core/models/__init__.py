@@ -1,0 +1,6 @@
+"""Keypoint networks: `paper`, as published and trained by its authors, and `fast`, the default."""
+
+from kp3d_core.models.interface import Encoding, KeypointModel, KeypointPrediction
+from kp3d_core.models.registry import MODELS, create_model
+
+__all__ = ["MODELS", "Encoding", "KeypointModel", "KeypointPrediction", "create_model"]
