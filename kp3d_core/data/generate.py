@@ -1,0 +1,304 @@
+"""Render a data set: instances from seeds, views from cameras, shards with a manifest.
+
+Everything follows from the settings: the same settings and code give the same bytes, however often
+the run was interrupted and however many processes took part.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib
+import importlib.metadata
+import importlib.util
+import platform
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import closing
+from dataclasses import dataclass, field, replace
+from itertools import islice
+from pathlib import Path
+from typing import Any, Protocol
+
+import cv2
+import joblib
+import numpy as np
+from numpy.typing import NDArray
+
+from kp3d_core.data.cameras import CameraSettings, PaperCamera, camera_to_dict
+from kp3d_core.data.files import atomic_writer, exclusive_lock, remove_partial_files, sha256_of
+from kp3d_core.data.manifest import (
+    MANIFEST_NAME,
+    Manifest,
+    ShardEntry,
+    read_manifest,
+    write_manifest,
+)
+from kp3d_core.data.shards import InstanceRecord, encode_instance, open_tar, write_members
+from kp3d_core.data.splits import first_seed, split_problems
+from kp3d_core.rendering.mesh import Mesh
+from kp3d_core.rendering.packing import pack
+from kp3d_core.rendering.rasterizer import DEFAULT_GROUND, DEFAULT_SKY, render
+
+_VIEW_STREAM = 0x76696577
+"""Keeps the random numbers of cameras apart from those of shapes with the same seed."""
+_LIBRARIES = ("numpy", "numba", "opencv-python-headless", "opencv-python")
+
+
+class Instance(Protocol):
+    """What an instance source returns; `kp3d_core.data.procedural.Instance` is one."""
+
+    @property
+    def kind(self) -> str:
+        """Variant of the category, such as "van"."""
+
+    @property
+    def mesh(self) -> Mesh:
+        """Surface in model units."""
+
+    @property
+    def landmarks(self) -> dict[str, NDArray[Any]]:
+        """Named points (3,) in the object frame [model units]."""
+
+
+InstanceSource = Callable[[str, int], Instance]
+"""Makes the instance of a category and a seed."""
+
+
+@dataclass(frozen=True)
+class GenerateSettings:
+    """What to render."""
+
+    category: str
+    """Object category, such as "car"."""
+    split: str
+    """"train", "val" or "test": disjoint ranges of instance seeds, see `splits`."""
+    instances: int
+    """Number of different objects."""
+    views: int = 200
+    """Views of each; the paper renders 200."""
+    camera: CameraSettings = field(default_factory=PaperCamera)
+    """Where the views are taken from."""
+    image_size: int = 128
+    """Width and height of the images [px]."""
+    seed_offset: int = 0
+    """0 = the split's default seeds; N > 0 = fresh ones that no run without an offset uses."""
+    instances_per_shard: int = 16
+    """Instances in one tar file."""
+
+    def __post_init__(self) -> None:
+        """Report all impossible settings at once."""
+        problems = split_problems(self.split, self.instances, self.seed_offset)
+        if not 1 <= self.views <= 1000:
+            problems.append(f"views must be between 1 and 1000, got {self.views}")
+        if not 8 <= self.image_size <= 4096:
+            problems.append(f"image_size must be between 8 and 4096 px, got {self.image_size}")
+        if self.instances_per_shard < 1:
+            problems.append(
+                f"instances_per_shard must be at least 1, got {self.instances_per_shard}"
+            )
+        if problems:
+            raise ValueError("Render settings are wrong: " + "; ".join(problems) + ".")
+
+
+def procedural_source(category: str, seed: int) -> Instance:
+    """Make a built-in procedural instance."""
+    from kp3d_core.data.procedural import make_instance
+
+    return make_instance(category, seed)
+
+
+def generate(
+    settings: GenerateSettings,
+    output: str | Path,
+    *,
+    jobs: int = 1,
+    source: InstanceSource = procedural_source,
+    on_progress: Callable[[int, int], None] | None = None,
+) -> Manifest:
+    """Render a data set into a folder, or finish one that was interrupted.
+
+    Args:
+        settings: what to render.
+        output: a new or empty folder, or one that an earlier run with equal settings wrote to.
+        jobs: processes that render at the same time; each uses one thread.
+        source: makes the instances; must be importable by the worker processes.
+        on_progress: called as on_progress(instances done, instances in total), first with what an
+            earlier run has left.
+
+    Returns:
+        The manifest of the complete set.
+    """
+    if jobs < 1:
+        raise ValueError(f"jobs must be at least 1, got {jobs}. Pass a number of processes.")
+    folder = Path(output)
+    wanted = _new_manifest(settings, source)
+    source(settings.category, wanted.first_seed)  # an unknown category fails before any file
+    _claim(folder)
+    with exclusive_lock(folder):
+        manifest = _start_or_resume(folder, wanted)
+        remove_partial_files(folder)
+        done = manifest.samples
+        if on_progress:
+            on_progress(done, settings.instances)
+        seeds = range(manifest.first_seed + done, manifest.first_seed + settings.instances)
+        samples = _render_all(settings, source, seeds, jobs)
+        with closing(samples):
+            while not manifest.complete:
+                size = min(settings.instances_per_shard, settings.instances - manifest.samples)
+
+                def counted(batch: Iterable[list[tuple[str, bytes]]]) -> Iterator[Any]:
+                    nonlocal done
+                    for sample in batch:
+                        yield sample
+                        done += 1
+                        if on_progress:
+                            on_progress(done, settings.instances)
+
+                shard = _write_shard(folder, manifest, size, counted(islice(samples, size)))
+                manifest = replace(manifest, shards=(*manifest.shards, shard))
+                write_manifest(folder, manifest)
+    return manifest
+
+
+def render_instance(
+    settings: GenerateSettings, source: InstanceSource, seed: int
+) -> InstanceRecord:
+    """Render all views of one instance."""
+    instance = source(settings.category, seed)
+    mesh = pack(instance.mesh)
+    views = [
+        # A generator per view: view k is the same however many views are asked for.
+        settings.camera.sample(np.random.default_rng((_VIEW_STREAM, seed, k)), settings.image_size)
+        for k in range(settings.views)
+    ]
+    size = settings.image_size
+    images = [render(mesh, view.K, view.T_camera_object, size, size) for view in views]
+    return InstanceRecord(
+        category=settings.category,
+        seed=seed,
+        kind=instance.kind,
+        landmarks={k: np.asarray(p, np.float64) for k, p in instance.landmarks.items()},
+        rgba=np.stack([np.dstack([image.rgb, image.alpha]) for image in images]),
+        mask=np.stack([image.mask for image in images]),
+        K=np.stack([view.K for view in views]),
+        T_camera_object=np.stack([view.T_camera_object for view in views]),
+        distance=np.array([view.distance for view in views]),
+        mode=tuple(view.mode for view in views),
+    )
+
+
+def _render_all(
+    settings: GenerateSettings, source: InstanceSource, seeds: range, jobs: int
+) -> Iterator[list[tuple[str, bytes]]]:
+    """Yield the encoded samples in the order of their seeds, rendered by `jobs` processes."""
+    tasks = (joblib.delayed(_encoded_sample)(settings, source, seed) for seed in seeds)
+    with joblib.parallel_config("loky", inner_max_num_threads=1):
+        yield from joblib.Parallel(n_jobs=jobs, return_as="generator", batch_size=1)(tasks)
+
+
+def _encoded_sample(
+    settings: GenerateSettings, source: InstanceSource, seed: int
+) -> list[tuple[str, bytes]]:
+    cv2.setNumThreads(1)
+    return encode_instance(render_instance(settings, source, seed))
+
+
+def _write_shard(
+    folder: Path, manifest: Manifest, size: int, samples: Iterable[list[tuple[str, bytes]]]
+) -> ShardEntry:
+    path = folder / f"shard-{len(manifest.shards):06d}.tar"
+    with atomic_writer(path) as stream, open_tar(stream) as tar:
+        for members in samples:
+            write_members(tar, members)
+    return ShardEntry(
+        name=path.name,
+        samples=size,
+        first_seed=manifest.first_seed + manifest.samples,
+        bytes=path.stat().st_size,
+        sha256=sha256_of(path),
+    )
+
+
+def _new_manifest(settings: GenerateSettings, source: InstanceSource) -> Manifest:
+    return Manifest(
+        category=settings.category,
+        split=settings.split,
+        camera=camera_to_dict(settings.camera),
+        shading={"sky": DEFAULT_SKY, "ground": DEFAULT_GROUND},
+        image_size=settings.image_size,
+        views=settings.views,
+        first_seed=first_seed(settings.split, settings.instances, settings.seed_offset),
+        seed_offset=settings.seed_offset,
+        instances_per_shard=settings.instances_per_shard,
+        generator=_generator_digest(source),
+        renderer=_source_digest("kp3d_core.rendering"),
+        instances=settings.instances,
+    )
+
+
+def _claim(folder: Path) -> None:
+    """Make the folder, and refuse one that holds something else."""
+    if folder.exists() and not folder.is_dir():
+        raise ValueError(f"output must be a folder, got the file {folder}. Choose another path.")
+    folder.mkdir(parents=True, exist_ok=True)
+    if (folder / MANIFEST_NAME).exists():
+        return
+    foreign = sorted(p.name for p in folder.iterdir() if not p.name.startswith("."))
+    if foreign:
+        raise ValueError(
+            f"output must be empty or hold an unfinished set, but {folder} holds "
+            f"{', '.join(foreign[:3])} and no {MANIFEST_NAME}. Choose an empty folder."
+        )
+
+
+def _start_or_resume(folder: Path, wanted: Manifest) -> Manifest:
+    """Write a first manifest, or take over the one that is there if it means the same data."""
+    versions = _library_versions()
+    if not (folder / MANIFEST_NAME).exists():
+        manifest = replace(wanted, library_versions=(versions,))
+    else:
+        found = read_manifest(folder)
+        problems = found.differences(wanted)
+        if found.samples > wanted.instances:
+            problems.append(f"{found.samples} instances are there and {wanted.instances} asked for")
+        if problems:
+            raise ValueError(
+                f"{folder} was made with other settings, so this run cannot continue it: "
+                + "; ".join(problems)
+                + ". Choose an empty folder or the settings of that set."
+            )
+        seen = found.library_versions
+        manifest = replace(
+            found,
+            instances=wanted.instances,
+            library_versions=seen if versions in seen else (*seen, versions),
+        )
+    write_manifest(folder, manifest)
+    return manifest
+
+
+def _generator_digest(source: InstanceSource) -> str:
+    if source is procedural_source:
+        return _source_digest("kp3d_core.data.procedural")
+    return f"{source.__module__}.{getattr(source, '__qualname__', type(source).__name__)}"
+
+
+def _source_digest(package: str) -> str:
+    """Digest of a package's Python files: changes when the data it makes may change."""
+    spec = importlib.util.find_spec(package)
+    assert spec is not None
+    assert spec.submodule_search_locations
+    root = Path(spec.submodule_search_locations[0])
+    digest = hashlib.sha256()
+    for path in sorted(root.rglob("*.py")):
+        digest.update(path.relative_to(root).as_posix().encode() + b"\0" + path.read_bytes())
+    return digest.hexdigest()[:16]
+
+
+def _library_versions() -> dict[str, str]:
+    versions = {"python": platform.python_version()}
+    for name in _LIBRARIES:
+        try:
+            versions[name] = importlib.metadata.version(name)
+        except importlib.metadata.PackageNotFoundError:
+            continue  # one of the two OpenCV packages
+    return versions

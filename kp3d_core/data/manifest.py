@@ -1,0 +1,133 @@
+"""The manifest of a rendered data set: how it was made, and which of its shards are whole."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass, field, fields
+from pathlib import Path
+from typing import Any
+
+from kp3d_core.data.files import atomic_writer
+
+FORMAT = "kp3d-shards"
+FORMAT_VERSION = 1
+MANIFEST_NAME = "manifest.json"
+
+
+@dataclass(frozen=True)
+class ShardEntry:
+    """One finished shard."""
+
+    name: str
+    samples: int
+    """Number of instances in it."""
+    first_seed: int
+    """Instance seeds are consecutive from here."""
+    bytes: int
+    sha256: str
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """Everything needed to make the data set again, and the list of its valid shards."""
+
+    category: str
+    split: str
+    camera: dict[str, Any]
+    """Settings of the camera sampling, its name under "sampling"."""
+    shading: dict[str, float]
+    image_size: int
+    """Images are square [px]."""
+    views: int
+    """Views per instance."""
+    first_seed: int
+    """Seed of the first instance; the others follow one by one."""
+    seed_offset: int
+    instances_per_shard: int
+    generator: str
+    """Digest of the code that makes instances: other code makes other objects from a seed."""
+    renderer: str
+    """Digest of the code that draws them."""
+    instances: int
+    """How many instances were asked for; fewer are there while the set is unfinished."""
+    shards: tuple[ShardEntry, ...] = ()
+    library_versions: tuple[dict[str, str], ...] = field(default=())
+    """Versions of the libraries of every run that wrote to this set."""
+
+    @property
+    def samples(self) -> int:
+        """Number of instances in finished shards."""
+        return sum(shard.samples for shard in self.shards)
+
+    @property
+    def complete(self) -> bool:
+        """Whether all instances asked for are there."""
+        return self.samples >= self.instances
+
+    def differences(self, wanted: Manifest) -> list[str]:
+        """Return the settings in which `wanted` would make other data, one entry each."""
+        free = {"instances", "shards", "library_versions"}
+        return [
+            f"{f.name} is {getattr(self, f.name)} there and {getattr(wanted, f.name)} now"
+            for f in fields(self)
+            if f.name not in free and getattr(self, f.name) != getattr(wanted, f.name)
+        ]
+
+
+def write_manifest(folder: Path, manifest: Manifest) -> None:
+    """Replace the folder's manifest in one step."""
+    content = {"format": FORMAT, "format_version": FORMAT_VERSION, **asdict(manifest)}
+    with atomic_writer(folder / MANIFEST_NAME) as stream:
+        stream.write((json.dumps(content, indent=1) + "\n").encode())
+
+
+def read_manifest(folder: Path) -> Manifest:
+    """Read and check the folder's manifest."""
+    if not folder.is_dir():
+        raise ValueError(
+            f"A folder of rendered shards was expected, got {folder}, which does not exist or is "
+            "no folder. Make one with: kp3d render --output DIR."
+        )
+    path = folder / MANIFEST_NAME
+    if not path.is_file():
+        raise ValueError(
+            f"{folder} holds no {MANIFEST_NAME}, so it is not a folder of rendered shards. "
+            "Pass the --output folder of kp3d render."
+        )
+    try:
+        content = json.loads(path.read_text())
+    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+        raise ValueError(
+            f"{path} is not valid JSON ({error}). Render the set again into an empty folder."
+        ) from error
+    if not isinstance(content, dict) or content.pop("format", None) != FORMAT:
+        raise ValueError(
+            f"{path} is not the manifest of a rendered data set (format {FORMAT!r} expected). "
+            "Pass the --output folder of kp3d render."
+        )
+    version = content.pop("format_version", None)
+    if version != FORMAT_VERSION:
+        raise ValueError(
+            f"{path} must have format_version {FORMAT_VERSION}, got {version}. Render the set "
+            "again, or read it with the version of kp3d that made it."
+        )
+    return _from_dict(path, content)
+
+
+def _from_dict(path: Path, content: dict[str, Any]) -> Manifest:
+    known = {f.name for f in fields(Manifest)}
+    missing, unknown = sorted(known - content.keys()), sorted(content.keys() - known)
+    if missing or unknown:
+        raise ValueError(
+            f"{path} is damaged: missing keys {missing}, unknown keys {unknown}. Render the set "
+            "again into an empty folder."
+        )
+    try:
+        shards = tuple(ShardEntry(**entry) for entry in content["shards"])
+    except TypeError as error:
+        raise ValueError(
+            f"{path} is damaged: wrong shard entry ({error}). Render the set again into an empty "
+            "folder."
+        ) from error
+    versions = tuple(content["library_versions"])
+    return Manifest(**{**content, "shards": shards, "library_versions": versions})
