@@ -53,7 +53,11 @@ class PaperCamera:
         _raise_if(
             _problems(self, "distance", positive=True)
             + _problems(self, "jitter")
-            + ([] if 0 < self.fov_deg < 180 else [f"fov_deg must be in (0, 180), got {self.fov_deg}"])
+            + (
+                []
+                if 0 < self.fov_deg < 180
+                else [f"fov_deg must be in (0, 180), got {self.fov_deg}"]
+            )
         )
 
     def focal_px(self, image_size: int) -> float:

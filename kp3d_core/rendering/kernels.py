@@ -245,5 +245,8 @@ def _multiply_texture(color, texels, offset, width, height, u, v):
     i01, i11 = offset + y1 * width + x0, offset + y1 * width + x1
     for k in range(3):
         color[k] *= (
-            w00 * texels[i00, k] + w10 * texels[i10, k] + w01 * texels[i01, k] + w11 * texels[i11, k]
+            w00 * texels[i00, k]
+            + w10 * texels[i10, k]
+            + w01 * texels[i01, k]
+            + w11 * texels[i11, k]
         ) / 255.0

@@ -139,9 +139,7 @@ def _window(
     return (x0, y0, x1, y1) if x0 < x1 and y0 < y1 else None
 
 
-def _up_in_object_frame(
-    T: NDArray[np.float64], up_camera: ArrayLike | None
-) -> NDArray[np.float64]:
+def _up_in_object_frame(T: NDArray[np.float64], up_camera: ArrayLike | None) -> NDArray[np.float64]:
     if up_camera is None:
         return np.array([0.0, 0.0, 1.0])
     up = np.asarray(up_camera, np.float64)

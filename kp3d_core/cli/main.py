@@ -1,0 +1,25 @@
+"""The `kp3d` command."""
+
+from __future__ import annotations
+
+import typer
+
+from kp3d_core.cli.render import render
+
+app = typer.Typer(
+    name="kp3d",
+    help="Semantic 3D keypoints from one RGB image: make data, train, export, evaluate.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+)
+
+
+@app.callback()
+def main() -> None:
+    """Semantic 3D keypoints from one RGB image: make data, train, export, evaluate."""
+
+
+app.command()(render)
+
+if __name__ == "__main__":
+    app()
