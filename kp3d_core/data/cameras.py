@@ -156,6 +156,21 @@ def camera_to_dict(camera: CameraSettings) -> dict[str, Any]:
     return {"sampling": name, **asdict(camera)}
 
 
+def camera_from_dict(content: dict[str, Any]) -> CameraSettings:
+    """Return the settings that `camera_to_dict` wrote."""
+    values = dict(content)
+    name = values.pop("sampling", None)
+    try:
+        if name == "robot":
+            return RobotCamera(**{**values, "paper": PaperCamera(**values["paper"])})
+        return CAMERAS[name](**values)
+    except (KeyError, TypeError) as error:
+        raise ValueError(
+            f"Camera settings must be those of one of the samplings {', '.join(CAMERAS)}, got "
+            f"{content}. Render the set again with this version."
+        ) from error
+
+
 def sample_upper_hemisphere(rng: np.random.Generator) -> Array:
     """Draw a unit vector uniformly from the upper hemisphere: a normalised Gaussian with |z|."""
     while True:

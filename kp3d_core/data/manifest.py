@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
+from kp3d_core.data.cameras import CameraSettings, camera_from_dict
 from kp3d_core.data.files import atomic_writer
 
 FORMAT = "kp3d-shards"
@@ -53,6 +54,11 @@ class Manifest:
     shards: tuple[ShardEntry, ...] = ()
     library_versions: tuple[dict[str, str], ...] = field(default=())
     """Versions of the libraries of every run that wrote to this set."""
+
+    @property
+    def camera_settings(self) -> CameraSettings:
+        """The camera sampling as settings."""
+        return camera_from_dict(self.camera)
 
     @property
     def samples(self) -> int:
