@@ -1,0 +1,1 @@
+"""Parametric cars: sedans, hatchbacks, SUVs, pickups, vans, buses and sports cars."""

@@ -1,0 +1,95 @@
+"""Assembly of a car from its seed."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from kp3d_core.data.procedural.car.body import Body, Cabin
+from kp3d_core.data.procedural.car.fittings import Fitter
+from kp3d_core.data.procedural.car.livery import paint_livery
+from kp3d_core.data.procedural.car.parameters import (
+    CarShape,
+    CarStyle,
+    draw_kind,
+    draw_shape,
+    draw_style,
+)
+from kp3d_core.data.procedural.car.wheels import add_wheels
+from kp3d_core.data.procedural.instance import Instance
+from kp3d_core.data.procedural.primitives import FloatArray, MeshBuilder, plain
+
+LANDMARK_NAMES = (
+    "left_front_wheel",
+    "left_back_wheel",
+    "right_front_wheel",
+    "right_back_wheel",
+    "upper_left_windshield",
+    "upper_right_windshield",
+    "upper_left_rearwindow",
+    "upper_right_rearwindow",
+    "left_front_light",
+    "right_front_light",
+    "left_back_trunk",
+    "right_back_trunk",
+)
+"""The car landmarks of PASCAL3D+ (Xiang et al., WACV 2014); left and right as the driver sees."""
+
+
+def make_car(seed: int, rng: np.random.Generator) -> Instance:
+    """A car, fully determined by the generator's state."""
+    kind = draw_kind(rng)
+    shape = draw_shape(rng, kind)
+    style = draw_style(rng, shape)
+    builder, landmarks = _assemble(shape, style, rng)
+    mesh, center, unit = builder.build()
+    return Instance(
+        category="car",
+        seed=seed,
+        kind=kind,
+        mesh=mesh,
+        landmarks={
+            name: ((landmarks[name] - center) / unit).astype(np.float32) for name in LANDMARK_NAMES
+        },
+        metres_per_unit=unit,
+    )
+
+
+def _assemble(
+    shape: CarShape, style: CarStyle, rng: np.random.Generator
+) -> tuple[MeshBuilder, dict[str, FloatArray]]:
+    """All parts in metres, and the landmarks."""
+    builder = MeshBuilder()
+    body = Body(shape)
+    cabin = Cabin(shape, body)
+    livery = paint_livery(shape, style, body, cabin, rng)
+    underside = plain("underside", (0.04, 0.04, 0.04))
+    skins = [livery.rear, livery.front, livery.right, livery.left, underside, livery.top]
+    builder.add(body.part(), skins)
+    builder.add(cabin.part(), skins)
+    hub_z = np.array(shape.wheel_radius)
+    track = {
+        end: 0.985 * float(body.half_width(np.array(axle_x), hub_z))
+        for end, axle_x in ((1, shape.front_axle_x), (-1, shape.rear_axle_x))
+    }
+    landmarks = add_wheels(builder, shape, style, track)
+    fitter = Fitter(builder, shape, style, body, cabin, rng)
+    fitter.underside()
+    fitter.headlights()
+    fitter.taillights()
+    fitter.grille_and_bumpers()
+    fitter.mirrors()
+    fitter.roof()
+    return builder, {**landmarks, **fitter.landmarks, **_corner_landmarks(shape, body, cabin)}
+
+
+def _corner_landmarks(shape: CarShape, body: Body, cabin: Cabin) -> dict[str, FloatArray]:
+    """Upper corners of both screens, and the upper rear corners of the body."""
+    landmarks = {}
+    tail_z = float(body.top(np.array(-shape.length / 2.0))) - shape.shoulder_drop
+    for side, name in ((1, "left"), (-1, "right")):
+        column = np.array(side * 0.9)
+        for end, screen in ((1.0, "windshield"), (0.0, "rearwindow")):
+            corner = cabin.point(np.array(end), column, np.array(0.86))
+            landmarks[f"upper_{name}_{screen}"] = corner
+        landmarks[f"{name}_back_trunk"] = body.end_point(-1, np.array(side), np.array(tail_z))
+    return landmarks

@@ -1,0 +1,268 @@
+"""Closed surface parts (lattice boxes, solids of revolution) and their assembly into one mesh."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kp3d_core.rendering.mesh import Material, Mesh
+
+FloatArray = NDArray[np.float64]
+IntArray = NDArray[np.int64]
+
+REAR, FRONT, RIGHT, LEFT, BOTTOM, TOP = range(6)
+"""Face groups of a lattice box: the sides at -x, +x, -y, +y, -z, +z."""
+
+CREASE_ANGLE_DEG = 40.0
+"""Edges that bend more than this stay sharp; flatter ones are shaded smoothly."""
+
+
+@dataclass(frozen=True)
+class Part:
+    """A closed triangulated surface whose faces are sorted into material groups."""
+
+    vertices: FloatArray
+    """Positions, shape (V, 3)."""
+    faces: IntArray
+    """Vertex indices, shape (F, 3), counter-clockwise seen from outside."""
+    groups: IntArray
+    """Group of each face, shape (F,): a side of a box, a band of a solid of revolution."""
+
+    def moved(
+        self, offset: Sequence[float] | FloatArray, rotation: FloatArray | None = None
+    ) -> Part:
+        """Rotated about the origin, then shifted."""
+        vertices = self.vertices if rotation is None else self.vertices @ rotation.T
+        return Part(vertices + np.asarray(offset, dtype=np.float64), self.faces, self.groups)
+
+    def mirrored(self) -> Part:
+        """Reflected in the plane y = 0, with faces turned so that they still look outwards."""
+        return Part(self.vertices * np.array([1.0, -1.0, 1.0]), self.faces[:, ::-1], self.groups)
+
+
+@dataclass(frozen=True, eq=False)
+class Surface:
+    """A material with the affine map from positions to its texture."""
+
+    material: Material
+    projection: FloatArray | None = None
+    """Shape (2, 4): uv = projection @ (x, y, z, 1). None where the material has no texture."""
+
+    def uv(self, points: FloatArray) -> FloatArray:
+        """Texture coordinates of points of shape (..., 3)."""
+        if self.projection is None:
+            return np.zeros((*points.shape[:-1], 2))
+        return points @ self.projection[:, :3].T + self.projection[:, 3]
+
+
+def plain(name: str, color: Sequence[float] | FloatArray) -> Surface:
+    """Surface of one colour without texture."""
+    return Surface(Material(name, np.clip(np.asarray(color, dtype=np.float32), 0.0, 1.0)))
+
+
+def textured(name: str, image: NDArray[np.uint8], projection: FloatArray) -> Surface:
+    """Surface whose colours all come from its texture."""
+    return Surface(Material(name, np.ones(3, dtype=np.float32), image), projection)
+
+
+@lru_cache(maxsize=512)
+def _lattice_topology(nx: int, ny: int, nz: int) -> tuple[IntArray, IntArray, IntArray]:
+    """Used lattice points, faces and face groups of the boundary of an nx x ny x nz lattice.
+
+    Diagonals are mirrored about the middle of the y axis, so that a symmetric shape has a symmetric
+    triangulation.
+    """
+    index = np.arange((nx + 1) * (ny + 1) * (nz + 1)).reshape(nx + 1, ny + 1, nz + 1)
+    second_half = np.arange(ny) >= ny / 2
+    along_xy = np.broadcast_to(second_half[None, :], (nx, ny))
+    along_yz = np.broadcast_to(second_half[:, None], (ny, nz))
+    along_xz = np.zeros((nx, nz), dtype=bool)
+    # Sheet, whether its first axis x its second axis points outwards, which diagonals to flip.
+    sheets = (
+        (index[0], False, along_yz),
+        (index[-1], True, along_yz),
+        (index[:, 0], True, along_xz),
+        (index[:, -1], False, along_xz),
+        (index[:, :, 0], False, along_xy),
+        (index[:, :, -1], True, along_xy),
+    )
+    faces, groups = [], []
+    for group, (sheet, outward, flip) in enumerate(sheets):
+        a, b = sheet[:-1, :-1], sheet[1:, :-1]
+        c, d = sheet[1:, 1:], sheet[:-1, 1:]
+        if not outward:
+            b, d = d, b
+        first = np.where(flip[..., None], np.stack([a, b, d], -1), np.stack([a, b, c], -1))
+        second = np.where(flip[..., None], np.stack([b, c, d], -1), np.stack([a, c, d], -1))
+        faces.append(np.concatenate([first.reshape(-1, 3), second.reshape(-1, 3)]))
+        groups.append(np.full(len(faces[-1]), group))
+    used, compact = np.unique(np.concatenate(faces), return_inverse=True)
+    return used, compact.reshape(-1, 3), np.concatenate(groups)
+
+
+def lattice_box(grid: FloatArray) -> Part:
+    """Box deformed to the positions of a lattice of points; only its boundary is used.
+
+    Args:
+        grid: positions, shape (nx + 1, ny + 1, nz + 1, 3); the axes must be right-handed. The face
+            groups are REAR, FRONT (ends of axis 0), RIGHT, LEFT (axis 1), BOTTOM, TOP (axis 2).
+    """
+    nx, ny, nz = (n - 1 for n in grid.shape[:3])
+    used, faces, groups = _lattice_topology(nx, ny, nz)
+    return Part(grid.reshape(-1, 3)[used], faces, groups)
+
+
+def box(minimum: Sequence[float], maximum: Sequence[float]) -> Part:
+    """Axis-aligned box."""
+    axes = [np.array([lo, hi], dtype=np.float64) for lo, hi in zip(minimum, maximum, strict=True)]
+    return lattice_box(np.stack(np.meshgrid(*axes, indexing="ij"), axis=-1))
+
+
+def rounded_box(
+    center: Sequence[float] | FloatArray,
+    half_size: Sequence[float],
+    *,
+    roundness: float = 0.6,
+    divisions: int = 2,
+) -> Part:
+    """Box whose surface is drawn towards an ellipsoid: 0 keeps the box, 1 gives the ellipsoid."""
+    axis = np.linspace(-1.0, 1.0, divisions + 1)
+    cube = np.stack(np.meshgrid(axis, axis, axis, indexing="ij"), axis=-1)
+    length = np.maximum(np.linalg.norm(cube, axis=-1, keepdims=True), 1e-9)
+    sphere = cube / length * np.abs(cube).max(axis=-1, keepdims=True)
+    grid = (1.0 - roundness) * cube + roundness * sphere
+    return lattice_box(np.asarray(center) + grid * np.asarray(half_size))
+
+
+def lathe(profile: Sequence[tuple[float, float]], segments: int) -> Part:
+    """Solid of revolution about the z axis.
+
+    Args:
+        profile: (radius, z) from the lower pole to the upper pole; both poles have radius 0 and all
+            other points a positive one. Band k of the face groups joins points k and k + 1.
+        segments: number of steps around the axis.
+    """
+    points = np.asarray(profile, dtype=np.float64)
+    angle = np.linspace(0.0, 2.0 * np.pi, segments, endpoint=False)
+    rings = np.stack(
+        [
+            points[1:-1, :1] * np.cos(angle),
+            points[1:-1, :1] * np.sin(angle),
+            np.repeat(points[1:-1, 1:], segments, axis=1),
+        ],
+        axis=-1,
+    )
+    poles = np.array([[0.0, 0.0, points[0, 1]], [0.0, 0.0, points[-1, 1]]])
+    ring = 2 + np.arange(rings.shape[0] * segments).reshape(-1, segments)
+    after = np.roll(ring, -1, axis=1)
+    low, high = np.zeros(segments, dtype=np.int64), np.ones(segments, dtype=np.int64)
+    faces = [np.stack([low, after[0], ring[0]], -1)]
+    faces += [
+        np.concatenate([np.stack([a, b, c], -1), np.stack([a, c, d], -1)])
+        for a, b, c, d in zip(ring[:-1], after[:-1], after[1:], ring[1:], strict=True)
+    ]
+    faces.append(np.stack([high, ring[-1], after[-1]], -1))
+    groups = [np.full(len(band), k) for k, band in enumerate(faces)]
+    vertices = np.concatenate([poles, rings.reshape(-1, 3)])
+    return Part(vertices, np.concatenate(faces), np.concatenate(groups))
+
+
+def corner_normals(
+    vertices: FloatArray, faces: IntArray, crease_angle_deg: float = CREASE_ANGLE_DEG
+) -> FloatArray:
+    """Unit normals per face corner, shape (F, 3, 3), smooth across edges flatter than the crease.
+
+    The normal of a corner is the area-weighted mean over the faces at that vertex whose own normals
+    lie within the crease angle of this face's.
+    """
+    a, b, c = (vertices[faces[:, k]] for k in range(3))
+    area_normal = np.cross(b - a, c - a)
+    length = np.linalg.norm(area_normal, axis=1, keepdims=True)
+    normal = np.where(length > 0.0, area_normal / np.maximum(length, 1e-300), [0.0, 0.0, 1.0])
+
+    corner_vertex = faces.ravel()
+    order = np.argsort(corner_vertex, kind="stable")
+    valence = np.bincount(corner_vertex, minlength=len(vertices))
+    first = np.concatenate([[0], np.cumsum(valence)[:-1]])
+    count = valence[corner_vertex]
+    corner = np.repeat(np.arange(len(corner_vertex)), count)
+    step = np.arange(len(corner)) - np.repeat(np.cumsum(count) - count, count)
+    neighbour_face = order[first[corner_vertex[corner]] + step] // 3
+
+    cosine = np.einsum("ij,ij->i", normal[corner // 3], normal[neighbour_face])
+    joined = cosine >= np.cos(np.radians(crease_angle_deg))
+    corner, neighbour_face = corner[joined], neighbour_face[joined]
+    total = np.stack(
+        [
+            np.bincount(corner, area_normal[neighbour_face, k], minlength=len(corner_vertex))
+            for k in range(3)
+        ],
+        axis=-1,
+    )
+    length = np.linalg.norm(total, axis=1, keepdims=True)
+    own = np.repeat(normal, 3, axis=0)
+    # A sliver without area keeps the plain face normal.
+    unit = np.where(length > 1e-20, total / np.maximum(length, 1e-20), own)
+    return unit.reshape(-1, 3, 3)
+
+
+class MeshBuilder:
+    """Collects parts with their surfaces and joins them into one mesh."""
+
+    def __init__(self) -> None:
+        """Start without parts."""
+        self._vertices: list[FloatArray] = []
+        self._faces: list[IntArray] = []
+        self._uv: list[FloatArray] = []
+        self._material_ids: list[IntArray] = []
+        self._materials: list[Material] = []
+        self._n_vertices = 0
+
+    def add(self, part: Part, surfaces: Surface | Sequence[Surface]) -> None:
+        """Append a part, painted with one surface or with one surface per face group."""
+        if isinstance(surfaces, Surface):
+            surfaces = [surfaces] * (int(part.groups.max()) + 1)
+        corners = part.vertices[part.faces]
+        uv = np.empty((len(part.faces), 3, 2))
+        ids = np.empty(len(part.faces), dtype=np.int64)
+        for group in np.unique(part.groups):
+            chosen = part.groups == group
+            uv[chosen] = surfaces[group].uv(corners[chosen])
+            ids[chosen] = self._material_id(surfaces[group].material)
+        self._faces.append(part.faces + self._n_vertices)
+        self._vertices.append(part.vertices)
+        self._uv.append(uv)
+        self._material_ids.append(ids)
+        self._n_vertices += len(part.vertices)
+
+    def _material_id(self, material: Material) -> int:
+        for index, known in enumerate(self._materials):
+            if known is material:
+                return index
+        self._materials.append(material)
+        return len(self._materials) - 1
+
+    def build(self) -> tuple[Mesh, FloatArray, float]:
+        """Mesh in model units, with the box centre and the half length that were taken out.
+
+        Returns:
+            The mesh, whose longest dimension spans [-1, 1] about the origin; the former centre of
+            its bounding box, shape (3,); the former length of one model unit.
+        """
+        vertices = np.concatenate(self._vertices)
+        faces = np.concatenate(self._faces)
+        minimum, maximum = vertices.min(axis=0), vertices.max(axis=0)
+        center, unit = (minimum + maximum) / 2.0, float((maximum - minimum).max() / 2.0)
+        mesh = Mesh(
+            vertices=((vertices - center) / unit).astype(np.float32),
+            faces=faces.astype(np.int32),
+            corner_normals=corner_normals(vertices, faces).astype(np.float32),
+            corner_uv=np.concatenate(self._uv).astype(np.float32),
+            material_ids=np.concatenate(self._material_ids).astype(np.int32),
+            materials=tuple(self._materials),
+        )
+        return mesh, center, unit
