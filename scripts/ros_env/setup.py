@@ -1,0 +1,155 @@
+"""Create and update `.venv`: Python packages, ROS 2, messages. A second run does no work twice."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+import urllib.request
+from pathlib import Path
+
+from . import ros
+from .interfaces import (
+    OVERLAY_MESSAGES,
+    OVERLAY_MODULES,
+    REPOSITORY,
+    Prefix,
+    build_all,
+    repair_wheels,
+)
+from .shell import SetupError, clean_environment, run
+from .stamps import Stamps, digest
+
+VENV = REPOSITORY / ".venv"
+CONSTRAINTS = REPOSITORY / "constraints.txt"
+EXTRAS = {"demo": "demo", "train": "demo,train,test"}
+TORCH_INDEX = "https://download.pytorch.org/whl/cpu"
+
+
+def main(arguments: list[str]) -> None:
+    """Bring `.venv` to the profile named on the command line."""
+    if len(arguments) != 1 or arguments[0] not in EXTRAS:
+        sys.exit(f"usage: setup_env.py {'|'.join(EXTRAS)}")
+    try:
+        set_up(arguments[0])
+    except SetupError as error:
+        sys.exit(f"error: {error}")
+    except KeyboardInterrupt:
+        sys.exit("error: interrupted; run the same command again to go on")
+
+
+def set_up(profile: str) -> None:
+    """Do every step that is not done yet.
+
+    Args:
+        profile: "demo" (run time) or "train" (with torch and the test tools, too).
+    """
+    env = clean_environment()
+    python = Path(getattr(sys, "_base_executable", sys.executable))
+    sourced = ros.find_sourced(python, env, OVERLAY_MESSAGES + OVERLAY_MODULES)
+    base_key = digest(str(python), sys.version, sourced.prefix_path if sourced else "wheels")
+    stamps = Stamps(VENV / "stamps")
+    _create_venv(python, env, stamps, base_key, sourced)
+    prefix = _prefix(env, sourced)
+    _install_packages(prefix, stamps, profile, base_key, sourced)
+    if sourced:
+        _write_reexec_hook(prefix)
+    # Not the whole constraints file: a newer ruff is no reason to build the messages again.
+    pins = [
+        line for line in CONSTRAINTS.read_text().splitlines() if line.startswith(("ros-", "numpy"))
+    ]
+    installed = sourced.modules if sourced else frozenset()
+    build_all(prefix, stamps, installed, digest(base_key, pins))
+
+
+def _create_venv(
+    python: Path, env: dict[str, str], stamps: Stamps, key: str, sourced: ros.SourcedRos | None
+) -> None:
+    if stamps.fresh("venv", key):
+        return
+    mark = VENV / "made_by_kp3d"
+    if VENV.exists():
+        if not mark.exists():
+            raise SetupError(
+                f"{VENV} exists but was not made by this project. Move it away and run again."
+            )
+        shutil.rmtree(VENV)
+    VENV.mkdir()
+    mark.touch()
+    source = f"the sourced ROS 2 {sourced.distro}" if sourced else "ROS 2 from PyPI"
+    command = [python, "-m", "venv", VENV] + (["--system-site-packages"] if sourced else [])
+    version = f"{sys.version_info.major}.{sys.version_info.minor}"
+    hint = f"On Debian or Ubuntu: sudo apt install python{version}-venv"
+    run(f"Creating .venv: Python {version}, {source}", command, VENV / "log/venv.log", env, hint)
+    stamps.set("venv", key)
+
+
+def _prefix(env: dict[str, str], sourced: ros.SourcedRos | None) -> Prefix:
+    version = f"python{sys.version_info.major}.{sys.version_info.minor}"
+    env = dict(env)
+    env["PATH"] = f"{VENV / 'bin'}:{env.get('PATH', '')}"
+    env["CMAKE_PREFIX_PATH"] = ":".join(filter(None, [str(VENV), env.get("CMAKE_PREFIX_PATH")]))
+    if not sourced:
+        env["AMENT_PREFIX_PATH"] = str(VENV)
+    return Prefix(VENV, VENV / "lib" / version / "site-packages", env)
+
+
+def _install_packages(
+    prefix: Prefix, stamps: Stamps, profile: str, base_key: str, sourced: ros.SourcedRos | None
+) -> None:
+    wheels = () if sourced else ros.RUNTIME_WHEELS + ros.BUILD_WHEELS
+    key = digest(base_key, CONSTRAINTS, _project_table(), wheels)
+    step = f"packages-{profile}"
+    # The training packages include those of the demo.
+    if stamps.fresh(step, key) or stamps.fresh("packages-train", key):
+        return
+    stamps.clear(step)
+    log = VENV / "log" / f"{step}.log"
+    log.unlink(missing_ok=True)
+    hint = "Is the package index reachable?"
+    # Without build isolation the pinned setuptools builds what has no wheel.
+    pip = [prefix.python, "-m", "pip", "install", "--disable-pip-version-check"]
+    pip += ["--no-build-isolation", "-c", CONSTRAINTS]
+    env = {**prefix.env, "PIP_NO_INPUT": "1"}
+    run("", [*pip, "setuptools"], log, env, hint)
+    if profile == "train":
+        command = [*pip, *_torch_index(), "torch==2.13.0"]
+        run("Installing PyTorch (CPU)", command, log, env, hint)
+    title = "Installing Python packages" if sourced else "Installing Python packages and ROS 2"
+    run(title, [*pip, *wheels, "-e", f"{REPOSITORY}[{EXTRAS[profile]}]"], log, env, hint)
+    if not sourced:
+        repair_wheels(prefix)
+    stamps.set(step, key)
+
+
+def _project_table() -> object:
+    """Return the part of pyproject.toml that decides what is installed."""
+    text = (REPOSITORY / "pyproject.toml").read_text(encoding="utf-8")
+    try:
+        import tomllib
+    except ImportError:  # Python 3.10
+        return text
+    document = tomllib.loads(text)
+    return [document["build-system"], document["project"]]
+
+
+def _torch_index() -> list[str]:
+    """Point pip at the CPU builds; those on PyPI bring 3 GB of CUDA libraries."""
+    try:
+        urllib.request.urlopen(f"{TORCH_INDEX}/torch/", timeout=5).close()
+    except OSError:
+        return []
+    return ["--extra-index-url", TORCH_INDEX]
+
+
+def _write_reexec_hook(prefix: Prefix) -> None:
+    """Let plain `.venv/bin/python` find the libraries of the messages built into `.venv`.
+
+    The dynamic loader reads LD_LIBRARY_PATH at start only, so Python starts itself once more with
+    it. The ROS 2 wheels bring such a hook of their own.
+    """
+    source = Path(__file__).with_name("reexec_hook.py")
+    shutil.copy(source, prefix.site_packages / "kp3d_ros_reexec.py")
+    hook = prefix.site_packages / "kp3d_ros_reexec.pth"
+    hook.write_text("import kp3d_ros_reexec\n", encoding="utf-8")
+
+
