@@ -129,7 +129,7 @@ def _project_table() -> object:
     except ImportError:  # Python 3.10
         return text
     document = tomllib.loads(text)
-    return [document["build-system"], document["project"]]
+    return [document["build-system"], document["project"], document["tool"]["setuptools"]]
 
 
 def _torch_index() -> list[str]:
