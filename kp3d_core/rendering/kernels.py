@@ -15,6 +15,13 @@ from numba import njit
 DEPTH_TIE = 2e-6
 """Surfaces closer together than this, relative to their depth, count as coincident."""
 
+_SURFACE_SIZE = 26
+"""Numbers that `_load_surface` keeps of a triangle."""
+
+_NO_TEXTURE = -1
+_NOT_LOADED = -2
+"""Marks instead of a mip level."""
+
 _EDGE_TOLERANCE = 1e-9
 """Barycentric slack that closes the cracks which rounding would open along shared edges."""
 
@@ -40,7 +47,7 @@ def resolve_visibility(sx, sy, inverse_z, faces, nearest, owner, is_front):
             continue  # reaches behind the camera (or is not a number): dropped, not clipped
         xa, ya, xb, yb, xc, yc = sx[a], sy[a], sx[b], sy[b], sx[c], sy[c]
         area = (xb - xa) * (yc - ya) - (yb - ya) * (xc - xa)
-        if not abs(area) > 1e-12:
+        if not abs(area) > 1e-10:
             continue
         # Rows grow downwards, so a triangle that is counter-clockwise to the eye has area < 0.
         front = area < 0.0
@@ -131,8 +138,10 @@ def shade_pixels(
     """
     height, width = mask.shape
     middle = samples // 2
-    per_sample = 1.0 / (samples * samples)
-    color = np.empty(3)
+    to_byte = 255.0 / (samples * samples)
+    # A small triangle shares most of its pixels with others, so each one is prepared only once.
+    surfaces = np.empty((faces.shape[0], _SURFACE_SIZE))
+    levels = np.full(faces.shape[0], _NOT_LOADED, np.int8)
     for py in range(height):
         for px in range(width):
             red = green = blue = 0.0
@@ -144,45 +153,30 @@ def shade_pixels(
                     if t < 0:
                         continue
                     covered += 1
-                    # Perspective-correct corner weights.
-                    a, b, c = faces[t, 0], faces[t, 1], faces[t, 2]
-                    xa, ya, xb, yb, xc, yc = sx[a], sy[a], sx[b], sy[b], sx[c], sy[c]
-                    area = (xb - xa) * (yc - ya) - (yb - ya) * (xc - xa)
-                    pa = ((xb - col) * (yc - row) - (yb - row) * (xc - col)) * inverse_z[a]
-                    pb = ((xc - col) * (ya - row) - (yc - row) * (xa - col)) * inverse_z[b]
-                    pc = ((xa - col) * (yb - row) - (ya - row) * (xb - col)) * inverse_z[c]
-                    total = pa + pb + pc
-                    pa, pb, pc = pa / total, pb / total, pc / total
                     material = material_ids[t]
-                    color[:] = base_color[material]
-                    if tex_levels[material] > 0:
-                        level = 0
-                        if use_mips:
-                            level = _mip_level(
-                                corner_uv[t], tex_width[material, 0], tex_height[material, 0],
-                                area, tex_levels[material],
-                            )  # fmt: skip
-                        _multiply_texture(
-                            color, texels, tex_offset[material, level],
-                            tex_width[material, level], tex_height[material, level],
-                            pa * corner_uv[t, 0, 0] + pb * corner_uv[t, 1, 0]
-                            + pc * corner_uv[t, 2, 0],
-                            pa * corner_uv[t, 0, 1] + pb * corner_uv[t, 1, 1]
-                            + pc * corner_uv[t, 2, 1],
+                    if levels[t] == _NOT_LOADED:
+                        levels[t] = _load_surface(
+                            surfaces[t], sx, sy, inverse_z, vertices, faces[t], corner_normals[t],
+                            corner_uv[t], is_front[t], up, tex_width[material, 0],
+                            tex_height[material, 0], tex_levels[material], use_mips,
                         )  # fmt: skip
-                    facing = _light_cosine(vertices, a, b, c, corner_normals[t],
-                                           pa, pb, pc, is_front[t], up)  # fmt: skip
-                    h = 0.5 + 0.5 * facing
-                    red += min(max(color[0] * (ground[0] + (sky[0] - ground[0]) * h), 0.0), 1.0)
-                    green += min(max(color[1] * (ground[1] + (sky[1] - ground[1]) * h), 0.0), 1.0)
-                    blue += min(max(color[2] * (ground[2] + (sky[2] - ground[2]) * h), 0.0), 1.0)
+                    level = levels[t]
+                    light, r, g, b = _light_and_texture(
+                        surfaces[t], col, row, level, texels, tex_offset[material, level],
+                        tex_width[material, level], tex_height[material, level],
+                    )  # fmt: skip
+                    r *= base_color[material, 0] * (ground[0] + (sky[0] - ground[0]) * light)
+                    g *= base_color[material, 1] * (ground[1] + (sky[1] - ground[1]) * light)
+                    b *= base_color[material, 2] * (ground[2] + (sky[2] - ground[2]) * light)
+                    red += min(max(r, 0.0), 1.0)
+                    green += min(max(g, 0.0), 1.0)
+                    blue += min(max(b, 0.0), 1.0)
             if covered == 0:
                 continue
-            scale = 255.0 * per_sample
-            rgb[py, px, 0] = np.uint8(red * scale + 0.5)
-            rgb[py, px, 1] = np.uint8(green * scale + 0.5)
-            rgb[py, px, 2] = np.uint8(blue * scale + 0.5)
-            alpha[py, px] = np.uint8(covered * scale + 0.5)
+            rgb[py, px, 0] = np.uint8(red * to_byte + 0.5)
+            rgb[py, px, 1] = np.uint8(green * to_byte + 0.5)
+            rgb[py, px, 2] = np.uint8(blue * to_byte + 0.5)
+            alpha[py, px] = np.uint8(covered * to_byte + 0.5)
             row, col = py * samples + middle, px * samples + middle
             if owner[row, col] >= 0:
                 mask[py, px] = True
@@ -190,63 +184,108 @@ def shade_pixels(
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def _light_cosine(vertices, a, b, c, normals, pa, pb, pc, front, up):
-    """Cosine between the light and the interpolated normal, turned to the viewer's side.
+def _load_surface(
+    surface, sx, sy, inverse_z, vertices, face, normals, uv, front, up, width, height, n_levels,
+    use_mips,
+):  # fmt: skip
+    """Prepare one triangle for shading and return its mip level.
 
-    The side is decided by the flat triangle: near a silhouette the interpolated normal may point
-    away from the viewer although the surface does not, and flipping it there would leave specks.
+    An attribute divided by depth is linear on the screen, so each is kept as value and slopes at
+    corner a: surface[0:2] is corner a, then (value, d/dcolumn, d/drow) of 1/z, nx/z, ny/z, nz/z,
+    u/z, v/z; last come the flat normal on the viewer's side and the light's direction.
     """
-    nx = pa * normals[0, 0] + pb * normals[1, 0] + pc * normals[2, 0]
-    ny = pa * normals[0, 1] + pb * normals[1, 1] + pc * normals[2, 1]
-    nz = pa * normals[0, 2] + pb * normals[1, 2] + pc * normals[2, 2]
-    e1x, e1y, e1z = (vertices[b, 0] - vertices[a, 0], vertices[b, 1] - vertices[a, 1],
-                     vertices[b, 2] - vertices[a, 2])  # fmt: skip
-    e2x, e2y, e2z = (vertices[c, 0] - vertices[a, 0], vertices[c, 1] - vertices[a, 1],
-                     vertices[c, 2] - vertices[a, 2])  # fmt: skip
-    gx, gy, gz = e1y * e2z - e1z * e2y, e1z * e2x - e1x * e2z, e1x * e2y - e1y * e2x
-    length = math.sqrt(nx * nx + ny * ny + nz * nz)
-    if not length > 1e-12:  # opposite corner normals cancel: use the flat normal
-        nx, ny, nz = gx, gy, gz
-        length = math.sqrt(nx * nx + ny * ny + nz * nz)
-    cosine = (nx * up[0] + ny * up[1] + nz * up[2]) / length
-    agrees = nx * gx + ny * gy + nz * gz >= 0.0
-    return cosine if agrees == (front != 0) else -cosine
-
-
-@njit(cache=True, nogil=True, error_model="numpy")
-def _mip_level(uv, width, height, area_samples, n_levels):
-    """Level at which one texel of the triangle covers about one sample."""
+    a, b, c = face[0], face[1], face[2]
+    xb, yb, xc, yc = sx[b] - sx[a], sy[b] - sy[a], sx[c] - sx[a], sy[c] - sy[a]
+    area = xb * yc - yb * xc
+    za, zb, zc = inverse_z[a], inverse_z[b], inverse_z[c]
+    surface[0], surface[1] = sx[a], sy[a]
+    for k in range(6):
+        if k == 0:
+            qa, qb, qc = za, zb, zc
+        elif k < 4:
+            qa, qb, qc = za * normals[0, k - 1], zb * normals[1, k - 1], zc * normals[2, k - 1]
+        else:
+            qa, qb, qc = za * uv[0, k - 4], zb * uv[1, k - 4], zc * uv[2, k - 4]
+        qb -= qa
+        qc -= qa
+        surface[2 + 3 * k] = qa
+        surface[3 + 3 * k] = (qb * yc - qc * yb) / area
+        surface[4 + 3 * k] = (qc * xb - qb * xc) / area
+    side = 1.0 if front else -1.0
+    for k in range(3):
+        m, n = (k + 1) % 3, (k + 2) % 3
+        surface[20 + k] = side * (
+            (vertices[b, m] - vertices[a, m]) * (vertices[c, n] - vertices[a, n])
+            - (vertices[b, n] - vertices[a, n]) * (vertices[c, m] - vertices[a, m])
+        )
+        surface[23 + k] = up[k]
+    if n_levels == 0:
+        return _NO_TEXTURE
     texels = abs(
         (uv[1, 0] - uv[0, 0]) * (uv[2, 1] - uv[0, 1])
         - (uv[1, 1] - uv[0, 1]) * (uv[2, 0] - uv[0, 0])
     ) * (width * height)  # fmt: skip
-    ratio = texels / abs(area_samples)
-    if not ratio > 1.0:
+    ratio = texels / abs(area)  # texels per sample: the level that brings it down to about one
+    if not use_mips or not ratio > 1.0:
         return 0
     return min(int(0.5 * math.log2(min(ratio, 1e12)) + 0.5), n_levels - 1)
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def _multiply_texture(color, texels, offset, width, height, u, v):
-    """Multiply `color` by the bilinear, repeating texture at (u, v); v points up."""
+def _light_and_texture(surface, col, row, level, texels, offset, width, height):
+    """Return the light at a sample, 0 to 1, and the texture's red, green and blue there."""
+    dx, dy = col - surface[0], row - surface[1]
+    nx = surface[5] + surface[6] * dx + surface[7] * dy
+    ny = surface[8] + surface[9] * dx + surface[10] * dy
+    nz = surface[11] + surface[12] * dx + surface[13] * dy
+    gx, gy, gz = surface[20], surface[21], surface[22]
+    length = math.sqrt(nx * nx + ny * ny + nz * nz)
+    if not length > 1e-12:  # opposite corner normals cancel: use the flat one
+        nx, ny, nz = gx, gy, gz
+        length = math.sqrt(nx * nx + ny * ny + nz * nz)
+    cosine = (nx * surface[23] + ny * surface[24] + nz * surface[25]) / length
+    # The flat triangle decides the viewer's side: near a silhouette the interpolated normal may
+    # point away from the viewer although the surface does not, and flipping it leaves specks.
+    if nx * gx + ny * gy + nz * gz < 0.0:
+        cosine = -cosine
+    red = green = blue = 1.0
+    if level != _NO_TEXTURE:
+        z = 1.0 / (surface[2] + surface[3] * dx + surface[4] * dy)
+        u = (surface[14] + surface[15] * dx + surface[16] * dy) * z
+        v = (surface[17] + surface[18] * dx + surface[19] * dy) * z
+        red, green, blue = _read_texture(texels, offset, width, height, u, v)
+    return 0.5 + 0.5 * cosine, red, green, blue
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _read_texture(texels, offset, width, height, u, v):
+    """Return the bilinear, repeating texture at (u, v), 0 to 1; v points up."""
     u -= math.floor(u)
     v -= math.floor(v)
     if not (u >= 0.0 and v >= 0.0):
-        return  # not a number: leave the plain colour
+        return 1.0, 1.0, 1.0  # not a number: leave the plain colour
     x = u * width - 0.5
     y = (1.0 - v) * height - 0.5
     x_floor, y_floor = math.floor(x), math.floor(y)
     fx, fy = x - x_floor, y - y_floor
-    x0, y0 = int(x_floor) % width, int(y_floor) % height
-    x1, y1 = (x0 + 1) % width, (y0 + 1) % height
-    w00, w10 = (1.0 - fx) * (1.0 - fy), fx * (1.0 - fy)
-    w01, w11 = (1.0 - fx) * fy, fx * fy
+    x0, y0 = _wrap(int(x_floor), width), _wrap(int(y_floor), height)
+    x1, y1 = _wrap(x0 + 1, width), _wrap(y0 + 1, height)
     i00, i10 = offset + y0 * width + x0, offset + y0 * width + x1
     i01, i11 = offset + y1 * width + x0, offset + y1 * width + x1
-    for k in range(3):
-        color[k] *= (
-            w00 * texels[i00, k]
-            + w10 * texels[i10, k]
-            + w01 * texels[i01, k]
-            + w11 * texels[i11, k]
-        ) / 255.0
+    gx, gy = 1.0 - fx, (1.0 - fy) / 255.0
+    fy /= 255.0
+    w00, w10, w01, w11 = gx * gy, fx * gy, gx * fy, fx * fy
+    red = w00 * texels[i00, 0] + w10 * texels[i10, 0] + w01 * texels[i01, 0] + w11 * texels[i11, 0]
+    green = w00 * texels[i00, 1] + w10 * texels[i10, 1] + w01 * texels[i01, 1] + w11 * texels[i11, 1]
+    blue = w00 * texels[i00, 2] + w10 * texels[i10, 2] + w01 * texels[i01, 2] + w11 * texels[i11, 2]
+    return red, green, blue
+
+
+@njit(cache=True, nogil=True, error_model="numpy", inline="always")
+def _wrap(index, size):
+    """Bring an index that is at most one step outside into range; far cheaper than a modulo."""
+    if index < 0:
+        return index + size
+    if index >= size:
+        return index - size
+    return index
