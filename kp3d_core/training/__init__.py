@@ -1,0 +1,1 @@
+"""Training: what `kp3d train` runs, with Lightning."""

@@ -1,0 +1,100 @@
+"""Training and validation batches from rendered folders."""
+
+from __future__ import annotations
+
+import lightning as L
+from torch.utils.data import DataLoader
+
+from kp3d_core.data.memory import RandomBatches, ViewSet, load_views
+from kp3d_core.training.module import TrainingCamera
+
+
+class ShardDataModule(L.LightningDataModule):
+    """Rendered folders as Lightning's source of batches."""
+
+    def __init__(
+        self,
+        train: str = "data/car/train",
+        val: str = "data/car/val",
+        input_size: int = 64,
+        objects_per_batch: int = 16,
+        views_per_object: int = 4,
+        steps_per_epoch: int = 200,
+        val_batches: int = 25,
+        seed: int = 0,
+    ) -> None:
+        """Remember where the views are; they are read at the start of a run.
+
+        Args:
+            train: folder of training views, made by `kp3d render`.
+            val: folder of validation views.
+            input_size: side of the network's input [px]; views are shrunk to it.
+            objects_per_batch: B.
+            views_per_object: V; losses between views use every pair of them.
+            steps_per_epoch: an epoch is a unit of validation and checkpoints, not of data.
+            val_batches: batches of the validation set, the same each time.
+            seed: of the choice of objects and views.
+        """
+        super().__init__()
+        self.save_hyperparameters()
+        self.train_folder = train
+        self.val_folder = val
+        self.input_size = input_size
+        self.objects_per_batch = objects_per_batch
+        self.views_per_object = views_per_object
+        self.steps_per_epoch = steps_per_epoch
+        self.val_batches = val_batches
+        self.seed = seed
+        self._train: ViewSet | None = None
+        self._val: ViewSet | None = None
+
+    def setup(self, stage: str) -> None:
+        """Decode both folders once."""
+        if self._train is not None:
+            return
+        self._train = load_views(self.train_folder, self.input_size)
+        self._val = load_views(self.val_folder, self.input_size)
+        if self._train.category != self._val.category:
+            raise ValueError(
+                f"train and val must hold the same category, got {self._train.category!r} and "
+                f"{self._val.category!r}."
+            )
+        common = set(self._train.keys) & set(self._val.keys)
+        if common:
+            raise ValueError(
+                f"train and val must not share instances, got {len(common)} in both, for example "
+                f"{min(common)}. Render val with --split val."
+            )
+
+    @property
+    def training_camera(self) -> TrainingCamera:
+        """Camera that defines apparent size 1, at the input size."""
+        assert self._train is not None
+        return TrainingCamera(self._train.training_focal_px, self._train.training_distance)
+
+    @property
+    def category(self) -> str:
+        """What the objects are."""
+        assert self._train is not None
+        return self._train.category
+
+    def train_dataloader(self) -> DataLoader:
+        """Batches of the current epoch; reloaded each epoch, so that a resumed run continues."""
+        assert self._train is not None and self.trainer is not None
+        epoch_seed = self.seed * 1_000_003 + self.trainer.current_epoch
+        batches = RandomBatches(
+            self._train,
+            self.steps_per_epoch,
+            self.objects_per_batch,
+            self.views_per_object,
+            epoch_seed,
+        )
+        return DataLoader(batches, batch_size=None)
+
+    def val_dataloader(self) -> DataLoader:
+        """The same batches every time."""
+        assert self._val is not None
+        batches = RandomBatches(
+            self._val, self.val_batches, self.objects_per_batch, self.views_per_object, seed=1
+        )
+        return DataLoader(batches, batch_size=None)

@@ -1,0 +1,208 @@
+"""The training step: augment, predict, weigh the losses, watch for collapse."""
+
+from __future__ import annotations
+
+import math
+from typing import Any, NamedTuple
+
+import lightning as L
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from kp3d_core.data.augmentation import Augmentation, composite, mirror
+from kp3d_core.geometry.camera import ndc_intrinsics
+from kp3d_core.losses.objective import LossWeights, ViewBatch, losses
+from kp3d_core.losses.orientation import true_flag
+from kp3d_core.models import create_model
+from kp3d_core.training.anchors import ellipsoid_anchors
+from kp3d_core.training.forward import ForwardResult, forward_views, orientation_targets
+from kp3d_core.training.monitor import ViewMetrics, view_metrics
+from kp3d_core.training.precision import uses_bf16
+from kp3d_core.training.schedule import Schedule
+
+
+class TrainingCamera(NamedTuple):
+    """The camera that defines apparent size 1."""
+
+    focal_px: float
+    distance: float
+
+
+class KeypointModule(L.LightningModule):
+    """A keypoint network with its objective, for Lightning's Trainer."""
+
+    def __init__(
+        self,
+        network: str = "fast",
+        num_keypoints: int = 10,
+        weights: LossWeights | None = None,
+        schedule: Schedule | None = None,
+        augmentation: Augmentation | None = None,
+        anchor_semi_axes: tuple[float, float, float] = (0.8, 0.35, 0.3),
+        centre_depth: str = "known",
+        gradient_clip: float = 5.0,
+        precision: str = "auto",
+        seed: int = 0,
+    ) -> None:
+        """Create the network with random weights.
+
+        Args:
+            network: name in `kp3d_core.models.MODELS`.
+            num_keypoints: N.
+            weights: weights of the losses at the end of the ramp.
+            schedule: what changes over the run.
+            augmentation: random changes of training views.
+            anchor_semi_axes: ellipsoid of the warm-up anchors [model units].
+            centre_depth: depths are relative to the object's true centre ("known"), or to the
+                training camera's distance ("nominal", as the authors').
+            gradient_clip: largest global norm of the gradient.
+            precision: of the network's arithmetic: "auto", "bf16" or "fp32".
+            seed: of weights and of the noise in losses.
+        """
+        super().__init__()
+        if centre_depth not in ("known", "nominal"):
+            raise ValueError(f"centre_depth must be 'known' or 'nominal', got {centre_depth!r}.")
+        self.save_hyperparameters()
+        torch.manual_seed(seed)
+        self.model = create_model(network, num_keypoints).to(memory_format=torch.channels_last)
+        self.weights = weights or LossWeights()
+        self.schedule = schedule or Schedule()
+        self.augmentation = augmentation or Augmentation()
+        self.centre_depth = centre_depth
+        self.gradient_clip = gradient_clip
+        self.precision = precision
+        self.seed = seed
+        anchors = torch.from_numpy(ellipsoid_anchors(num_keypoints, anchor_semi_axes))
+        self.register_buffer("anchors", anchors, persistent=False)
+        self.validation_metrics: list[ViewMetrics] = []
+
+    @property
+    def progress(self) -> float:
+        """Share of the run's steps that is done."""
+        total = self.trainer.max_steps
+        if total <= 0:
+            total = (self.trainer.max_epochs or 1) * int(self.trainer.num_training_batches)
+        return min(self.global_step / max(total, 1), 1.0)
+
+    def configure_optimizers(self) -> dict[str, Any]:
+        """Adam with the scheduled learning rate."""
+        optimizer = torch.optim.Adam(
+            self.model.parameters(), lr=self.schedule.learning_rate, foreach=True
+        )
+        scheduler = torch.optim.lr_scheduler.LambdaLR(
+            optimizer, lambda step: self.schedule.learning_rate_factor(step, self.progress)
+        )
+        return {
+            "optimizer": optimizer,
+            "lr_scheduler": {"scheduler": scheduler, "interval": "step"},
+        }
+
+    def configure_gradient_clipping(self, optimizer: Any, *args: Any, **kwargs: Any) -> None:
+        """Clip by the global norm, as the authors do."""
+        self.clip_gradients(
+            optimizer, gradient_clip_val=self.gradient_clip, gradient_clip_algorithm="norm"
+        )
+
+    def training_step(self, batch: dict[str, Any], batch_idx: int) -> Tensor:
+        """Objective of one batch; raises on a value that is not finite."""
+        generator = torch.Generator().manual_seed(batch["seed"])
+        rgba, K, T = batch["rgba"], batch["K"], batch["T_camera_object"]
+        if self.augmentation.mirror_probability > 0:
+            chosen = torch.rand(len(rgba), generator=generator)
+            index = (chosen < self.augmentation.mirror_probability).nonzero()[:, 0].to(K.device)
+            rgba, K, T = rgba.clone(), K.clone(), T.clone()
+            rgba[index], K[index], T[index] = mirror(rgba[index], K[index], T[index])
+        images = composite(rgba.flatten(0, 1).cpu(), self.augmentation, generator)
+        images = images.unflatten(0, rgba.shape[:2]).to(K.device)
+        use_predicted = self.progress >= self.schedule.predicted_flag_from
+
+        views = self._view_batch(rgba, K, T)
+        result = self._forward(images, views, T, None if use_predicted else true_flag(T))
+        weights = self.schedule.weights_at(self.progress, self.weights)
+        noise = torch.Generator(K.device).manual_seed(batch["seed"] + 1)
+        parts = losses(
+            result.prediction,
+            views,
+            weights,
+            self._orientation_targets(views, images.shape[-1]),
+            self.anchors,
+            noise,
+        )
+        self._require_finite(parts, batch)
+        metrics = view_metrics(result, views.T_camera_object)
+        self.log_dict({f"loss/{name}": value.detach() for name, value in parts.items()})
+        self.log_dict(metrics.means("train"), prog_bar=False)
+        return parts["total"]
+
+    def validation_step(self, batch: dict[str, Any], batch_idx: int) -> None:
+        """Noise-free metrics with the predicted flag, over black."""
+        rgba, K, T = batch["rgba"], batch["K"], batch["T_camera_object"]
+        generator = torch.Generator().manual_seed(0)
+        plain = Augmentation(mirror_probability=0)
+        images = composite(rgba.flatten(0, 1).cpu(), plain, generator)
+        images = images.unflatten(0, rgba.shape[:2]).to(K.device)
+        views = self._view_batch(rgba, K, T)
+        result = self._forward(images, views, T, None)
+        self.validation_metrics.append(view_metrics(result, T))
+
+    def on_validation_epoch_end(self) -> None:
+        """Log medians and means over all pairs of the validation set."""
+        metrics = ViewMetrics.concatenate(self.validation_metrics)
+        self.validation_metrics.clear()
+        self.log_dict(metrics.means("val"))
+        self.log("val_rotation_median_deg", metrics.rotation_deg.median())
+
+    def _forward(
+        self,
+        images: Float[Tensor, "B V 3 S S"],
+        views: ViewBatch,
+        T_camera_object: Float[Tensor, "B V 4 4"],
+        flag: Float[Tensor, "B V"] | None,
+    ) -> ForwardResult:
+        depth = T_camera_object[..., 2, 3]
+        if self.centre_depth == "nominal":
+            depth = torch.full_like(depth, self.training_camera.distance)
+        return forward_views(
+            self.model,
+            images,
+            views.K_ndc,
+            depth,
+            (lambda predicted: predicted) if flag is None else (lambda predicted: flag),
+            uses_bf16(self.precision, images.device),
+        )
+
+    @property
+    def training_camera(self) -> TrainingCamera:
+        """Camera of the data at hand."""
+        return self.trainer.datamodule.training_camera  # type: ignore[attr-defined]
+
+    def _view_batch(self, rgba: Tensor, K: Tensor, T: Tensor) -> ViewBatch:
+        size = rgba.shape[-2]
+        camera = self.training_camera
+        distance = T[..., 2, 3]
+        log_scale = (K[..., 0, 0] / camera.focal_px * camera.distance / distance).log()
+        coverage = rgba[..., 3].float() / 255
+        stride = 1 if self.hparams["network"] == "paper" else 4
+        mask = torch.nn.functional.max_pool2d(coverage, stride) > 0
+        return ViewBatch(ndc_intrinsics(K, (size, size)), T, mask.to(K.dtype), log_scale)
+
+    def _orientation_targets(self, views: ViewBatch, size: int) -> Tensor:
+        uv = orientation_targets(self.model, views.T_camera_object, views.K_ndc)
+        if self.hparams["network"] == "paper":
+            return uv
+        edge = 1 - 8 / size  # centre of the outermost cell at 1/8 resolution
+        return uv.clamp(-edge, edge)
+
+    def _require_finite(self, parts: dict[str, Tensor], batch: dict[str, Any]) -> None:
+        bad = [name for name, value in parts.items() if not math.isfinite(value.item())]
+        if bad:
+            samples = ", ".join(
+                f"{key} views {views.tolist()}"
+                for key, views in zip(batch["keys"], batch["views"], strict=True)
+            )
+            raise FloatingPointError(
+                f"The losses {bad} are not finite at step {self.global_step}. "
+                f"Samples of the batch: {samples}. Look at these views, or lower "
+                "schedule.learning_rate."
+            )

@@ -1,0 +1,90 @@
+"""`kp3d train`: a configuration file in, a run folder with checkpoints and metrics out."""
+
+from __future__ import annotations
+
+import json
+import warnings
+from pathlib import Path
+
+import lightning as L
+import torch
+from lightning.pytorch.callbacks import ModelCheckpoint
+from lightning.pytorch.cli import LightningCLI, SaveConfigCallback
+
+from kp3d_core.provenance import provenance
+from kp3d_core.training.datamodule import ShardDataModule
+from kp3d_core.training.module import KeypointModule
+from kp3d_core.training.monitor import CollapseGuard
+from kp3d_core.training.pictures import KeypointPictures
+
+
+def run_training(config: Path, output: Path, overrides: list[str], resume: bool = True) -> Path:
+    """Train to the end, or go on from the last checkpoint of an interrupted run.
+
+    Args:
+        config: YAML with the keys `model`, `data` and `trainer`.
+        output: run folder; gets config.yaml, metrics.csv, provenance.json, checkpoints/, pictures/.
+        overrides: further arguments in jsonargparse form, such as `--trainer.max_steps=100`.
+        resume: continue from `output`/checkpoints/last.ckpt if it is there; otherwise a folder
+            that already holds a run is refused.
+
+    Returns:
+        The checkpoint with the lowest validation median.
+
+    Raises:
+        ValueError: no such file, or a run in the way.
+    """
+    if not config.is_file():
+        raise ValueError(f"CONFIG must be a YAML file, got {config}, which does not exist.")
+    last = output / "checkpoints" / "last.ckpt"
+    if last.exists() and not resume:
+        raise ValueError(
+            f"{output} already holds a run. Choose another --output, or continue it with --resume."
+        )
+    warnings.filterwarnings("ignore", message=".*does not have many workers.*")
+    warnings.filterwarnings("ignore", message=".*Checkpoint directory .* exists.*")
+    checkpoints = ModelCheckpoint(
+        output / "checkpoints",
+        filename="best",
+        monitor="val_rotation_median_deg",
+        save_last=True,
+        enable_version_counter=False,
+        save_on_train_epoch_end=False,
+    )
+    cli = LightningCLI(
+        KeypointModule,
+        ShardDataModule,
+        run=False,
+        args=["--config", str(config), *overrides],
+        save_config_callback=SaveConfigCallback,
+        save_config_kwargs={"overwrite": True},
+        seed_everything_default=0,
+        trainer_defaults={
+            "logger": {
+                "class_path": "lightning.pytorch.loggers.CSVLogger",
+                "init_args": {"save_dir": str(output), "name": "", "version": ""},
+            },
+            "default_root_dir": str(output),
+            "callbacks": [checkpoints, CollapseGuard(), KeypointPictures(output / "pictures")],
+            "reload_dataloaders_every_n_epochs": 1,
+            "max_epochs": -1,
+            "log_every_n_steps": 20,
+            "enable_model_summary": False,
+        },
+    )
+    output.mkdir(parents=True, exist_ok=True)
+    (output / "provenance.json").write_text(json.dumps(provenance(), indent=2))
+    cli.trainer.fit(cli.model, cli.datamodule, ckpt_path=str(last) if last.exists() else None)
+    return Path(checkpoints.best_model_path or last)
+
+
+def load_checkpoint(path: Path) -> tuple[KeypointModule, dict[str, object]]:
+    """The trained module and the settings of its data module, from a checkpoint of a run."""
+    if not path.is_file():
+        raise ValueError(
+            f"CHECKPOINT must be a file made by `kp3d train`, got {path}, which does not exist."
+        )
+    with torch.serialization.safe_globals([]):
+        content = torch.load(path, map_location="cpu", weights_only=False)
+    module = KeypointModule.load_from_checkpoint(path, map_location="cpu", weights_only=False)
+    return module.eval(), dict(content.get(L.LightningDataModule.CHECKPOINT_HYPER_PARAMS_KEY, {}))
