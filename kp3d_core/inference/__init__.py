@@ -1,0 +1,33 @@
+"""Run time: model files, engines, and the way from a camera image to keypoints and pose."""
+
+from kp3d_core.inference.camera import CameraModel
+from kp3d_core.inference.detection import Detection
+from kp3d_core.inference.detector import Detector
+from kp3d_core.inference.engines import Engine, create_engine, engine_names
+from kp3d_core.inference.model import Calibration, KeypointLayout, Model, TrainingCamera
+from kp3d_core.inference.model_file import load_model, shipped_models
+from kp3d_core.inference.pose import RelativeMotion, RelativePose
+from kp3d_core.inference.settings import DetectorSettings
+from kp3d_core.inference.tracker import Tracker
+from kp3d_core.inference.view import Region, View
+
+__all__ = [
+    "Calibration",
+    "CameraModel",
+    "Detection",
+    "Detector",
+    "DetectorSettings",
+    "Engine",
+    "KeypointLayout",
+    "Model",
+    "Region",
+    "RelativeMotion",
+    "RelativePose",
+    "Tracker",
+    "TrainingCamera",
+    "View",
+    "create_engine",
+    "engine_names",
+    "load_model",
+    "shipped_models",
+]

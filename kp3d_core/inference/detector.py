@@ -1,0 +1,278 @@
+"""From a camera image to metric keypoints and pose."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from kp3d_core.geometry.camera import project
+from kp3d_core.geometry.crop import CropCamera, make_crop_camera
+from kp3d_core.inference.camera import CameraModel
+from kp3d_core.inference.cropper import extract_crop
+from kp3d_core.inference.detection import Detection
+from kp3d_core.inference.engines import Engine, create_engine
+from kp3d_core.inference.lift import LiftedKeypoints, calibrate_covariance, lift_keypoints
+from kp3d_core.inference.model import Model
+from kp3d_core.inference.pose_fit import PoseFit, fit_pose
+from kp3d_core.inference.settings import DetectorSettings
+from kp3d_core.inference.view import Region, View, view_of_region, whole_image
+
+FloatArray = NDArray[np.float64]
+
+_MAX_ZOOM_STEP = 4.0
+"""Largest change of zoom between two looks: a scale far from 1 is a rough guess itself."""
+
+
+class Detector:
+    """Finds the keypoints and the pose of one object of the model's category."""
+
+    def __init__(
+        self,
+        model: Model,
+        engine: Engine | None = None,
+        *,
+        object_size_m: float | None = None,
+        object_size_std_m: float = 0.0,
+        settings: DetectorSettings | None = None,
+    ) -> None:
+        """Set up a detector.
+
+        Args:
+            model: from `load_model`.
+            engine: from `create_engine`; the default engine if None.
+            object_size_m: longest dimension of the object [m]; results are up to scale if None.
+            object_size_std_m: standard deviation of that size [m], for the covariances.
+            settings: when to look again and what to accept.
+        """
+        if object_size_m is not None and not 0 < object_size_m < math.inf:
+            raise ValueError(
+                f"object_size_m must be a positive length [m], got {object_size_m}. "
+                "Pass the object's longest dimension, or None for results up to scale."
+            )
+        if not 0 <= object_size_std_m < math.inf:
+            raise ValueError(
+                f"object_size_std_m must not be negative [m], got {object_size_std_m}. Pass 0 if "
+                "the size is exact."
+            )
+        self.model = model
+        self.engine = engine or create_engine(model)
+        self.settings = settings or DetectorSettings()
+        self.metric = object_size_m is not None
+        self.unit_m = object_size_m / 2 if object_size_m is not None else 1.0
+        self._unit_relative_std = object_size_std_m / object_size_m if object_size_m else 0.0
+
+    def detect(
+        self,
+        image: NDArray[np.uint8],
+        camera: CameraModel,
+        region: Region | None = None,
+        *,
+        down_camera: ArrayLike | None = None,
+    ) -> Detection:
+        """Find the object in a region whose fit around it is unknown.
+
+        Looks, corrects direction and zoom by what it saw, and looks again until the object appears
+        as in training, at most `settings.max_runs` times.
+
+        Args:
+            image: RGB, shape (H, W, 3).
+            camera: calibration of the image.
+            region: rectangle around the object; the whole image if None.
+            down_camera: direction of gravity in the camera frame, any length; the image's y axis
+                if None.
+        """
+        size, training = self.model.input_size, self.model.training_camera
+        view = view_of_region(
+            region or whole_image(camera),
+            camera,
+            fill_px=self.settings.region_extent * training.focal_px / training.distance,
+            input_size=size,
+            down_camera=down_camera,
+        )
+        detection = self.track(image, camera, view, down_camera=down_camera)
+        while detection.runs < self.settings.max_runs and not self._is_centered(detection):
+            again = self.track(image, camera, detection.next_view, down_camera=down_camera)
+            detection = dataclasses.replace(again, runs=detection.runs + 1)
+        return detection
+
+    def track(
+        self,
+        image: NDArray[np.uint8],
+        camera: CameraModel,
+        view: View,
+        *,
+        down_camera: ArrayLike | None = None,
+    ) -> Detection:
+        """Find the object where a view expects it, with one engine call.
+
+        Args:
+            image: RGB, shape (H, W, 3).
+            camera: calibration of the image.
+            view: usually the `next_view` of the detection before.
+            down_camera: direction of gravity in the camera frame.
+        """
+        return self.detect_views(image, camera, [view], down_camera=down_camera)[0]
+
+    def detect_views(
+        self,
+        image: NDArray[np.uint8],
+        camera: CameraModel,
+        views: Sequence[View],
+        *,
+        down_camera: ArrayLike | None = None,
+    ) -> list[Detection]:
+        """Find one object in each of several views, with one engine call for all.
+
+        Args:
+            image: RGB, shape (H, W, 3).
+            camera: calibration of the image.
+            views: one per object.
+            down_camera: direction of gravity in the camera frame.
+        """
+        _check_image(image, camera)
+        if not views:
+            return []
+        down = None if down_camera is None else _check_direction(down_camera)
+        crops = [
+            make_crop_camera(
+                np.asarray(view.center_ray, np.float64), view.focal_px, self.model.input_size, down
+            )
+            for view in views
+        ]
+        crop_images = np.stack([extract_crop(image, camera, crop) for crop in crops])
+        outputs = self.engine.run(crop_images)
+        return [
+            self._decode({key: value[i] for key, value in outputs.items()}, crop, camera, seen)
+            for i, (crop, seen) in enumerate(zip(crops, crop_images, strict=True))
+        ]
+
+    def _decode(
+        self,
+        outputs: dict[str, NDArray[np.float32]],
+        crop: CropCamera,
+        camera: CameraModel,
+        crop_image: NDArray[np.uint8],
+    ) -> Detection:
+        """Detection of the outputs for one crop."""
+        finite = all(np.isfinite(value).all() for value in outputs.values())
+        values = {key: np.nan_to_num(np.asarray(v, np.float64)) for key, v in outputs.items()}
+        # Bounded, so that a wild guess leads to a wild but finite pose, which is then refused.
+        scale = float(np.clip(values["scale"], 0.05, 20.0))
+        lifted = self._lift(values, scale, crop)
+        fit = self._fit_canonical(lifted)
+        rays_camera = self._rays(values["keypoints_uv"], crop)
+        detection = Detection(
+            keypoints_camera=lifted.points_camera,
+            keypoints_uv=camera.project(rays_camera),
+            own_covariance=lifted.covariance,
+            common_errors=lifted.common,
+            score=values["score"],
+            T_camera_object=fit.T,
+            pose_covariance=self._calibrate_pose(fit.covariance),
+            orientation_score=float(values["orientation_score"]),
+            scale=scale,
+            metric=self.metric,
+            unit_m=self.unit_m,
+            crop=crop,
+            crop_image=crop_image,
+            residual=fit.residual / self.unit_m,
+            next_view=_next_view(fit.T, scale, crop, lifted.points_camera),
+            runs=1,
+            problems=(),
+        )
+        problems = self.settings.problems_of(detection, values["keypoints_uv"])
+        if not finite:
+            problems = ("the network returned values that are not finite", *problems)
+        return dataclasses.replace(detection, problems=problems)
+
+    def _lift(
+        self, values: dict[str, FloatArray], scale: float, crop: CropCamera
+    ) -> LiftedKeypoints:
+        calibration = self.model.calibration
+        return lift_keypoints(
+            values["keypoints_uv"],
+            values["keypoints_depth"],
+            calibrate_covariance(values["covariance"], calibration),
+            scale,
+            crop,
+            self.model.training_camera,
+            scale_std=calibration.scale_std,
+            unit_m=self.unit_m,
+            unit_relative_std=self._unit_relative_std,
+        )
+
+    def _fit_canonical(self, lifted: LiftedKeypoints) -> PoseFit:
+        """Pose of the mean object; its spread over instances counts as error of its keypoints."""
+        layout = self.model.keypoints
+        spread = np.zeros((layout.count, 3, 3))
+        spread[:, [0, 1, 2], [0, 1, 2]] = (layout.spread * self.unit_m) ** 2
+        return fit_pose(
+            layout.canonical * self.unit_m,
+            lifted.points_camera,
+            spread,
+            lifted.covariance,
+            target_common=lifted.common,
+        )
+
+    def _calibrate_pose(self, covariance: FloatArray) -> FloatArray:
+        calibration = self.model.calibration
+        factors = np.repeat([calibration.translation_scale, calibration.rotation_scale], 3)
+        return factors[:, None] * covariance * factors
+
+    def _rays(self, crop_uv: FloatArray, crop: CropCamera) -> FloatArray:
+        """Directions in the camera frame of crop pixels, independent of any distance."""
+        homogeneous = np.column_stack([crop_uv, np.ones(len(crop_uv))])
+        return homogeneous @ np.linalg.inv(crop.K_crop).T @ crop.R_crop_camera
+
+    def _is_centered(self, detection: Detection) -> bool:
+        """Whether looking again would show nothing new."""
+        settings, crop = self.settings, detection.crop
+        ray_crop = crop.R_crop_camera @ detection.next_view.center_ray
+        if ray_crop[2] <= 0:
+            return False
+        offset = project(ray_crop[None], crop.K_crop)[0] - (crop.size - 1) / 2
+        return bool(
+            abs(math.log(detection.scale)) < settings.scale_tolerance
+            and np.linalg.norm(offset) < settings.center_tolerance * crop.size
+        )
+
+
+def _next_view(
+    T_camera_object: FloatArray, scale: float, crop: CropCamera, points_camera: FloatArray
+) -> View:
+    """View that shows the object's origin in the middle and at scale 1."""
+    center = T_camera_object[:3, 3]
+    if center @ crop.R_crop_camera[2] <= 0:  # behind the crop camera: the fit is nonsense
+        center = points_camera.mean(axis=0)
+    if center @ crop.R_crop_camera[2] <= 0:
+        center = crop.R_crop_camera[2]
+    zoom = float(np.clip(1 / scale, 1 / _MAX_ZOOM_STEP, _MAX_ZOOM_STEP))
+    return View(center / np.linalg.norm(center), float(crop.K_crop[0, 0]) * zoom)
+
+
+def _check_image(image: NDArray[np.uint8], camera: CameraModel) -> None:
+    if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8:
+        raise ValueError(
+            f"image must be RGB uint8 of shape (H, W, 3), got {image.dtype} of shape "
+            f"{image.shape}. Convert its encoding first."
+        )
+    if image.shape[:2] != (camera.height, camera.width):
+        raise ValueError(
+            f"image must have the size of its calibration, {camera.width} x {camera.height} px, "
+            f"got {image.shape[1]} x {image.shape[0]} px. Scale K with the image, or calibrate at "
+            "this resolution."
+        )
+
+
+def _check_direction(direction: ArrayLike) -> FloatArray:
+    vector = np.asarray(direction, dtype=np.float64)
+    if vector.shape != (3,) or not np.isfinite(vector).all() or not vector.any():
+        raise ValueError(
+            f"down_camera must be a finite vector (3,) that is not zero, got {direction!r}. "
+            "Pass None if gravity is unknown."
+        )
+    return vector

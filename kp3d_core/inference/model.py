@@ -1,0 +1,88 @@
+"""A loaded model: its network as bytes, and everything that is known about its keypoints."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+@dataclass(frozen=True)
+class TrainingCamera:
+    """The pinhole camera that the training views were rendered with."""
+
+    focal_px: float
+    """Focal length at the model's input size [px]."""
+    distance: float
+    """Distance to the object's origin [model units]."""
+
+
+@dataclass(frozen=True, eq=False)
+class KeypointLayout:
+    """What the keypoints are; everything a viewer or a pose estimate needs to know about them."""
+
+    names: tuple[str, ...]
+    """One per keypoint, unique."""
+    colors: NDArray[np.float64]
+    """RGB in 0..1, shape (N, 3)."""
+    edges: NDArray[np.int64]
+    """Pairs of keypoint indices that a viewer joins, shape (E, 2)."""
+    canonical: NDArray[np.float64]
+    """Mean position in the object frame over the training set, shape (N, 3) [model units]."""
+    spread: NDArray[np.float64]
+    """Standard deviation of those positions per object axis, shape (N, 3) [model units]."""
+
+    @property
+    def count(self) -> int:
+        """Number of keypoints."""
+        return len(self.names)
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """Measured on held-out renders: turns the network's spreads into standard deviations."""
+
+    keypoint_uv_scale: float = 1.0
+    """Factor on the standard deviation of a heatmap in the image."""
+    keypoint_uv_floor_px: float = 0.0
+    """Standard deviation in the image that is added in quadrature [crop px]."""
+    keypoint_depth_scale: float = 1.0
+    """Factor on the standard deviation of a heatmap's depth."""
+    keypoint_depth_floor: float = 0.0
+    """Standard deviation of depth that is added in quadrature [model units]."""
+    scale_std: float = 0.0
+    """Standard deviation of the natural logarithm of `scale`."""
+    rotation_scale: float = 1.0
+    """Factor on the standard deviations of the pose's rotation."""
+    translation_scale: float = 1.0
+    """Factor on the standard deviations of the pose's translation."""
+
+
+@dataclass(frozen=True, eq=False)
+class Model:
+    """A model file in memory, checked."""
+
+    name: str
+    """Name that it is asked for by, for example `car`."""
+    category: str
+    """Category of objects that it knows."""
+    version: str
+    """Version of the model, not of this software."""
+    input_size: int
+    """Width and height of its input image [px]."""
+    training_camera: TrainingCamera
+    keypoints: KeypointLayout
+    calibration: Calibration
+    symmetry: str
+    """`none` if every rotation of the object looks different."""
+    metrics: Mapping[str, Any]
+    """What it reached in evaluation, as the exporter wrote it."""
+    provenance: Mapping[str, Any]
+    """Command, configuration and commit that made it."""
+    data: bytes = field(repr=False)
+    """The whole file."""
+    sha256: str
+    """Hexadecimal digest of `data`; the key of everything derived from the file."""

@@ -1,0 +1,1 @@
+"""Model files that this package ships."""

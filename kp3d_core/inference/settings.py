@@ -1,0 +1,87 @@
+"""When the detector looks again, and what it accepts."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, fields
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kp3d_core.inference.detection import Detection
+
+
+@dataclass(frozen=True)
+class DetectorSettings:
+    """Settings of `Detector`."""
+
+    region_extent: float = 1.7
+    """Length that the larger side of a region is taken for at first [model units]. The object's
+    longest dimension has 2; seen from an angle it spans less."""
+    max_runs: int = 4
+    """Most engine calls of one acquisition."""
+    scale_tolerance: float = 0.1
+    """Acquisition ends when ln(scale) is closer to 0 than this."""
+    center_tolerance: float = 0.03
+    """Acquisition ends when the object's origin is closer to the crop's centre than this fraction
+    of the crop's width."""
+    min_scale: float = 0.5
+    """Smaller apparent sizes are refused: outside what the network was trained for."""
+    max_scale: float = 2.0
+    """Larger apparent sizes are refused."""
+    min_score: float = 0.2
+    """Smallest accepted mean score of the keypoints."""
+    min_inside: float = 0.8
+    """Smallest accepted fraction of keypoints inside the crop and the full image."""
+    max_residual: float = 0.5
+    """Largest accepted RMS distance from the fitted canonical keypoints [model units]."""
+
+    def __post_init__(self) -> None:
+        """Check ranges, and report all problems at once."""
+        problems = [
+            f"{field.name} must be a positive number, got {getattr(self, field.name)!r}."
+            for field in fields(self)
+            if not _is_positive(getattr(self, field.name)) and field.name not in _MAY_BE_ZERO
+        ]
+        for name in _MAY_BE_ZERO:
+            if not 0 <= getattr(self, name) <= 1:
+                problems.append(f"{name} must be in [0, 1], got {getattr(self, name)!r}.")
+        if not problems and not self.min_scale < 1 < self.max_scale:
+            problems.append(
+                f"min_scale < 1 < max_scale must hold, got {self.min_scale} and {self.max_scale}."
+            )
+        if problems:
+            raise ValueError("Detector settings cannot be used: " + " ".join(problems))
+
+    def problems_of(self, detection: Detection, crop_uv: NDArray[np.float64]) -> tuple[str, ...]:
+        """Reasons to refuse a detection; `crop_uv` are its keypoints in the crop [px]."""
+        problems = []
+        if not self.min_scale <= detection.scale <= self.max_scale:
+            problems.append(
+                f"apparent size {detection.scale:.2f} is outside "
+                f"[{self.min_scale:g}, {self.max_scale:g}]"
+            )
+        score = float(detection.score.mean())
+        if score < self.min_score:
+            problems.append(f"mean score {score:.2f} is below {self.min_score:g}")
+        edge = detection.crop.size - 0.5
+        inside = float(((crop_uv > -0.5) & (crop_uv < edge)).all(axis=1).mean())
+        if inside < self.min_inside:
+            problems.append(
+                f"only {inside:.0%} of the keypoints are in view, below {self.min_inside:.0%}"
+            )
+        if detection.residual > self.max_residual:
+            problems.append(
+                f"keypoints do not form the object: RMS distance {detection.residual:.2f} is over "
+                f"{self.max_residual:g} model units"
+            )
+        if detection.keypoints_camera[:, 2].min() <= 0 and detection.crop.R_crop_camera[2, 2] > 0:
+            problems.append("keypoints lie behind the camera")
+        return tuple(problems)
+
+
+_MAY_BE_ZERO = ("min_score", "min_inside")
+
+
+def _is_positive(value: object) -> bool:
+    return isinstance(value, (int, float)) and 0 < value < math.inf

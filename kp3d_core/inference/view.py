@@ -1,0 +1,102 @@
+"""Where to look: regions of an image, and the virtual cameras that show them to the network."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from kp3d_core.geometry.camera import project
+from kp3d_core.geometry.crop import make_crop_camera
+from kp3d_core.inference.camera import CameraModel
+
+_MAX_TANGENT = 1.7
+"""Half width of the widest view on the plane z = 1: 60 degrees to each side. A flat image of more
+shows nothing but stretched corners."""
+
+
+@dataclass(frozen=True)
+class Region:
+    """Axis-aligned rectangle in the full image that holds the object; edges between pixels.
+
+    Pixel k covers k - 0.5 to k + 0.5, so the whole image starts at (-0.5, -0.5).
+    """
+
+    x: float
+    """Left edge [px]."""
+    y: float
+    """Upper edge [px]."""
+    width: float
+    """Width [px]."""
+    height: float
+    """Height [px]."""
+
+    def __post_init__(self) -> None:
+        """Refuse what is no rectangle."""
+        values = (self.x, self.y, self.width, self.height)
+        if not all(math.isfinite(value) for value in values) or min(values[2:]) <= 0:
+            raise ValueError(
+                "Region must have finite corners and positive width and height [px], got "
+                f"x={self.x}, y={self.y}, width={self.width}, height={self.height}. "
+                "Drop the detection, or pass None for the whole image."
+            )
+
+
+@dataclass(frozen=True, eq=False)
+class View:
+    """A virtual camera of the model's input size; roll follows from gravity when it is used."""
+
+    center_ray: NDArray[np.float64]
+    """Direction of its optical axis in the camera frame, shape (3,); any length."""
+    focal_px: float
+    """Focal length at the model's input size [px]."""
+
+
+def whole_image(camera: CameraModel) -> Region:
+    """The region that covers all pixels of a camera's image."""
+    return Region(-0.5, -0.5, camera.width, camera.height)
+
+
+def view_of_region(
+    region: Region,
+    camera: CameraModel,
+    *,
+    fill_px: float,
+    input_size: int,
+    down_camera: ArrayLike | None = None,
+) -> View:
+    """View of a region: its centre in the middle, its larger side `fill_px` pixels long.
+
+    Args:
+        region: in raw pixels of the full image; parts outside the image are cut off.
+        camera: the camera of the full image.
+        fill_px: length in the view that the larger side of the region gets [px].
+        input_size: width and height of the view [px].
+        down_camera: gravity in the camera frame; the view is rolled upright with it.
+    """
+    left, top = max(region.x, -0.5), max(region.y, -0.5)
+    right = min(region.x + region.width, camera.width - 0.5)
+    bottom = min(region.y + region.height, camera.height - 0.5)
+    if right <= left or bottom <= top:
+        raise ValueError(
+            f"Region must overlap the image of {camera.width} x {camera.height} px, got {region}. "
+            "Check that the detection belongs to this image and is not in another resolution."
+        )
+    middle_u, middle_v = (left + right) / 2, (top + bottom) / 2
+    rays = camera.rays(
+        [[middle_u, middle_v], [left, middle_v], [right, middle_v], [middle_u, top],
+         [middle_u, bottom]]
+    )  # fmt: skip
+    down = None if down_camera is None else np.asarray(down_camera, dtype=np.float64)
+    crop = make_crop_camera(rays[0], 1.0, 1, down)  # unit focal length: image plane at z = 1
+    sides = rays[1:] @ crop.R_crop_camera.T
+    sides[:, 2] = np.maximum(sides[:, 2], 1e-3)
+    on_plane = np.clip(project(sides, np.eye(3)), -_MAX_TANGENT, _MAX_TANGENT)
+    extent = max(
+        float(np.linalg.norm(on_plane[1] - on_plane[0])),
+        float(np.linalg.norm(on_plane[3] - on_plane[2])),
+    )
+    widest = input_size / (2 * _MAX_TANGENT)
+    return View(rays[0], max(fill_px / extent, widest))
