@@ -14,30 +14,24 @@ OLDEST_GLIBC = (2, 28)
 
 def unsupported():
     """Say in one sentence why kp3d cannot be installed here, or return None."""
+    version = ".".join(map(str, sys.version_info[:2]))
     if sys.platform != "linux":
-        return "kp3d runs on Linux, this is %s: use a Linux machine or a container." % sys.platform
+        return f"kp3d runs on Linux, this is {sys.platform}. Use a Linux machine or a container."
     if platform.machine() not in MACHINES:
-        return "kp3d needs an %s processor, this is %s: no ROS 2 packages exist for it." % (
-            " or ".join(MACHINES),
-            platform.machine(),
-        )
+        needed = " or ".join(MACHINES)
+        return f"kp3d needs an {needed} processor, this one is {platform.machine()}."
     if not OLDEST <= sys.version_info[:2] <= NEWEST:
-        return "kp3d needs Python 3.%d to 3.%d, %s is Python %d.%d: run `make PYTHON=python3.12 ...` with another one." % (  # noqa: E501
-            OLDEST[1],
-            NEWEST[1],
-            sys.executable,
-            sys.version_info[0],
-            sys.version_info[1],
+        return (
+            f"kp3d needs Python 3.{OLDEST[1]} to 3.{NEWEST[1]}, {sys.executable} is {version}. "
+            "Choose another one, for example: make PYTHON=python3.11 demo"
         )
     if platform.python_implementation() != "CPython":
-        return "kp3d needs CPython, %s is %s: run `make PYTHON=/usr/bin/python3 ...`." % (
-            sys.executable,
-            platform.python_implementation(),
-        )
-    libc, version = platform.libc_ver()
-    if libc != "glibc" or tuple(map(int, version.split(".")[:2])) < OLDEST_GLIBC:
-        return "kp3d needs glibc %d.%d or newer, this system has %s: use Debian 10, Ubuntu 20.04 or newer." % (  # noqa: E501
-            OLDEST_GLIBC + ((libc + " " + version).strip() or "another C library",)
+        return f"kp3d needs CPython, {sys.executable} is {platform.python_implementation()}."
+    libc, libc_version = platform.libc_ver()
+    if libc != "glibc" or tuple(map(int, libc_version.split(".")[:2])) < OLDEST_GLIBC:
+        return (
+            "kp3d needs glibc 2.28 or newer (Debian 10, Ubuntu 20.04 and later), "
+            f"this system has {libc or 'another C library'} {libc_version}."
         )
     return None
 

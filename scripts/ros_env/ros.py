@@ -64,9 +64,14 @@ def find_sourced(python: Path, env: dict[str, str], wanted: tuple[str, ...]) -> 
         "import rclpy, importlib.util as u, sys\n"
         "print(*[m for m in sys.argv[1:] if u.find_spec(m)])"
     )
-    # From `/`: the repository holds a folder kp3d_ros that must not be taken for an installed one.
+    # From `/`, because the repository holds folders that must not be taken for installed modules.
     found = subprocess.run(
-        [python, "-c", probe, *wanted], env=env, cwd="/", capture_output=True, text=True, check=False
+        [python, "-c", probe, *wanted],
+        env=env,
+        cwd="/",
+        capture_output=True,
+        text=True,
+        check=False,
     )
     if found.returncode:
         raise SetupError(

@@ -151,5 +151,3 @@ def _write_reexec_hook(prefix: Prefix) -> None:
     shutil.copy(source, prefix.site_packages / "kp3d_ros_reexec.py")
     hook = prefix.site_packages / "kp3d_ros_reexec.pth"
     hook.write_text("import kp3d_ros_reexec\n", encoding="utf-8")
-
-

@@ -45,7 +45,7 @@ def run(
     with log.open("a", encoding="utf-8") as stream:
         stream.write("$ " + " ".join(map(str, command)) + "\n")
         stream.flush()
-        code = subprocess.run(  # noqa: PLW1510
+        code = subprocess.run(
             [str(part) for part in command], env=env, stdout=stream, stderr=subprocess.STDOUT
         ).returncode
     if code:

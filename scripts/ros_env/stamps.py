@@ -31,6 +31,7 @@ class Stamps:
     """One file per step in a folder of the environment, holding the hash of the step's inputs."""
 
     def __init__(self, folder: Path) -> None:
+        """Keep the stamps in `folder`, which need not exist yet."""
         self._folder = folder
 
     def fresh(self, step: str, key: str) -> bool:

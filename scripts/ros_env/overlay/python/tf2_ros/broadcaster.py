@@ -31,7 +31,7 @@ class TransformBroadcaster:
             qos = QoSProfile(depth=100, history=HistoryPolicy.KEEP_LAST)
         self.pub_tf = node.create_publisher(TFMessage, "/tf", qos)
 
-    def sendTransform(self, transform: Transforms) -> None:  # noqa: N802 (name given by tf2_ros)
+    def sendTransform(self, transform: Transforms) -> None:
         """Publish one transform or several in one message."""
         self.pub_tf.publish(TFMessage(transforms=_as_list(transform)))
 
@@ -55,7 +55,7 @@ class StaticTransformBroadcaster:
         self._by_child: dict[str, TransformStamped] = {}
         self.pub_tf = node.create_publisher(TFMessage, "/tf_static", qos)
 
-    def sendTransform(self, transform: Transforms) -> None:  # noqa: N802 (name given by tf2_ros)
+    def sendTransform(self, transform: Transforms) -> None:
         """Publish all transforms sent so far; one with a known child frame replaces the old."""
         for single in _as_list(transform):
             self._by_child[single.child_frame_id] = single
