@@ -12,6 +12,8 @@ from numpy.typing import NDArray
 
 from kp3d_core.inference.distortion import Distortion, Equidistant, Rational
 
+FloatArray = NDArray[np.float64]
+
 _COEFFICIENT_COUNTS = {
     "plumb_bob": (4, 5),
     "rational_polynomial": (8, 12, 14),
@@ -52,11 +54,17 @@ class CameraModel:
         folds back) are put outside the image, in their own direction.
         """
         points = np.asarray(points_camera, dtype=np.float64)
-        x, y, z = points[..., 0], points[..., 1], points[..., 2]
+        return np.stack(self.project_xyz(*np.moveaxis(points, -1, 0)), axis=-1)
+
+    def project_xyz(
+        self, x: FloatArray, y: FloatArray, z: FloatArray
+    ) -> tuple[FloatArray, FloatArray]:
+        """Columns and rows of points; like `project`, faster for many points."""
         x_d, y_d = self._lens.distort(*self._lens.normalise(x, y, z, _MIN_Z))
-        u = self.K[0, 0] * x_d + self.K[0, 1] * y_d + self.K[0, 2]
-        v = self.K[1, 1] * y_d + self.K[1, 2]
-        return np.stack([u, v], axis=-1)
+        u = self.K[0, 0] * x_d + self.K[0, 2]
+        if self.K[0, 1]:
+            u = u + self.K[0, 1] * y_d
+        return u, self.K[1, 1] * y_d + self.K[1, 2]
 
     def rays(self, uv: Any) -> NDArray[np.float64]:
         """Unit directions in the camera frame of pixels, shape (..., 3). Inverse of `project`."""

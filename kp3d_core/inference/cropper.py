@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import math
+
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from kp3d_core.geometry.crop import CropCamera
 from kp3d_core.inference.camera import CameraModel
+
+FloatArray = NDArray[np.float64]
 
 _FAR = 3e4
 """Pixel coordinates beyond this mean "outside"; OpenCV's remap keeps them in 16 bits."""
@@ -22,42 +26,44 @@ def extract_crop(
     that it needs is first averaged over whole blocks of pixels, so that nothing aliases; what is
     left for the bilinear sampling is a zoom by 0.67 to 1.5.
     """
-    uv = _source_pixels(camera, crop)
-    left, top = np.floor(uv.min(axis=(0, 1))).astype(int) - 1
-    right, bottom = np.ceil(uv.max(axis=(0, 1))).astype(int) + 2
-    left, top = max(left, 0), max(top, 0)
-    right, bottom = min(right, camera.width), min(bottom, camera.height)
+    u, v = _source_pixels(camera, crop)
+    left, right = max(math.floor(u.min()) - 1, 0), min(math.ceil(u.max()) + 2, camera.width)
+    top, bottom = max(math.floor(v.min()) - 1, 0), min(math.ceil(v.max()) + 2, camera.height)
     if right <= left or bottom <= top:
         return np.zeros((crop.size, crop.size, *image.shape[2:]), image.dtype)
 
-    block = max(1, round(_shrink_factor(uv)))
+    block = max(1, round(_shrink_factor(u, v)))
     part = image[top:bottom, left:right]
     if block > 1:
         part = _average_blocks(part, block)
-    u, v = np.moveaxis(((uv - [left, top] + 0.5) / block - 0.5).astype(np.float32), -1, 0)
+    u, v = ((axis - first + 0.5) / block - 0.5 for axis, first in ((u, left), (v, top)))
     crop_image = cv2.remap(
-        part, u, v, cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT, borderValue=0
+        part,
+        u.astype(np.float32),
+        v.astype(np.float32),
+        cv2.INTER_LINEAR,
+        borderMode=cv2.BORDER_CONSTANT,
+        borderValue=0,
     )
     return np.asarray(crop_image, np.uint8)
 
 
-def _source_pixels(camera: CameraModel, crop: CropCamera) -> NDArray[np.float64]:
-    """Full-image pixel of every crop pixel, shape (S, S, 2)."""
-    K_inverse = np.linalg.inv(crop.K_crop)
-    to_camera = crop.R_crop_camera.T @ K_inverse
-    u = np.arange(crop.size, dtype=np.float64)
-    columns = np.outer(u, to_camera[:, 0])
-    rows = np.outer(u, to_camera[:, 1]) + to_camera[:, 2]
-    directions = rows[:, None, :] + columns[None, :, :]
-    return np.clip(camera.project(directions), -_FAR, _FAR)
+def _source_pixels(camera: CameraModel, crop: CropCamera) -> tuple[FloatArray, FloatArray]:
+    """Columns and rows in the full image of every crop pixel, two arrays of shape (S, S)."""
+    to_camera = crop.R_crop_camera.T @ np.linalg.inv(crop.K_crop)
+    step = np.arange(crop.size, dtype=np.float64)
+    along_u = np.outer(to_camera[:, 0], step)[:, None, :]
+    along_v = (np.outer(to_camera[:, 1], step) + to_camera[:, 2:])[:, :, None]
+    u, v = camera.project_xyz(*(along_u + along_v))
+    return np.clip(u, -_FAR, _FAR), np.clip(v, -_FAR, _FAR)
 
 
-def _shrink_factor(uv: NDArray[np.float64]) -> float:
+def _shrink_factor(u: FloatArray, v: FloatArray) -> float:
     """Full-image pixels per crop pixel in the middle of the crop."""
-    middle = len(uv) // 2
-    around = uv[middle - 1 : middle + 1, middle - 1 : middle + 1]
-    step_u, step_v = around[0, 1] - around[0, 0], around[1, 0] - around[0, 0]
-    return float(np.sqrt(abs(step_u[0] * step_v[1] - step_u[1] * step_v[0])))
+    i = len(u) // 2
+    area = (u[i, i] - u[i, i - 1]) * (v[i, i] - v[i - 1, i])
+    area -= (u[i, i] - u[i - 1, i]) * (v[i, i] - v[i, i - 1])
+    return math.sqrt(abs(area))
 
 
 def _average_blocks(image: NDArray[np.uint8], block: int) -> NDArray[np.uint8]:

@@ -126,9 +126,7 @@ def write_tiny_model(
         ir_version=8,
     )
     text = metadata(input_size) if kp3d_metadata is None else kp3d_metadata
-    helper.set_model_props(
-        proto, {"kp3d": text if isinstance(text, str) else json.dumps(text)}
-    )
+    helper.set_model_props(proto, {"kp3d": text if isinstance(text, str) else json.dumps(text)})
     onnx.save(proto, str(path))
     return Path(path)
 
@@ -163,7 +161,7 @@ def draw_scene(
         cv2.circle(
             canvas,
             (int(middle[0]), int(middle[1])),
-            round(radius * subpixels * 2**shift),
+            round((radius * subpixels - 0.5) * 2**shift),  # OpenCV fills half a pixel more
             tuple(int(c) for c in color),
             cv2.FILLED,
             shift=shift,
@@ -239,9 +237,7 @@ def _build(g: _Graph, size: int, orientation_score: float) -> None:
     v_grid, u_grid = np.mgrid[0:size, 0:size].reshape(2, 1, 1, size, size)
     grids = (g.constant(u_grid), g.constant(v_grid))
     u, v = mean(grids[0]), mean(grids[1])
-    z = g.add(
-        "Mul", g.add("Sub", mean(blue), g.constant(128.0)), g.constant(1 / _DEPTH_GAIN)
-    )
+    z = g.add("Mul", g.add("Sub", mean(blue), g.constant(128.0)), g.constant(1 / _DEPTH_GAIN))
     last = g.constant([2], np.int64)
     uv = g.add(
         "Concat",
