@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import cv2
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from kp3d_core.data.procedural.primitives import FloatArray, Surface, textured
 
-Color = Sequence[float] | FloatArray
 _SUBPIXEL_BITS = 4
 
 
 def planar_projection(
-    right: Sequence[float],
-    up: Sequence[float],
-    center: Sequence[float],
+    right: ArrayLike,
+    up: ArrayLike,
+    center: ArrayLike,
     width: float,
     height: float,
 ) -> FloatArray:
@@ -41,7 +38,7 @@ def planar_projection(
 class Canvas:
     """An image addressed by 3D positions through the projection that maps it onto the object."""
 
-    def __init__(self, projection: FloatArray, height: int, width: int, color: Color) -> None:
+    def __init__(self, projection: FloatArray, height: int, width: int, color: ArrayLike) -> None:
         """Start with one colour.
 
         Args:
@@ -54,43 +51,41 @@ class Canvas:
         self.image: NDArray[np.uint8] = np.empty((height, width, 3), dtype=np.uint8)
         self.image[:] = _bytes(color)
 
-    def pixels(self, points: Sequence[Sequence[float]] | FloatArray) -> FloatArray:
+    def pixels(self, points: ArrayLike) -> FloatArray:
         """Pixel coordinates (column, row) of positions, shape (N, 2)."""
         uv = np.asarray(points, dtype=np.float64) @ self.projection[:, :3].T + self.projection[:, 3]
         height, width = self.image.shape[:2]
         return np.stack([uv[:, 0] * width - 0.5, (1.0 - uv[:, 1]) * height - 0.5], axis=-1)
 
-    def fill(self, points: Sequence[Sequence[float]] | FloatArray, color: Color) -> None:
+    def fill(self, points: ArrayLike, color: ArrayLike) -> None:
         """Fill a polygon given by its corners."""
         self._fill_pixels(self.pixels(points), color)
 
-    def _fill_pixels(self, pixels: FloatArray, color: Color) -> None:
+    def _fill_pixels(self, pixels: FloatArray, color: ArrayLike) -> None:
         fixed = np.round(pixels * (1 << _SUBPIXEL_BITS)).astype(np.int32)
         cv2.fillPoly(self.image, [fixed], _bytes(color), cv2.LINE_AA, _SUBPIXEL_BITS)
 
-    def line(
-        self, points: Sequence[Sequence[float]] | FloatArray, color: Color, width_px: int = 1
-    ) -> None:
+    def line(self, points: ArrayLike, color: ArrayLike, width_px: int = 1) -> None:
         """Draw an open polyline."""
         fixed = np.round(self.pixels(points) * (1 << _SUBPIXEL_BITS)).astype(np.int32)
         cv2.polylines(
             self.image, [fixed], False, _bytes(color), width_px, cv2.LINE_AA, _SUBPIXEL_BITS
         )
 
-    def ellipse(self, center: Sequence[float], half_size_px: Sequence[float], color: Color) -> None:
+    def ellipse(self, center: ArrayLike, half_size_px: ArrayLike, color: ArrayLike) -> None:
         """Fill an axis-aligned ellipse."""
         angle = np.linspace(0.0, 2.0 * np.pi, 24, endpoint=False)
-        middle = self.pixels([center])[0]
+        middle = self.pixels(np.asarray(center)[None])[0]
         circle = np.stack([np.cos(angle), np.sin(angle)], axis=-1)
         self._fill_pixels(middle + circle * np.asarray(half_size_px), color)
 
-    def text(self, words: str, center: Sequence[float], width_px: float, color: Color) -> None:
+    def text(self, words: str, center: ArrayLike, width_px: float, color: ArrayLike) -> None:
         """Write a line of text, centred, of a given width."""
         font = cv2.FONT_HERSHEY_DUPLEX
         (natural, _), _ = cv2.getTextSize(words, font, 1.0, 1)
         scale = width_px / max(natural, 1)
         (width, height), _ = cv2.getTextSize(words, font, scale, 1)
-        middle = self.pixels([center])[0]
+        middle = self.pixels(np.asarray(center)[None])[0]
         corner = (int(middle[0] - width / 2), int(middle[1] + height / 2))
         thickness = 2 if scale > 0.7 else 1
         cv2.putText(self.image, words, corner, font, scale, _bytes(color), thickness, cv2.LINE_AA)
@@ -100,6 +95,6 @@ class Canvas:
         return textured(name, self.image, self.projection)
 
 
-def _bytes(color: Color) -> tuple[int, int, int]:
-    red, green, blue = (int(round(255.0 * float(np.clip(c, 0.0, 1.0)))) for c in color)
+def _bytes(color: ArrayLike) -> tuple[int, int, int]:
+    red, green, blue = (int(round(255.0 * float(np.clip(c, 0.0, 1.0)))) for c in np.asarray(color))
     return red, green, blue

@@ -11,6 +11,7 @@ from kp3d_core.data.procedural.primitives import FloatArray, Part, lattice_box
 _ROW_SHARES = np.array([0.0, 0.25, 0.55, 0.82, 1.0])
 _COLUMNS = np.array([-1.0, -0.92, -0.6, 0.0, 0.6, 0.92, 1.0])
 _BED_COLUMNS = np.array([-1.0, -0.92, -0.88, -0.86, 0.0, 0.86, 0.88, 0.92, 1.0])
+_WING = 0.07  # least thickness of the body over a wheel arch [m]
 _ARCH_ANGLES = np.radians([0.0, 25.0, 55.0, 90.0, 125.0, 155.0, 180.0])
 
 
@@ -41,9 +42,19 @@ class Body:
         )
         self.bed_x = (-half + 0.012 * shape.length, shape.deck_x - 0.02 * shape.length)
 
-    def top(self, x: FloatArray) -> FloatArray:
-        """Height of the shoulder line."""
+    def middle_top(self, x: FloatArray) -> FloatArray:
+        """Height of bonnet, belt line and boot, without wings over the wheels."""
         return np.interp(x, self._top_x, self._top_z)
+
+    def top(self, x: FloatArray) -> FloatArray:
+        """Height of the shoulder line, raised to wings where a wheel needs the room."""
+        shape = self.shape
+        top = self.middle_top(x)
+        radius = shape.wheel_radius + shape.arch_gap + _WING
+        for axle_x in (shape.front_axle_x, shape.rear_axle_x):
+            wing = np.sqrt(np.maximum(radius**2 - (x - axle_x) ** 2, 0.0))
+            top = np.maximum(top, (wing > 0.0) * (shape.wheel_radius + wing))
+        return top
 
     def bottom(self, x: FloatArray) -> FloatArray:
         """Height of the lower edge: sill, wheel arches, and a slight rise towards the ends."""
@@ -56,7 +67,7 @@ class Body:
             reach = np.sqrt(np.maximum(radius**2 - (x - axle_x) ** 2, 0.0))
             inside = np.abs(x - axle_x) <= radius
             bottom = np.where(inside, np.maximum(bottom, shape.wheel_radius + reach), bottom)
-        return np.minimum(bottom, self.top(x) - 0.06)
+        return np.minimum(bottom, self.top(x) - 0.6 * _WING)
 
     def plan(self, x: FloatArray) -> FloatArray:
         """Share of the full width at x."""
@@ -138,9 +149,14 @@ class Body:
         z = np.broadcast_to(side_z, (x.shape[0], column.shape[1], share.shape[2])).copy()
         is_top = share == 1.0
         z += is_top * (shape.bonnet_crown * (1.0 - column**2) - shape.shoulder_drop * column**8)
+        # Wings rise at the sides only; between them bonnet and floor keep their height.
+        between = np.abs(column) < 0.7
+        middle = self.middle_top(x)
+        z -= is_top * between * (top - middle)
+        z = np.where((share == 0.0) & between, np.minimum(z, middle - 0.1), z)
         if shape.bed_depth > 0.0:
             inside = (x > self.bed_x[0]) & (x < self.bed_x[1]) & (np.abs(column) < 0.87)
-            floor = np.maximum(top - shape.bed_depth, bottom + 0.05)
+            floor = np.maximum(top - shape.bed_depth, np.minimum(bottom, middle - 0.1) + 0.05)
             z = np.where(inside & is_top, floor, z)
         # The half width is that of the side at the same row, so that rows stay straight across.
         half_width = self.half_width(x, side_z)

@@ -30,17 +30,16 @@ def paint_decal(canvas: Canvas, shape: CarShape, style: CarStyle, rng: np.random
         painters[style.decal](canvas, shape, style, rng)
 
 
-def paint_top_stripes(canvas: Canvas, shape: CarShape, style: CarStyle) -> None:
-    """Racing stripes from nose to tail."""
+def paint_stripes(canvas: Canvas, shape: CarShape, style: CarStyle) -> None:
+    """Racing stripes from nose to tail, on a picture of the top or of an end of the car."""
     if style.top_stripes == 0:
         return
     width = (0.24 if style.top_stripes == 1 else 0.13) * shape.width
     middles = [0.0] if style.top_stripes == 1 else [-0.8 * width, 0.8 * width]
+    far = 2.0 * np.array([shape.length, 0.0, shape.height])
     for middle in middles:
-        x, low, high = shape.length, middle - width / 2.0, middle + width / 2.0
-        canvas.fill(
-            [(-x, low, 0.0), (x, low, 0.0), (x, high, 0.0), (-x, high, 0.0)], style.second_paint
-        )
+        low, high = (np.array([0.0, middle + side * width / 2.0, 0.0]) for side in (-1, 1))
+        canvas.fill(np.stack([low - far, low + far, high + far, high - far]), style.second_paint)
 
 
 def _quad(

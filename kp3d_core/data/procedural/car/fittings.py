@@ -55,6 +55,7 @@ class Fitter:
         proud: float = _PROUD,
         slant: float = 0.0,
         is_round: bool = False,
+        wrap: float = 0.0,
     ) -> Part:
         """Thin closed plate that follows the front (+1) or rear (-1) face of the body.
 
@@ -65,6 +66,7 @@ class Fitter:
             proud: how far it stands out [m].
             slant: rise of the outer end against the inner one [m].
             is_round: cut the corners off to an ellipse.
+            wrap: how far it reaches along the body's side where it passes a corner [m].
         """
         wide = abs(columns[1] - columns[0]) > 0.6
         across, up = np.meshgrid(
@@ -77,11 +79,12 @@ class Fitter:
         column = 0.5 * (columns[0] + columns[1]) + 0.5 * (columns[1] - columns[0]) * across
         height = 0.5 * (z[0] + z[1]) + 0.5 * (z[1] - z[0]) * up
         height = height + slant * (np.abs(column) - np.abs(np.mean(columns)))
-        face = self.body.end_point(sign, column, height)
-        depth = np.array([-_SUNK, proud])[:, None, None, None] * np.array([1.0, 0.0, 0.0])
-        if sign > 0:
-            return lattice_box(face[None] + depth)
-        return lattice_box(face[None] - depth[::-1])
+        end = self.shape.length / 2.0
+        forward = np.array([1.0, 0.0, 0.0])
+        outer = self.body.end_point(sign, column, height) + sign * proud * forward
+        inner = self.body.point(np.array(sign * (end - wrap)), column, height)
+        inner = inner - sign * _SUNK * forward
+        return lattice_box(np.stack([inner, outer] if sign > 0 else [outer, inner]))
 
     def level(self, sign: int, share: float) -> float:
         """Height on an end face as a share from its lower edge to its upper edge."""
@@ -104,7 +107,7 @@ class Fitter:
         half_high = min(half_high * style.headlight_size, 0.22 * face)
         z = self.level(1, middle) - max(0.0, half_high - (1.0 - middle) * face * 0.9)
         lamp = plain("headlight", style.headlight_color)
-        column = 0.95 - half_wide
+        column = (1.012 if style.light_wrap > 0.0 else 0.95) - half_wide
         for side, name in ((1, "left"), (-1, "right")):
             inner, outer = column - half_wide, column + half_wide
             columns = (inner, outer) if side > 0 else (-outer, -inner)
@@ -114,8 +117,17 @@ class Fitter:
                 (z - half_high, z + half_high),
                 slant=0.3 * face if style.headlight == "slanted" else 0.0,
                 is_round=style.headlight == "round",
+                wrap=style.light_wrap,
             )
             self.builder.add(part, lamp)
+            if style.light_bezel:
+                wide, high = (columns[0] - 0.035, columns[1] + 0.035), half_high + 0.03
+                is_round = style.headlight == "round"
+                slant = 0.3 * face if style.headlight == "slanted" else 0.0
+                frame = self.panel(
+                    1, wide, (z - high, z + high), proud=0.01, slant=slant, is_round=is_round
+                )
+                self.builder.add(frame, self.chrome if style.bumper == "chrome" else self.trim)
             center = self.body.end_point(1, np.array(side * column), np.array(z))
             self.landmarks[f"{name}_front_light"] = center + np.array([_PROUD, 0.0, 0.0])
             if style.fog_lights:
@@ -143,7 +155,7 @@ class Fitter:
         if style.taillight == "bar":
             bar = self.panel(-1, (-0.94, 0.94), (z - half_high * 0.6, z + half_high * 0.6))
             self.builder.add(bar, lamp)
-        column = 0.96 - half_wide
+        column = (1.012 if style.light_wrap > 0.0 else 0.96) - half_wide
         for side in (1, -1):
             inner, outer = column - half_wide, column + half_wide
             columns = (inner, outer) if side > 0 else (-outer, -inner)
@@ -153,6 +165,7 @@ class Fitter:
                 (z - half_high, z + half_high),
                 is_round=style.taillight == "round",
                 proud=1.3 * _PROUD,
+                wrap=style.light_wrap,
             )
             self.builder.add(part, lamp)
 
@@ -221,10 +234,14 @@ class Fitter:
         if self.shape.kind in ("bus", "van") or self.style.cladding:
             size, height = size * np.array([1.0, 0.9, 1.7]), 0.16
         foot = self.cabin.point(np.array(0.97), np.array(1.0), np.array(height))
-        ahead = 0.1 if self.shape.kind == "bus" else -0.08
+        if self.shape.kind == "bus":  # on long arms, ahead of the windscreen
+            height = 0.45 if self.shape.double_decker else 0.75
+            foot = self.cabin.point(np.array(0.97), np.array(1.0), np.array(height))
+            size = 1.2 * size
+        ahead = 0.3 if self.shape.kind == "bus" else -0.08
         center = foot + np.array([ahead, 0.95 * size[1], 0.0])
         arm = box(
-            (center[0] - 0.03, foot[1] - 0.08, center[2] - 0.03),
+            (min(center[0], foot[0]) - 0.03, foot[1] - 0.08, center[2] - 0.03),
             (center[0] + 0.03, center[1], center[2] + 0.01),
         )
         shell = rounded_box(center, tuple(size), roundness=0.45)
@@ -286,14 +303,15 @@ class Fitter:
         black = plain("floor", (0.03, 0.03, 0.03))
         radius = shape.wheel_radius + shape.arch_gap
         for axle_x in (shape.front_axle_x, shape.rear_axle_x):
-            top = float(self.body.top(axle_x + radius * np.array([-1.0, 1.0])).min()) - 0.1
-            low, high = (axle_x - radius, -half), (axle_x + radius, half)
+            top = float(self.body.middle_top(axle_x + radius * np.array([-1.0, 1.0])).min()) - 0.1
             top = max(top, shape.clearance + 0.1)
-            self.builder.add(box((*low, shape.clearance), (*high, top)), black)
-        x = -shape.length / 2.0 + 0.05
+            low, high = (axle_x - radius, -half, shape.clearance), (axle_x + radius, half, top)
+            self.builder.add(box(low, high), black)
         pipe = lathe([(0.0, -0.2), (0.045, -0.2), (0.045, 0.2), (0.0, 0.2)], 8)
         for k in range(style.exhaust):
-            center = (x, (0.3 if k == 0 else -0.3) * shape.width, shape.clearance * 1.15)
+            column = np.array(0.6 if k == 0 else -0.6)
+            edge = self.level(-1, 0.0)
+            center = self.body.end_point(-1, column, np.array(edge)) + np.array([0.14, 0.0, -0.01])
             self.builder.add(pipe.moved(center, _Z_TO_X), self.chrome)
         if style.spare_wheel:
             z = self.level(-1, 0.8)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from kp3d_core.data.procedural.car.body import Body, Cabin
-from kp3d_core.data.procedural.car.decals import paint_decal, paint_top_stripes
+from kp3d_core.data.procedural.car.decals import paint_decal, paint_stripes
 from kp3d_core.data.procedural.car.parameters import CarShape, CarStyle
 from kp3d_core.data.procedural.primitives import FloatArray, Surface
 from kp3d_core.data.procedural.textures import Canvas, planar_projection
@@ -90,7 +90,8 @@ def paint_livery(
     _paint_end(painter, rear, -1)
     top = painter.canvas(x, y, _TOP_HEIGHT_PX, 0.9)
     _paint_top(painter, top)
-    return Livery(*sides, front.surface("front"), rear.surface("rear"), top.surface("top"))
+    left, right = sides
+    return Livery(left, right, front.surface("front"), rear.surface("rear"), top.surface("top"))
 
 
 def _darker(color: FloatArray, share: float = 0.55) -> FloatArray:
@@ -114,8 +115,32 @@ def _paint_side(
     for door_x in doors[:-1]:
         handle = [(door_x + 0.06, 0.0, handle_z), (door_x + 0.24, 0.0, handle_z)]
         canvas.line(handle, _darker(style.paint, 0.35), 2)
-    if fuel_cap and shape.kind != "bus":
+    if shape.kind == "bus":
+        _paint_bus_side(painter, canvas, door=fuel_cap != style.door_left)
+    elif fuel_cap:
         canvas.ellipse((shape.rear_axle_x - 0.1, 0.0, 0.9 * belt), (2.5, 2.5), seam)
+
+
+def _paint_bus_side(painter: _Painter, canvas: Canvas, *, door: bool) -> None:
+    """Glazed doors on the pavement side, one beside the driver; engine louvres at the rear."""
+    shape, style = painter.shape, painter.style
+    sill, belt = shape.clearance, shape.belt_height
+    rear, wide = -shape.length / 2.0, 0.25 * (shape.rear_axle_x + shape.length / 2.0)
+    for k in range(3):
+        z = sill + (0.35 + 0.15 * k) * (belt - sill)
+        louvre = [(rear + 0.5 * wide, 0.0, z), (rear + 1.8 * wide, 0.0, z)]
+        canvas.line(louvre, _darker(style.paint, 0.4), 2)
+    if not door:
+        return
+    reach = shape.wheel_radius + shape.arch_gap
+    ahead = shape.length / 2.0 - 0.35 - shape.front_axle_x - reach
+    front = shape.length / 2.0 - 0.35 if ahead > 0.7 else shape.front_axle_x - 1.1 * reach
+    depth = min(1.25, ahead) if ahead > 0.7 else 1.1
+    high = painter.cabin.base + (0.34 if shape.double_decker else 0.76) * painter.cabin.rise
+    for leaf in (0.0, 0.5):
+        x = (front - (leaf + 0.46) * depth, front - (leaf + 0.04) * depth)
+        corners = [(x[0], sill + 0.12), (x[1], sill + 0.12), (x[1], high), (x[0], high)]
+        canvas.fill([(a, 0.0, b) for a, b in corners], style.glass)
 
 
 def _paint_side_windows(painter: _Painter, canvas: Canvas) -> list[float]:
@@ -153,6 +178,7 @@ def _paint_end(painter: _Painter, canvas: Canvas, sign: int) -> None:
     """Windscreen or rear window, and the seam of the boot lid."""
     shape, style, cabin = painter.shape, painter.style, painter.cabin
     painter.two_tone(canvas)
+    paint_stripes(canvas, shape, style)
     seam = _darker(style.paint)
     end = np.array(1.0 if sign > 0 else 0.0)
     low, high = (0.04, 0.88) if sign > 0 else (0.12, 0.78)
@@ -188,7 +214,7 @@ def _paint_top(painter: _Painter, canvas: Canvas) -> None:
     if style.two_tone in ("roof", "upper"):
         corners = [(roof[0], -wide), (roof[1], -wide), (roof[1], wide), (roof[0], wide)]
         canvas.fill([(x, y, 0.0) for x, y in corners], style.second_paint)
-    paint_top_stripes(canvas, shape, style)
+    paint_stripes(canvas, shape, style)
     seam = _darker(style.paint)
     half, inner = shape.length / 2.0, 0.4 * wide
     for side in (-1, 1):

@@ -102,6 +102,10 @@ class CarStyle:
     """"round", "square", "slanted" or "slim"."""
     headlight_color: FloatArray
     headlight_size: float
+    light_wrap: float
+    """How far the lights reach around the corners onto the sides [m]; 0 keeps them off."""
+    light_bezel: bool
+    """Dark or chromed frames around the headlights."""
     taillight: str
     """"square", "tall", "round", "bar" or "slim"."""
     taillight_color: FloatArray
@@ -117,6 +121,8 @@ class CarStyle:
     mirror_painted: bool
     side_windows: int
     """Panes a side; 1 means front doors only."""
+    door_left: bool
+    """A bus's doors are on its left (traffic on the left) rather than on its right."""
     rear_window: bool
     decal: str
     """Side decoration: "none", "stripe", "band", "advert", "number", "checker" or "blobs"."""
@@ -183,7 +189,7 @@ _RANGES: dict[str, dict[str, tuple[float, float]]] = {
         "front_overhang": (0.13, 0.25), "rear_overhang": (0.2, 0.28),
         "belt": (0.4, 0.5), "nose": (0.36, 0.46), "tail": (0.4, 0.48),
         "bonnet": (0.008, 0.03), "deck": (0.006, 0.02),
-        "windscreen": (2.0, 16.0), "rear": (0.0, 6.0), "tumblehome": (0.01, 0.08),
+        "windscreen": (3.0, 18.0), "rear": (0.0, 6.0), "tumblehome": (0.01, 0.08),
     },
     "sports": {
         "length": (3.8, 4.8), "width": (1.74, 2.02), "height": (1.06, 1.3),
@@ -215,9 +221,13 @@ def draw_shape(rng: np.random.Generator, kind: str) -> CarShape:
         p["bonnet"], p["deck"] = rng.uniform(0.17, 0.24), rng.uniform(0.15, 0.3)
     half, height = p["length"] / 2.0, p["height"]
     belt = p["belt"] * height
-    nose = max(p["nose"] * height, 1.25 * p["wheel_radius"])
-    tail = max(p["tail"] * height, 1.35 * p["wheel_radius"])
+    bonneted_bus = kind == "bus" and p["bonnet"] > 0.05
+    nose = max(p["nose"] * height, (2.2 if bonneted_bus else 1.7) * p["wheel_radius"])
+    tail = max(p["tail"] * height, 1.7 * p["wheel_radius"])
     boxy = float(rng.uniform(0.0, 1.0))  # 0 modern and round, 1 square-cut
+    front_bow = float(rng.uniform(0.03, 0.22 - 0.16 * boxy)) * p["width"]
+    if kind == "bus":
+        front_bow = max(front_bow, float(rng.uniform(0.06, 0.16)) * p["width"])
     front_round = float(rng.uniform(0.05, 0.5 - 0.35 * boxy)) * (nose - p["clearance"])
     rear_round = float(rng.uniform(0.04, 0.35 - 0.25 * boxy)) * (tail - p["clearance"])
     front_tilt = float(rng.uniform(-0.12, 0.18)) * (nose - p["clearance"])
@@ -251,7 +261,7 @@ def draw_shape(rng: np.random.Generator, kind: str) -> CarShape:
         roof_crown=float(rng.uniform(0.01, 0.05)) * p["width"],
         roof_radius=float(rng.uniform(0.04, 0.16)) * (1.3 - boxy),
         roof_drop=float(rng.uniform(0.0, 0.1)) * (height - belt) * (kind not in ("van", "bus")),
-        front_bow=float(rng.uniform(0.03, 0.22 - 0.16 * boxy)) * p["width"],
+        front_bow=front_bow,
         rear_bow=float(rng.uniform(0.02, 0.15 - 0.11 * boxy)) * p["width"],
         front_taper=float(rng.uniform(0.02, 0.2 - 0.14 * boxy)),
         rear_taper=float(rng.uniform(0.02, 0.14 - 0.1 * boxy)),
@@ -295,7 +305,7 @@ def draw_style(rng: np.random.Generator, shape: CarShape) -> CarStyle:
         paint=paint,
         second_paint=draw_second_paint(rng, paint),
         trim=np.full(3, rng.uniform(0.06, 0.3)),
-        glass=rng.uniform(0.04, 0.26) * np.array([0.85, 1.0, 1.15]) + rng.uniform(0.0, 0.03, 3),
+        glass=_glass_color(rng),
         rim=rng.choice([0.08, 0.35, 0.6, 0.75, 0.85]) * rng.uniform(0.92, 1.0, 3),
         tyre=np.full(3, rng.uniform(0.04, 0.13)),
         rim_spokes=int(rng.choice([0, 4, 5, 5, 6, 7, 8, 10])),
@@ -305,10 +315,12 @@ def draw_style(rng: np.random.Generator, shape: CarShape) -> CarStyle:
         cladding=bool(rng.random() < (0.6 if kind in ("suv", "pickup") else 0.15)),
         headlight=str(rng.choice(["round", "square", "slanted", "slim"])),
         headlight_color=_headlight_color(rng),
-        headlight_size=float(rng.uniform(0.75, 1.3)),
+        headlight_size=float(rng.uniform(0.8, 1.4)),
+        light_wrap=float(rng.uniform(0.06, 0.25)) if rng.random() < 0.5 else 0.0,
+        light_bezel=bool(rng.random() < 0.4),
         taillight=str(rng.choice(["square", "tall", "round", "bar", "slim"])),
         taillight_color=np.array([rng.uniform(0.5, 0.95), *rng.uniform(0.0, 0.14, 2)]),
-        taillight_size=float(rng.uniform(0.75, 1.3)),
+        taillight_size=float(rng.uniform(0.85, 1.5)),
         grille=str(rng.choice(["none", "wide", "narrow", "low"], p=[0.12, 0.4, 0.3, 0.18])),
         grille_color=np.full(3, rng.choice([0.03, 0.08, 0.15, 0.6])),
         plate=str(rng.choice(["both", "rear", "none"], p=[0.7, 0.2, 0.1])),
@@ -317,6 +329,7 @@ def draw_style(rng: np.random.Generator, shape: CarShape) -> CarStyle:
         mirrors=bool(rng.random() < 0.93),
         mirror_painted=bool(rng.random() < 0.6),
         side_windows=side_windows,
+        door_left=bool(rng.random() < 0.3),
         rear_window=bool(kind != "van" or rng.random() < 0.6),
         decal=str(rng.choice(decals)) if rng.random() < decal_share else "none",
         top_stripes=int(rng.choice([1, 2, 2])) if _lucky(rng, kind, "sports", 0.35, 0.06) else 0,
@@ -330,6 +343,12 @@ def draw_style(rng: np.random.Generator, shape: CarShape) -> CarStyle:
         fog_lights=bool(rng.random() < 0.35),
         dirt=float(rng.uniform(0.0, 0.5)) if rng.random() < 0.3 else 0.0,
     )
+
+
+def _glass_color(rng: np.random.Generator) -> FloatArray:
+    """Dark, or brighter as if the sky were mirrored in it."""
+    level = rng.uniform(0.35, 0.55) if rng.random() < 0.12 else rng.uniform(0.04, 0.28)
+    return level * np.array([0.85, 1.0, 1.15]) + rng.uniform(0.0, 0.03, 3)
 
 
 def _headlight_color(rng: np.random.Generator) -> FloatArray:
