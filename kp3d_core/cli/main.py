@@ -14,12 +14,18 @@ app = typer.Typer(
 )
 
 
-@app.callback()
-def main() -> None:
-    """Semantic 3D keypoints from one RGB image: make data, train, export, evaluate."""
-
-
 app.command()(render)
 
-if __name__ == "__main__":
+
+@app.callback()
+def _root() -> None:
+    """Keep `kp3d` a group of commands even while there is only one."""
+
+
+def main() -> None:
+    """Run the command line."""
     app()
+
+
+if __name__ == "__main__":
+    main()

@@ -11,7 +11,7 @@ import importlib
 import importlib.metadata
 import importlib.util
 import platform
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import closing
 from dataclasses import dataclass, field, replace
 from itertools import islice
@@ -61,6 +61,9 @@ class Instance(Protocol):
 
 InstanceSource = Callable[[str, int], Instance]
 """Makes the instance of a category and a seed."""
+
+Progress = Callable[[int, int], None]
+"""Told (instances done, instances in total)."""
 
 
 @dataclass(frozen=True)
@@ -112,7 +115,7 @@ def generate(
     *,
     jobs: int = 1,
     source: InstanceSource = procedural_source,
-    on_progress: Callable[[int, int], None] | None = None,
+    on_progress: Progress = lambda done, total: None,
 ) -> Manifest:
     """Render a data set into a folder, or finish one that was interrupted.
 
@@ -121,8 +124,7 @@ def generate(
         output: a new or empty folder, or one that an earlier run with equal settings wrote to.
         jobs: processes that render at the same time; each uses one thread.
         source: makes the instances; must be importable by the worker processes.
-        on_progress: called as on_progress(instances done, instances in total), first with what an
-            earlier run has left.
+        on_progress: called after every instance, and first with what an earlier run has left.
 
     Returns:
         The manifest of the complete set.
@@ -136,24 +138,12 @@ def generate(
     with exclusive_lock(folder):
         manifest = _start_or_resume(folder, wanted)
         remove_partial_files(folder)
-        done = manifest.samples
-        if on_progress:
-            on_progress(done, settings.instances)
-        seeds = range(manifest.first_seed + done, manifest.first_seed + settings.instances)
-        samples = _render_all(settings, source, seeds, jobs)
-        with closing(samples):
+        first = manifest.first_seed
+        on_progress(manifest.samples, manifest.instances)
+        seeds = range(first + manifest.samples, first + manifest.instances)
+        with closing(_render_all(settings, source, seeds, jobs)) as samples:
             while not manifest.complete:
-                size = min(settings.instances_per_shard, settings.instances - manifest.samples)
-
-                def counted(batch: Iterable[list[tuple[str, bytes]]]) -> Iterator[Any]:
-                    nonlocal done
-                    for sample in batch:
-                        yield sample
-                        done += 1
-                        if on_progress:
-                            on_progress(done, settings.instances)
-
-                shard = _write_shard(folder, manifest, size, counted(islice(samples, size)))
+                shard = _write_shard(folder, manifest, samples, on_progress)
                 manifest = replace(manifest, shards=(*manifest.shards, shard))
                 write_manifest(folder, manifest)
     return manifest
@@ -188,7 +178,7 @@ def render_instance(
 
 def _render_all(
     settings: GenerateSettings, source: InstanceSource, seeds: range, jobs: int
-) -> Iterator[list[tuple[str, bytes]]]:
+) -> Generator[list[tuple[str, bytes]], None, None]:
     """Yield the encoded samples in the order of their seeds, rendered by `jobs` processes."""
     tasks = (joblib.delayed(_encoded_sample)(settings, source, seed) for seed in seeds)
     with joblib.parallel_config("loky", inner_max_num_threads=1):
@@ -203,12 +193,18 @@ def _encoded_sample(
 
 
 def _write_shard(
-    folder: Path, manifest: Manifest, size: int, samples: Iterable[list[tuple[str, bytes]]]
+    folder: Path,
+    manifest: Manifest,
+    samples: Iterator[list[tuple[str, bytes]]],
+    on_progress: Progress,
 ) -> ShardEntry:
+    """Write the shard that comes after those in the manifest."""
+    size = min(manifest.instances_per_shard, manifest.instances - manifest.samples)
     path = folder / f"shard-{len(manifest.shards):06d}.tar"
     with atomic_writer(path) as stream, open_tar(stream) as tar:
-        for members in samples:
+        for i, members in enumerate(islice(samples, size), start=1):
             write_members(tar, members)
+            on_progress(manifest.samples + i, manifest.instances)
     return ShardEntry(
         name=path.name,
         samples=size,
@@ -279,6 +275,7 @@ def _start_or_resume(folder: Path, wanted: Manifest) -> Manifest:
 def _generator_digest(source: InstanceSource) -> str:
     if source is procedural_source:
         return _source_digest("kp3d_core.data.procedural")
+    # Foreign code is known by name only.
     return f"{source.__module__}.{getattr(source, '__qualname__', type(source).__name__)}"
 
 

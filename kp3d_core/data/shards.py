@@ -31,8 +31,6 @@ from numpy.typing import NDArray
 from kp3d_core.data.files import sha256_of
 from kp3d_core.data.manifest import Manifest, ShardEntry, read_manifest
 
-_PNG_COMPRESSION = 3
-
 
 @dataclass(frozen=True)
 class InstanceRecord:
@@ -155,7 +153,8 @@ def read_instances(folder: str | Path, verify: bool = False) -> Iterator[Instanc
 def read_shard(path: Path) -> Iterator[InstanceRecord]:
     """Yield the instances of one shard."""
     with tarfile.open(path) as tar:
-        key, members = "", {}
+        key = ""
+        members: dict[str, bytes] = {}
         for info in tar:
             new_key, _, name = info.name.partition(".")
             if members and new_key != key:
@@ -194,8 +193,8 @@ def _decode_instance(path: Path, key: str, members: dict[str, bytes]) -> Instanc
 
 
 def _encode_rgba(rgba: NDArray[np.uint8]) -> bytes:
-    bgra = cv2.cvtColor(rgba, cv2.COLOR_RGBA2BGRA)
-    return _png(bgra, [cv2.IMWRITE_PNG_COMPRESSION, _PNG_COMPRESSION])
+    bgra = np.asarray(cv2.cvtColor(rgba, cv2.COLOR_RGBA2BGRA), np.uint8)
+    return _png(bgra, [cv2.IMWRITE_PNG_STRATEGY, cv2.IMWRITE_PNG_STRATEGY_RLE])
 
 
 def _encode_mask(mask: NDArray[np.bool_]) -> bytes:
@@ -208,10 +207,20 @@ def _png(image: NDArray[np.uint8], options: list[int]) -> bytes:
     return encoded.tobytes()
 
 
+def _decode_png(content: bytes, flag: int) -> NDArray[np.uint8]:
+    image = cv2.imdecode(np.frombuffer(content, np.uint8), flag)
+    if image is None:
+        raise ValueError(
+            "A PNG image was expected in a shard, got damaged data. Check the set with "
+            "verify=True and render it again if it is damaged."
+        )
+    return np.asarray(image, np.uint8)
+
+
 def _decode_rgba(content: bytes) -> NDArray[np.uint8]:
-    bgra = cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_UNCHANGED)
-    return cv2.cvtColor(bgra, cv2.COLOR_BGRA2RGBA)
+    bgra = _decode_png(content, cv2.IMREAD_UNCHANGED)
+    return np.asarray(cv2.cvtColor(bgra, cv2.COLOR_BGRA2RGBA), np.uint8)
 
 
 def _decode_mask(content: bytes) -> NDArray[np.bool_]:
-    return cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_GRAYSCALE) > 127
+    return _decode_png(content, cv2.IMREAD_GRAYSCALE) > 127

@@ -8,9 +8,14 @@ pixel centre. Everything runs on the calling thread, in a fixed order, so result
 from __future__ import annotations
 
 import math
+from typing import no_type_check
 
 import numpy as np
 from numba import njit
+
+# `no_type_check` below: numba infers the types, and cannot compile what a checker has wrapped.
+_compiled = njit(cache=True, nogil=True, error_model="numpy")
+_inlined = njit(cache=True, nogil=True, error_model="numpy", inline="always")
 
 DEPTH_TIE = 2e-6
 """Surfaces closer together than this, relative to their depth, count as coincident."""
@@ -26,7 +31,8 @@ _EDGE_TOLERANCE = 1e-9
 """Barycentric slack that closes the cracks which rounding would open along shared edges."""
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@_compiled
+@no_type_check
 def resolve_visibility(sx, sy, inverse_z, faces, nearest, owner, is_front):
     """Find the visible triangle at every sample.
 
@@ -88,7 +94,8 @@ def resolve_visibility(sx, sy, inverse_z, faces, nearest, owner, is_front):
                     owner[row, col] = t
 
 
-@njit(cache=True, nogil=True, error_model="numpy", inline="always")
+@_inlined
+@no_type_check
 def _clip_span(value, slope, low, high):
     """Narrow [low, high] to where value + slope * column >= -tolerance."""
     if slope > 0.0:
@@ -100,7 +107,8 @@ def _clip_span(value, slope, low, high):
     return low, high
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@_compiled
+@no_type_check
 def shade_pixels(
     sx, sy, inverse_z, vertices, faces, corner_normals, corner_uv, material_ids,
     texels, tex_offset, tex_width, tex_height, tex_levels, base_color,
@@ -183,7 +191,8 @@ def shade_pixels(
                 depth[py, px] = 1.0 / nearest[row, col]
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@_compiled
+@no_type_check
 def _load_surface(
     surface, sx, sy, inverse_z, vertices, face, normals, uv, front, up, width, height, n_levels,
     use_mips,
@@ -231,7 +240,8 @@ def _load_surface(
     return min(int(0.5 * math.log2(min(ratio, 1e12)) + 0.5), n_levels - 1)
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@_compiled
+@no_type_check
 def _light_and_texture(surface, col, row, level, texels, offset, width, height):
     """Return the light at a sample, 0 to 1, and the texture's red, green and blue there."""
     dx, dy = col - surface[0], row - surface[1]
@@ -257,7 +267,8 @@ def _light_and_texture(surface, col, row, level, texels, offset, width, height):
     return 0.5 + 0.5 * cosine, red, green, blue
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@_compiled
+@no_type_check
 def _read_texture(texels, offset, width, height, u, v):
     """Return the bilinear, repeating texture at (u, v), 0 to 1; v points up."""
     u -= math.floor(u)
@@ -276,12 +287,15 @@ def _read_texture(texels, offset, width, height, u, v):
     fy /= 255.0
     w00, w10, w01, w11 = gx * gy, fx * gy, gx * fy, fx * fy
     red = w00 * texels[i00, 0] + w10 * texels[i10, 0] + w01 * texels[i01, 0] + w11 * texels[i11, 0]
-    green = w00 * texels[i00, 1] + w10 * texels[i10, 1] + w01 * texels[i01, 1] + w11 * texels[i11, 1]
+    green = (
+        w00 * texels[i00, 1] + w10 * texels[i10, 1] + w01 * texels[i01, 1] + w11 * texels[i11, 1]
+    )
     blue = w00 * texels[i00, 2] + w10 * texels[i10, 2] + w01 * texels[i01, 2] + w11 * texels[i11, 2]
     return red, green, blue
 
 
-@njit(cache=True, nogil=True, error_model="numpy", inline="always")
+@_inlined
+@no_type_check
 def _wrap(index, size):
     """Bring an index that is at most one step outside into range; far cheaper than a modulo."""
     if index < 0:

@@ -168,12 +168,12 @@ def _check(
     K_ = np.asarray(K, np.float64)
     T = np.asarray(T_camera_object, np.float64)
     problems = []
-    if K_.shape != (3, 3) or not np.allclose(K_[2], (0, 0, 1)):
+    if K_.shape != (3, 3) or not _equals(K_[2], (0, 0, 1)):
         problems.append(
             f"K must have shape (3, 3) with last row 0 0 1, got {K_.tolist()} "
             "(pass intrinsics in pixels, not a projection matrix)"
         )
-    if T.shape != (4, 4) or not np.allclose(T[3], (0, 0, 0, 1)):
+    if T.shape != (4, 4) or not _equals(T[3], (0, 0, 0, 1)):
         problems.append(
             "T_camera_object must have shape (4, 4) with last row 0 0 0 1, "
             f"got {T.tolist()} (append the row 0 0 0 1 to [R|t])"
@@ -187,3 +187,7 @@ def _check(
     if problems:
         raise ValueError("Cannot render: " + "; ".join(problems) + ".")
     return K_, T
+
+
+def _equals(row: NDArray[np.float64], expected: tuple[int, ...]) -> bool:
+    return bool((np.abs(row - expected) <= 1e-6).all())
