@@ -32,9 +32,7 @@ def _arguments() -> list[DeclareLaunchArgument]:
             f"{keep}",
         ),
         argument("image", "image", "Topic of the camera image (sensor_msgs/Image)."),
-        argument(
-            "camera_info", "camera_info", "Topic of its calibration (sensor_msgs/CameraInfo)."
-        ),
+        argument("camera_info", "camera_info", "Topic of its calibration (CameraInfo)."),
         argument(
             "detections",
             "detections",
