@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from jaxtyping import Float
 
-from kp3d_core.geometry.arrays import Array, matvec, namespace, transpose
+from kp3d_core.geometry.arrays import Array, constant, matvec, namespace, transpose
 
 _TINY = 1e-12
 """Keeps square roots differentiable at 0 and 180 degrees; shifts an angle by at most 2e-6 rad."""
@@ -28,7 +28,7 @@ def exp_rotation(rotation_vector: Float[Array, "*batch 3"]) -> Float[Array, "*ba
     xp = namespace(rotation_vector)
     angle = xp.sqrt(xp.sum(rotation_vector**2, axis=-1) + _TINY)[..., None, None]
     K = skew(rotation_vector) / angle
-    eye = xp.eye(3, dtype=rotation_vector.dtype) + 0 * K
+    eye = constant([[1, 0, 0], [0, 1, 0], [0, 0, 1]], rotation_vector)  # on its device
     return eye + xp.sin(angle) * K + (1 - xp.cos(angle)) * (K @ K)
 
 
