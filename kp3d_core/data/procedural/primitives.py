@@ -13,6 +13,12 @@ from kp3d_core.rendering.mesh import Material, Mesh
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
+Values = float | int | FloatArray
+"""A number or an array of numbers."""
+Vector = Sequence[float | int] | FloatArray
+"""One position or colour."""
+Points = Sequence[Vector] | FloatArray
+"""Positions, shape (N, 3)."""
 
 REAR, FRONT, RIGHT, LEFT, BOTTOM, TOP = range(6)
 """Face groups of a lattice box: the sides at -x, +x, -y, +y, -z, +z."""
@@ -32,9 +38,7 @@ class Part:
     groups: IntArray
     """Group of each face, shape (F,): a side of a box, a band of a solid of revolution."""
 
-    def moved(
-        self, offset: Sequence[float] | FloatArray, rotation: FloatArray | None = None
-    ) -> Part:
+    def moved(self, offset: Vector, rotation: FloatArray | None = None) -> Part:
         """Rotated about the origin, then shifted."""
         vertices = self.vertices if rotation is None else self.vertices @ rotation.T
         return Part(vertices + np.asarray(offset, dtype=np.float64), self.faces, self.groups)
@@ -59,7 +63,7 @@ class Surface:
         return points @ self.projection[:, :3].T + self.projection[:, 3]
 
 
-def plain(name: str, color: Sequence[float] | FloatArray) -> Surface:
+def plain(name: str, color: Vector) -> Surface:
     """Surface of one colour without texture."""
     return Surface(Material(name, np.clip(np.asarray(color, dtype=np.float32), 0.0, 1.0)))
 
@@ -116,15 +120,15 @@ def lattice_box(grid: FloatArray) -> Part:
     return Part(grid.reshape(-1, 3)[used], faces, groups)
 
 
-def box(minimum: Sequence[float], maximum: Sequence[float]) -> Part:
+def box(minimum: Vector, maximum: Vector) -> Part:
     """Axis-aligned box."""
     axes = [np.array([lo, hi], dtype=np.float64) for lo, hi in zip(minimum, maximum, strict=True)]
     return lattice_box(np.stack(np.meshgrid(*axes, indexing="ij"), axis=-1))
 
 
 def rounded_box(
-    center: Sequence[float] | FloatArray,
-    half_size: Sequence[float],
+    center: Vector,
+    half_size: Vector,
     *,
     roundness: float = 0.6,
     divisions: int = 2,
@@ -138,7 +142,7 @@ def rounded_box(
     return lattice_box(np.asarray(center) + grid * np.asarray(half_size))
 
 
-def lathe(profile: Sequence[tuple[float, float]], segments: int) -> Part:
+def lathe(profile: Points, segments: int) -> Part:
     """Solid of revolution about the z axis.
 
     Args:

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import cv2
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
-from kp3d_core.data.procedural.primitives import FloatArray, Surface, textured
+from kp3d_core.data.procedural.primitives import FloatArray, Points, Surface, Vector, textured
 
 _SUBPIXEL_BITS = 4
 
 
 def planar_projection(
-    right: ArrayLike,
-    up: ArrayLike,
-    center: ArrayLike,
+    right: Vector,
+    up: Vector,
+    center: Vector,
     width: float,
     height: float,
 ) -> FloatArray:
@@ -38,7 +38,7 @@ def planar_projection(
 class Canvas:
     """An image addressed by 3D positions through the projection that maps it onto the object."""
 
-    def __init__(self, projection: FloatArray, height: int, width: int, color: ArrayLike) -> None:
+    def __init__(self, projection: FloatArray, height: int, width: int, color: Vector) -> None:
         """Start with one colour.
 
         Args:
@@ -51,35 +51,35 @@ class Canvas:
         self.image: NDArray[np.uint8] = np.empty((height, width, 3), dtype=np.uint8)
         self.image[:] = _bytes(color)
 
-    def pixels(self, points: ArrayLike) -> FloatArray:
+    def pixels(self, points: Points) -> FloatArray:
         """Pixel coordinates (column, row) of positions, shape (N, 2)."""
         uv = np.asarray(points, dtype=np.float64) @ self.projection[:, :3].T + self.projection[:, 3]
         height, width = self.image.shape[:2]
         return np.stack([uv[:, 0] * width - 0.5, (1.0 - uv[:, 1]) * height - 0.5], axis=-1)
 
-    def fill(self, points: ArrayLike, color: ArrayLike) -> None:
+    def fill(self, points: Points, color: Vector) -> None:
         """Fill a polygon given by its corners."""
         self._fill_pixels(self.pixels(points), color)
 
-    def _fill_pixels(self, pixels: FloatArray, color: ArrayLike) -> None:
+    def _fill_pixels(self, pixels: FloatArray, color: Vector) -> None:
         fixed = np.round(pixels * (1 << _SUBPIXEL_BITS)).astype(np.int32)
         cv2.fillPoly(self.image, [fixed], _bytes(color), cv2.LINE_AA, _SUBPIXEL_BITS)
 
-    def line(self, points: ArrayLike, color: ArrayLike, width_px: int = 1) -> None:
+    def line(self, points: Points, color: Vector, width_px: int = 1) -> None:
         """Draw an open polyline."""
         fixed = np.round(self.pixels(points) * (1 << _SUBPIXEL_BITS)).astype(np.int32)
         cv2.polylines(
             self.image, [fixed], False, _bytes(color), width_px, cv2.LINE_AA, _SUBPIXEL_BITS
         )
 
-    def ellipse(self, center: ArrayLike, half_size_px: ArrayLike, color: ArrayLike) -> None:
+    def ellipse(self, center: Vector, half_size_px: Vector, color: Vector) -> None:
         """Fill an axis-aligned ellipse."""
         angle = np.linspace(0.0, 2.0 * np.pi, 24, endpoint=False)
         middle = self.pixels(np.asarray(center)[None])[0]
         circle = np.stack([np.cos(angle), np.sin(angle)], axis=-1)
         self._fill_pixels(middle + circle * np.asarray(half_size_px), color)
 
-    def text(self, words: str, center: ArrayLike, width_px: float, color: ArrayLike) -> None:
+    def text(self, words: str, center: Vector, width_px: float, color: Vector) -> None:
         """Write a line of text, centred, of a given width."""
         font = cv2.FONT_HERSHEY_DUPLEX
         (natural, _), _ = cv2.getTextSize(words, font, 1.0, 1)
@@ -95,6 +95,6 @@ class Canvas:
         return textured(name, self.image, self.projection)
 
 
-def _bytes(color: ArrayLike) -> tuple[int, int, int]:
+def _bytes(color: Vector) -> tuple[int, int, int]:
     red, green, blue = (int(round(255.0 * float(np.clip(c, 0.0, 1.0)))) for c in np.asarray(color))
     return red, green, blue

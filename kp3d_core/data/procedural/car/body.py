@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kp3d_core.data.procedural.car.parameters import CarShape
-from kp3d_core.data.procedural.primitives import FloatArray, Part, lattice_box
+from kp3d_core.data.procedural.primitives import FloatArray, Part, Values, lattice_box
 
 _ROW_SHARES = np.array([0.0, 0.25, 0.55, 0.82, 1.0])
 _COLUMNS = np.array([-1.0, -0.92, -0.6, 0.0, 0.6, 0.92, 1.0])
@@ -42,11 +42,11 @@ class Body:
         )
         self.bed_x = (-half + 0.012 * shape.length, shape.deck_x - 0.02 * shape.length)
 
-    def middle_top(self, x: FloatArray) -> FloatArray:
+    def middle_top(self, x: Values) -> FloatArray:
         """Height of bonnet, belt line and boot, without wings over the wheels."""
-        return np.interp(x, self._top_x, self._top_z)
+        return np.asarray(np.interp(x, self._top_x, self._top_z))
 
-    def top(self, x: FloatArray) -> FloatArray:
+    def top(self, x: Values) -> FloatArray:
         """Height of the shoulder line, raised to wings where a wheel needs the room."""
         shape = self.shape
         top = self.middle_top(x)
@@ -54,9 +54,9 @@ class Body:
         for axle_x in (shape.front_axle_x, shape.rear_axle_x):
             wing = np.sqrt(np.maximum(radius**2 - (x - axle_x) ** 2, 0.0))
             top = np.maximum(top, (wing > 0.0) * (shape.wheel_radius + wing))
-        return top
+        return np.asarray(top)
 
-    def bottom(self, x: FloatArray) -> FloatArray:
+    def bottom(self, x: Values) -> FloatArray:
         """Height of the lower edge: sill, wheel arches, and a slight rise towards the ends."""
         shape = self.shape
         half = shape.length / 2.0
@@ -67,32 +67,31 @@ class Body:
             reach = np.sqrt(np.maximum(radius**2 - (x - axle_x) ** 2, 0.0))
             inside = np.abs(x - axle_x) <= radius
             bottom = np.where(inside, np.maximum(bottom, shape.wheel_radius + reach), bottom)
-        return np.minimum(bottom, self.top(x) - 0.6 * _WING)
+        return np.asarray(np.minimum(bottom, self.top(x) - 0.6 * _WING))
 
-    def plan(self, x: FloatArray) -> FloatArray:
+    def plan(self, x: Values) -> FloatArray:
         """Share of the full width at x."""
         shape = self.shape
         half = shape.length / 2.0
         front = np.clip((x - 0.35 * half) / (0.65 * half), 0.0, 1.0) ** 2
         rear = np.clip((-x - 0.45 * half) / (0.55 * half), 0.0, 1.0) ** 2
-        return 1.0 - shape.front_taper * front - shape.rear_taper * rear
+        return np.asarray(1.0 - shape.front_taper * front - shape.rear_taper * rear)
 
-    def half_width(self, x: FloatArray, z: FloatArray) -> FloatArray:
+    def half_width(self, x: Values, z: Values) -> FloatArray:
         """Half width at x and height z: widest at mid-height, tucked in above and below."""
         shape = self.shape
         share = (z - shape.clearance) / (shape.belt_height - shape.clearance)
         low = shape.tuck_low * np.clip((0.5 - share) / 0.5, 0.0, 1.2) ** 2
         high = shape.tuck_high * np.clip((share - 0.5) / 0.5, 0.0, 1.2) ** 2
-        return shape.width / 2.0 * self.plan(x) * (1.0 - low - high)
+        return np.asarray(shape.width / 2.0 * self.plan(x) * (1.0 - low - high))
 
-    def point(self, x: FloatArray, column: FloatArray, z: FloatArray) -> FloatArray:
+    def point(self, x: Values, column: Values, z: Values) -> FloatArray:
         """Position of the surface point at x, share of the half width, and height."""
-        x, column, z = np.broadcast_arrays(
-            np.asarray(x, dtype=np.float64), np.asarray(column, dtype=np.float64), z
-        )
-        return self._bent(np.stack([x, column * self.half_width(x, z), z], axis=-1), column)
+        y = np.asarray(column) * self.half_width(x, z)
+        points = np.stack(np.broadcast_arrays(x, y, z), axis=-1).astype(np.float64)
+        return self._bent(points, column)
 
-    def _bent(self, points: FloatArray, column: FloatArray) -> FloatArray:
+    def _bent(self, points: FloatArray, column: Values) -> FloatArray:
         """Bow both ends in plan and round them in profile."""
         shape = self.shape
         half, reach = shape.length / 2.0, 0.16 * shape.length
@@ -102,20 +101,20 @@ class Body:
         share_front = (z - shape.clearance) / (shape.nose_height - shape.clearance)
         share_rear = (z - shape.clearance) / (shape.tail_height - shape.clearance)
         back = front * (
-            shape.front_bow * column**2
+            shape.front_bow * np.square(column)
             + shape.front_round * (share_front - 0.4) ** 2
             + shape.front_tilt * share_front
         )
         ahead = rear * (
-            shape.rear_bow * column**2
+            shape.rear_bow * np.square(column)
             + shape.rear_round * (share_rear - 0.4) ** 2
             + shape.rear_tilt * share_rear
         )
         return points + np.stack([ahead - back, np.zeros_like(x), np.zeros_like(x)], axis=-1)
 
-    def end_point(self, sign: int, column: FloatArray, z: FloatArray) -> FloatArray:
+    def end_point(self, sign: int, column: Values, z: Values) -> FloatArray:
         """Position on the front (sign +1) or rear (-1) face."""
-        return self.point(np.asarray(sign * self.shape.length / 2.0), column, z)
+        return self.point(sign * self.shape.length / 2.0, column, z)
 
     def stations(self) -> FloatArray:
         """Increasing x at which the body is sampled, with the wheel arches' edges among them."""
@@ -182,10 +181,12 @@ class Cabin:
         self.base = shape.belt_height - shape.shoulder_drop
         self.rise = shape.height - self.base
 
-    def point(self, length: FloatArray, column: FloatArray, height: FloatArray) -> FloatArray:
+    def point(self, length: Values, column: Values, height: Values) -> FloatArray:
         """Position at the given shares."""
         shape = self.shape
-        length, column, height = np.broadcast_arrays(length, column, height)
+        length, column, height = np.broadcast_arrays(
+            *(np.asarray(share, dtype=np.float64) for share in (length, column, height))
+        )
         inset = shape.roof_radius * _quarter_round((height - 0.8) / 0.2)
         up = np.maximum(height, -0.3) * self.rise
         front = shape.cowl_x - up * np.tan(shape.windscreen_angle) - 0.8 * inset
@@ -215,10 +216,10 @@ class Cabin:
 
     def side_x(self, length: float, height: float) -> float:
         """Where the side of the cabin is at the given shares along the car."""
-        return float(self.point(np.array(length), np.array(1.0), np.array(height))[0])
+        return float(self.point(length, 1.0, height)[0])
 
 
-def _quarter_round(share: FloatArray) -> NDArray[np.float64]:
+def _quarter_round(share: Values) -> NDArray[np.float64]:
     """Inset of a rounded edge of radius 1: 0 below it, 1 at its end."""
     s = np.clip(share, 0.0, 0.985)
-    return 1.0 - np.sqrt(1.0 - s**2)
+    return np.asarray(1.0 - np.sqrt(1.0 - s**2))

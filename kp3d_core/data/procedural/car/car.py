@@ -66,9 +66,9 @@ def _assemble(
     skins = [livery.rear, livery.front, livery.right, livery.left, underside, livery.top]
     builder.add(body.part(), skins)
     builder.add(cabin.part(), skins)
-    hub_z = np.array(shape.wheel_radius)
+    hub_z = shape.wheel_radius
     track = {
-        end: 0.985 * float(body.half_width(np.array(axle_x), hub_z))
+        end: 0.985 * float(body.half_width(axle_x, hub_z))
         for end, axle_x in ((1, shape.front_axle_x), (-1, shape.rear_axle_x))
     }
     landmarks = add_wheels(builder, shape, style, track)
@@ -85,11 +85,11 @@ def _assemble(
 def _corner_landmarks(shape: CarShape, body: Body, cabin: Cabin) -> dict[str, FloatArray]:
     """Upper corners of both screens, and the upper rear corners of the body."""
     landmarks = {}
-    tail_z = float(body.top(np.array(-shape.length / 2.0))) - shape.shoulder_drop
+    tail_z = float(body.top(-shape.length / 2.0)) - shape.shoulder_drop
     for side, name in ((1, "left"), (-1, "right")):
-        column = np.array(side * 0.9)
+        column = side * 0.9
         for end, screen in ((1.0, "windshield"), (0.0, "rearwindow")):
-            corner = cabin.point(np.array(end), column, np.array(0.86))
+            corner = cabin.point(end, column, 0.86)
             landmarks[f"upper_{name}_{screen}"] = corner
-        landmarks[f"{name}_back_trunk"] = body.end_point(-1, np.array(side), np.array(tail_z))
+        landmarks[f"{name}_back_trunk"] = body.end_point(-1, side, tail_z)
     return landmarks

@@ -82,13 +82,13 @@ class Fitter:
         end = self.shape.length / 2.0
         forward = np.array([1.0, 0.0, 0.0])
         outer = self.body.end_point(sign, column, height) + sign * proud * forward
-        inner = self.body.point(np.array(sign * (end - wrap)), column, height)
+        inner = self.body.point(sign * (end - wrap), column, height)
         inner = inner - sign * _SUNK * forward
         return lattice_box(np.stack([inner, outer] if sign > 0 else [outer, inner]))
 
     def level(self, sign: int, share: float) -> float:
         """Height on an end face as a share from its lower edge to its upper edge."""
-        end = np.array(sign * self.shape.length / 2.0)
+        end = sign * self.shape.length / 2.0
         low = float(self.body.bottom(end))
         high = float(self.body.top(end)) - self.shape.shoulder_drop
         return low + share * (high - low)
@@ -128,7 +128,7 @@ class Fitter:
                     1, wide, (z - high, z + high), proud=0.01, slant=slant, is_round=is_round
                 )
                 self.builder.add(frame, self.chrome if style.bumper == "chrome" else self.trim)
-            center = self.body.end_point(1, np.array(side * column), np.array(z))
+            center = self.body.end_point(1, side * column, z)
             self.landmarks[f"{name}_front_light"] = center + np.array([_PROUD, 0.0, 0.0])
             if style.fog_lights:
                 low = self.level(1, 0.2)
@@ -233,10 +233,10 @@ class Fitter:
         height = 0.08
         if self.shape.kind in ("bus", "van") or self.style.cladding:
             size, height = size * np.array([1.0, 0.9, 1.7]), 0.16
-        foot = self.cabin.point(np.array(0.97), np.array(1.0), np.array(height))
+        foot = self.cabin.point(0.97, 1.0, height)
         if self.shape.kind == "bus":  # on long arms, ahead of the windscreen
             height = 0.45 if self.shape.double_decker else 0.75
-            foot = self.cabin.point(np.array(0.97), np.array(1.0), np.array(height))
+            foot = self.cabin.point(0.97, 1.0, height)
             size = 1.2 * size
         ahead = 0.3 if self.shape.kind == "bus" else -0.08
         center = foot + np.array([ahead, 0.95 * size[1], 0.0])
@@ -255,10 +255,10 @@ class Fitter:
     def roof(self) -> None:
         """Rails, boxes and signs on the roof."""
         shape, style = self.shape, self.style
-        middle = self.cabin.point(np.array(0.5), np.array(0.0), np.array(1.0))
+        middle = self.cabin.point(0.5, 0.0, 1.0)
         front, rear = self.cabin.side_x(1.0, 1.0), self.cabin.side_x(0.0, 1.0)
         length, top = front - rear, float(middle[2])
-        edge = 0.78 * float(self.cabin.point(np.array(0.5), np.array(1.0), np.array(1.0))[1])
+        edge = 0.78 * float(self.cabin.point(0.5, 1.0, 1.0)[1])
         if style.roof_rack:
             for side in (-1, 1):
                 y = sorted((side * edge, side * (edge + 0.05)))
@@ -311,12 +311,12 @@ class Fitter:
         for k in range(style.exhaust):
             column = np.array(0.6 if k == 0 else -0.6)
             edge = self.level(-1, 0.0)
-            center = self.body.end_point(-1, column, np.array(edge)) + np.array([0.14, 0.0, -0.01])
+            center = self.body.end_point(-1, column, edge) + np.array([0.14, 0.0, -0.01])
             self.builder.add(pipe.moved(center, _Z_TO_X), self.chrome)
         if style.spare_wheel:
             z = self.level(-1, 0.8)
             r = 0.9 * shape.wheel_radius
-            center = self.body.end_point(-1, np.array(0.0), np.array(z))
+            center = self.body.end_point(-1, 0.0, z)
             spare = lathe([(0.0, -0.2), (r, -0.2), (r, 0.08), (0.85 * r, 0.12), (0.0, 0.13)], 16)
             turned = spare.moved(
                 center - np.array([0.05, 0.0, 0.0]), -_Z_TO_X @ np.diag([1, -1, 1])

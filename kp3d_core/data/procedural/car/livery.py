@@ -188,7 +188,7 @@ def _paint_end(painter: _Painter, canvas: Canvas, sign: int) -> None:
     if sign > 0 or style.rear_window:
         for bottom, top in rows:
             corners = [
-                cabin.point(end, np.array(side * 0.9), np.array(height))
+                cabin.point(end, side * 0.9, height)
                 for side, height in ((-1, bottom), (1, bottom), (1, top), (-1, top))
             ]
             canvas.fill(corners, style.glass)
