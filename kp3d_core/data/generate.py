@@ -16,7 +16,7 @@ from contextlib import closing
 from dataclasses import dataclass, field, replace
 from itertools import islice
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import cv2
 import joblib
@@ -43,6 +43,7 @@ _VIEW_STREAM = 0x76696577
 _LIBRARIES = ("numpy", "numba", "opencv-python-headless", "opencv-python")
 
 
+@runtime_checkable
 class Instance(Protocol):
     """What an instance source returns; `kp3d_core.data.procedural.Instance` is one."""
 
