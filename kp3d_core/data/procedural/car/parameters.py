@@ -222,7 +222,7 @@ def draw_shape(rng: np.random.Generator, kind: str) -> CarShape:
     half, height = p["length"] / 2.0, p["height"]
     belt = p["belt"] * height
     bonneted_bus = kind == "bus" and p["bonnet"] > 0.05
-    nose = max(p["nose"] * height, (2.2 if bonneted_bus else 1.7) * p["wheel_radius"])
+    nose = max(p["nose"] * height, (2.2 if bonneted_bus else 1.8) * p["wheel_radius"])
     tail = max(p["tail"] * height, 1.7 * p["wheel_radius"])
     boxy = float(rng.uniform(0.0, 1.0))  # 0 modern and round, 1 square-cut
     front_bow = float(rng.uniform(0.03, 0.22 - 0.16 * boxy)) * p["width"]
@@ -273,7 +273,10 @@ def draw_shape(rng: np.random.Generator, kind: str) -> CarShape:
         tuck_high=float(rng.uniform(0.01, 0.09)),
         bonnet_crown=float(rng.uniform(0.01, 0.05)) * p["width"],
         shoulder_drop=float(rng.uniform(0.02, 0.07)) * (1.3 - boxy),
-        nose_drop=float(rng.uniform(0.03, 0.16)) * (1.2 - boxy) * min(1.0, 4.0 * p["bonnet"]),
+        nose_drop=min(
+            float(rng.uniform(0.03, 0.16)) * (1.2 - boxy) * min(1.0, 4.0 * p["bonnet"]),
+            0.15 * (nose - p["clearance"]),  # keeps the headlights above the hubs
+        ),
         tail_drop=float(rng.uniform(0.0, 0.07)) * (1.2 - boxy),
         bed_depth=(tail - p["clearance"]) * float(rng.uniform(0.45, 0.7)) * (kind == "pickup"),
         double_decker=double_decker,
