@@ -33,7 +33,7 @@ class CameraModel:
     """Image width [px]."""
     height: int
     """Image height [px]."""
-    distortion: Sequence[float] = ()
+    distortion: Sequence[float] | FloatArray = ()
     """Coefficients in OpenCV's order; empty if the image is rectified."""
     distortion_model: str = "plumb_bob"
     """`plumb_bob`, `rational_polynomial` or `equidistant` (fisheye)."""
@@ -54,7 +54,8 @@ class CameraModel:
         folds back) are put outside the image, in their own direction.
         """
         points = np.asarray(points_camera, dtype=np.float64)
-        return np.stack(self.project_xyz(*np.moveaxis(points, -1, 0)), axis=-1)
+        u, v = self.project_xyz(*points.reshape(-1, 3).T)
+        return np.stack([u, v], axis=-1).reshape(*points.shape[:-1], 2)
 
     def project_xyz(
         self, x: FloatArray, y: FloatArray, z: FloatArray
@@ -69,9 +70,11 @@ class CameraModel:
     def rays(self, uv: Any) -> NDArray[np.float64]:
         """Unit directions in the camera frame of pixels, shape (..., 3). Inverse of `project`."""
         uv = np.asarray(uv, dtype=np.float64)
-        y_d = (uv[..., 1] - self.K[1, 2]) / self.K[1, 1]
-        x_d = (uv[..., 0] - self.K[0, 2] - self.K[0, 1] * y_d) / self.K[0, 0]
-        return self._lens.direction(*self._lens.undistort(x_d, y_d))
+        u, v = uv.reshape(-1, 2).T
+        y_d = (v - self.K[1, 2]) / self.K[1, 1]
+        x_d = (u - self.K[0, 2] - self.K[0, 1] * y_d) / self.K[0, 0]
+        rays = self._lens.direction(*self._lens.undistort(x_d, y_d))
+        return rays.reshape(*uv.shape[:-1], 3)
 
     @cached_property
     def _lens(self) -> Distortion:

@@ -171,19 +171,19 @@ def _read_keypoints(reader: _Reader) -> KeypointLayout:
         reader.problems.append(
             f"keypoints.names must be 3 to {_MAX_KEYPOINTS} different names, got {n} names."
         )
-    edges = reader.array("keypoints.edges", (-1, 2), 0, max(n - 1, 0))
+    edges = reader.array("keypoints.edges", (-1, 2), 0.0, float(max(n - 1, 0)))
     return KeypointLayout(
         names=tuple(str(name) for name in names),
-        colors=reader.array("keypoints.colors", (n, 3), 0, 1),
+        colors=reader.array("keypoints.colors", (n, 3), 0.0, 1.0),
         edges=edges.astype(np.int64),
         canonical=reader.array("keypoints.canonical", (n, 3), -_MAX_COORDINATE, _MAX_COORDINATE),
-        spread=reader.array("keypoints.spread", (n, 3), 0, _MAX_COORDINATE),
+        spread=reader.array("keypoints.spread", (n, 3), 0.0, _MAX_COORDINATE),
     )
 
 
 def _read_calibration(reader: _Reader) -> Calibration:
     values = {
-        field.name: reader.number(f"calibration.{field.name}", 0, 1e6, 1.0)
+        field.name: reader.number(f"calibration.{field.name}", 0.0, 1e6, 1.0)
         for field in fields(Calibration)
     }
     return Calibration(**values)

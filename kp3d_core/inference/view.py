@@ -56,7 +56,7 @@ class View:
 
 def whole_image(camera: CameraModel) -> Region:
     """The region that covers all pixels of a camera's image."""
-    return Region(-0.5, -0.5, camera.width, camera.height)
+    return Region(-0.5, -0.5, float(camera.width), float(camera.height))
 
 
 def view_of_region(
