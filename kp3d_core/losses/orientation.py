@@ -27,8 +27,11 @@ def flag_logit(orientation_uv: Float[Tensor, "*batch P 2"]) -> Float[Tensor, "*b
 
 
 def annealed_flag(
-    true: Float[Tensor, "*batch"], predicted: Float[Tensor, "*batch"], step: float,
-    start: float = 30_000, end: float = 60_000,
+    true: Float[Tensor, "*batch"],
+    predicted: Float[Tensor, "*batch"],
+    step: float,
+    start: float = 30_000,
+    end: float = 60_000,
 ) -> Float[Tensor, "*batch"]:
     """Flag to condition on at a training step: the true one first, the predicted one later.
 

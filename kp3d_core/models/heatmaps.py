@@ -43,16 +43,24 @@ def ndc_grid(
 def heatmap_moments(
     logits: Float[Tensor, "*batch N H W"], depth_maps: Float[Tensor, "*batch N H W"]
 ) -> HeatmapMoments:
-    """Decode heatmaps to keypoints; computed in the precision of the inputs, best float32."""
+    """Decode heatmaps to keypoints; computed in the precision of the inputs, best float32.
+
+    Raw moments by two matrix products with the (constant) monomials of the grid: no temporary is
+    larger than one map per keypoint, and an exported graph stays small.
+    """
     heatmap = spatial_softmax(logits)
-    u, v = ndc_grid(*logits.shape[-2:], logits)
-    values = torch.stack([u + 0 * heatmap, v + 0 * heatmap, depth_maps], dim=-1).flatten(-3, -2)
-    weights = heatmap.flatten(-2).unsqueeze(-2)
-    mean = weights @ values
-    centred = values - mean
-    covariance = centred.transpose(-1, -2) @ (weights.transpose(-1, -2) * centred)
-    mean = mean.squeeze(-2)
-    return HeatmapMoments(mean[..., :2], mean[..., 2], covariance, heatmap)
+    u, v = (axis.flatten() for axis in ndc_grid(*logits.shape[-2:], logits))
+    monomials = torch.stack([u, v, u * u, u * v, v * v, torch.ones_like(u)], dim=-1)
+    flat, depth_flat = heatmap.flatten(-2), depth_maps.flatten(-2)
+    weighted_depth = flat * depth_flat
+    mean_u, mean_v, mean_uu, mean_uv, mean_vv, _ = (flat @ monomials).unbind(-1)
+    mean_du, mean_dv, _, _, _, mean_d = (weighted_depth @ monomials).unbind(-1)
+    mean_dd = (weighted_depth * depth_flat).sum(-1)
+    uu, uv, vv = mean_uu - mean_u**2, mean_uv - mean_u * mean_v, mean_vv - mean_v**2
+    du, dv = mean_du - mean_d * mean_u, mean_dv - mean_d * mean_v
+    dd = mean_dd - mean_d**2
+    rows = [torch.stack(row, -1) for row in ((uu, uv, du), (uv, vv, dv), (du, dv, dd))]
+    return HeatmapMoments(torch.stack([mean_u, mean_v], -1), mean_d, torch.stack(rows, -2), heatmap)
 
 
 def mass_within(

@@ -35,9 +35,7 @@ def dilated_trunk(in_channels: int, channels: int) -> nn.Sequential:
     """The twelve convolutions that both networks share in form."""
     layers: list[nn.Module] = []
     for dilation in DILATIONS:
-        conv = nn.Conv2d(
-            in_channels, channels, 3, padding=dilation, dilation=dilation, bias=False
-        )
+        conv = nn.Conv2d(in_channels, channels, 3, padding=dilation, dilation=dilation, bias=False)
         layers += [conv, ShiftBatchNorm2d(channels), nn.LeakyReLU(0.1, inplace=True)]
         in_channels = channels
     return nn.Sequential(*layers)

@@ -10,9 +10,7 @@ from numpy.typing import NDArray
 _GOLDEN_ANGLE = math.pi * (3 - math.sqrt(5))
 
 
-def ellipsoid_anchors(
-    num: int, semi_axes: tuple[float, float, float]
-) -> NDArray[np.float32]:
+def ellipsoid_anchors(num: int, semi_axes: tuple[float, float, float]) -> NDArray[np.float32]:
     """`num` points spread evenly over an ellipsoid around the origin, shape (num, 3).
 
     A Fibonacci lattice along the object's left axis (y), so that both sides get the same number and

@@ -50,9 +50,7 @@ class ViewMetrics(NamedTuple):
 
 
 @torch.no_grad()
-def view_metrics(
-    result: ForwardResult, T_camera_object: Float[Tensor, "B V 4 4"]
-) -> ViewMetrics:
+def view_metrics(result: ForwardResult, T_camera_object: Float[Tensor, "B V 4 4"]) -> ViewMetrics:
     """Metrics of a batch from its predictions and its known cameras."""
     num_views = T_camera_object.shape[1]
     X = result.prediction.keypoints_camera.detach().double()

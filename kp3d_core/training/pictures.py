@@ -38,7 +38,9 @@ class KeypointPictures(L.Callback):
         self.folder.mkdir(parents=True, exist_ok=True)
         batch = next(iter(trainer.datamodule.val_dataloader()))  # type: ignore[attr-defined]
         path = self.folder / f"step_{trainer.global_step:06d}.png"
-        sheet = self._sheet(pl_module, {name: batch[name] for name in ("rgba", "K", "T_camera_object")})
+        sheet = self._sheet(
+            pl_module, {name: batch[name] for name in ("rgba", "K", "T_camera_object")}
+        )
         cv2.imwrite(str(path), sheet[..., ::-1])
 
     @torch.no_grad()

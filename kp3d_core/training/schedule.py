@@ -19,7 +19,8 @@ class Schedule:
     final_learning_rate: float = 0.0
     """Learning rate at the end, as a share of the peak."""
     ramp_until: float = 0.0
-    """Progress at which pose weight and noise reach the values of the loss weights."""
+    """Progress at which pose weight, noise and object consistency reach the values of the loss
+    weights. Object consistency rises from zero: early it pulls all keypoints to one place."""
     initial_pose: float = 0.2
     """Weight of the pose loss at the start of the ramp."""
     initial_pose_noise: float = 0.1
@@ -49,4 +50,5 @@ class Schedule:
             pose_noise=self.initial_pose_noise
             + ramp * (weights.pose_noise - self.initial_pose_noise),
             anchor=anchor * weights.anchor,
+            object_consistency=ramp * weights.object_consistency,
         )

@@ -1,0 +1,166 @@
+"""Figures of merit of the paper and ours, from saved predictions."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kp3d_core.data.memory import ViewSet
+from kp3d_core.evaluation.predictions import Predictions
+from kp3d_core.geometry.camera import project
+from kp3d_core.geometry.procrustes import weighted_procrustes
+from kp3d_core.geometry.rotation import invert_transform, rotation_angle, transform_points
+
+FloatArray = NDArray[np.float64]
+
+FLIPPED_DEG = 90.0
+"""A larger error is taken for a wrong orientation (paper, section 4.1)."""
+
+
+@dataclass(frozen=True)
+class PairErrors:
+    """Errors of P pairs of views of the same object."""
+
+    rotation_deg: FloatArray
+    """Angle between the true relative rotation and its Procrustes estimate, (P,)."""
+    consistency_px: FloatArray
+    """Root mean square distance in view 1 of the keypoints carried over from view 0, (P,)."""
+    instance: NDArray[np.int64]
+    """Object of each pair, (P,)."""
+    views: NDArray[np.int64]
+    """The two views of each pair, (P, 2)."""
+
+
+def draw_pairs(num_views: int, num_pairs: int, rng: np.random.Generator) -> NDArray[np.int64]:
+    """`num_pairs` pairs of different views, shape (num_pairs, 2); no view twice while they last.
+
+    With twice as many views as pairs each view is used once, as in the paper.
+    """
+    rounds = []
+    total = 0
+    while total < num_pairs:
+        order = rng.permutation(num_views)
+        pairs = order[: num_views // 2 * 2].reshape(-1, 2)
+        rounds.append(pairs)
+        total += len(pairs)
+    return np.concatenate(rounds)[:num_pairs]
+
+
+def pair_errors(
+    predictions: Predictions, views: ViewSet, pairs_per_instance: int, seed: int = 0
+) -> PairErrors:
+    """Errors of `pairs_per_instance` random pairs of each object, without noise."""
+    rng = np.random.default_rng(seed)
+    num_instances, num_views = predictions.scale.shape
+    pairs = np.concatenate(
+        [draw_pairs(num_views, pairs_per_instance, rng) for _ in range(num_instances)]
+    )
+    instance = np.repeat(np.arange(num_instances), pairs_per_instance)
+    first, second = (instance, pairs[:, 0]), (instance, pairs[:, 1])
+    X_0, X_1 = predictions.keypoints_camera[first], predictions.keypoints_camera[second]
+    T = views.T_camera_object.astype(np.float64)
+    T_1_0 = T[second] @ invert_transform(T[first])
+    R_est, _ = weighted_procrustes(X_0, X_1)
+    carried = project(transform_points(T_1_0, X_0), views.K[second].astype(np.float64))
+    residual = carried - predictions.keypoints_uv[second]
+    return PairErrors(
+        np.degrees(rotation_angle(R_est, T_1_0[:, :3, :3])),
+        np.sqrt(np.mean(np.sum(residual**2, axis=-1), axis=-1)),
+        instance,
+        pairs,
+    )
+
+
+@dataclass(frozen=True)
+class RotationSummary:
+    """Distribution of rotation errors."""
+
+    mean: float
+    median: float
+    within_5: float
+    """Share of pairs under 5 degrees; likewise 10 and 30."""
+    within_10: float
+    within_30: float
+    flipped: float
+    """Share of pairs over 90 degrees."""
+
+
+def summarize_rotation(rotation_deg: FloatArray) -> RotationSummary:
+    """Statistics of rotation errors in degrees."""
+    return RotationSummary(
+        mean=float(rotation_deg.mean()),
+        median=float(np.median(rotation_deg)),
+        within_5=float((rotation_deg < 5).mean()),
+        within_10=float((rotation_deg < 10).mean()),
+        within_30=float((rotation_deg < 30).mean()),
+        flipped=float((rotation_deg > FLIPPED_DEG).mean()),
+    )
+
+
+def absolute_rotation_deg(
+    predictions: Predictions, canonical: FloatArray, T_camera_object: NDArray[np.float32]
+) -> FloatArray:
+    """Error of the orientation found by fitting the canonical keypoints, (I, V) [deg]."""
+    R_est, _ = weighted_procrustes(canonical, predictions.keypoints_camera)
+    R_gt = T_camera_object[..., :3, :3].astype(np.float64)
+    return np.degrees(rotation_angle(R_est, R_gt))
+
+
+def keypoint_spread(keypoints_object: FloatArray, used: NDArray[np.bool_]) -> float:
+    """3D-SE: how far a keypoint strays from its own mean place on the same object.
+
+    Root mean square over keypoints, objects and the used views of the distance between a
+    prediction in the object frame and the mean of that object's used predictions [model units].
+    The paper calls its figure a standard error without defining it; its size fits this one.
+
+    Args:
+        keypoints_object: (I, V, N, 3).
+        used: (I, V) views without a wrong orientation.
+    """
+    weight = used[..., None, None].astype(np.float64)
+    count = np.maximum(weight.sum(1, keepdims=True), 1)
+    mean = (weight * keypoints_object).sum(1, keepdims=True) / count
+    squared = (weight * (keypoints_object - mean) ** 2).sum(-1)
+    return float(np.sqrt(squared.sum() / (weight.sum() * keypoints_object.shape[2])))
+
+
+def mean_keypoints(keypoints_object: FloatArray, used: NDArray[np.bool_]) -> FloatArray:
+    """Mean over used views, then over objects that have any, (N, 3) [model units]."""
+    return instance_keypoints(keypoints_object, used).mean(0)
+
+
+def instance_keypoints(keypoints_object: FloatArray, used: NDArray[np.bool_]) -> FloatArray:
+    """Mean over the used views of each object that has any, (I', N, 3) [model units]."""
+    some = used.any(1)
+    weight = used[some][..., None, None].astype(np.float64)
+    return (weight * keypoints_object[some]).sum(1) / weight.sum(1)
+
+
+def summarize(
+    predictions: Predictions,
+    views: ViewSet,
+    errors: PairErrors,
+    canonical: FloatArray,
+) -> dict[str, Any]:
+    """All figures of `metrics.json`."""
+    used = predictions.flag_correct
+    means = mean_keypoints(predictions.keypoints_object, used)
+    right = used[errors.instance, errors.views[:, 0]] & used[errors.instance, errors.views[:, 1]]
+    absolute = absolute_rotation_deg(predictions, canonical, views.T_camera_object)
+    scale_error = np.abs(np.log(predictions.scale / predictions.scale_true))
+    return {
+        "rotation_deg": asdict(summarize_rotation(errors.rotation_deg)),
+        "rotation_deg_flags_right": asdict(summarize_rotation(errors.rotation_deg[right])),
+        "absolute_rotation_deg": asdict(summarize_rotation(absolute.ravel())),
+        "flag_accuracy": float(used.mean()),
+        "spread_3d": keypoint_spread(predictions.keypoints_object, used),
+        "extent": {axis: float(s) for axis, s in zip("xyz", means.std(0), strict=True)},
+        "consistency_px": float(np.median(errors.consistency_px)),
+        "scale_error_percent": float(100 * np.median(scale_error)),
+        "pairs": len(errors.rotation_deg),
+        "instances": len(views.rgba),
+        "views_per_instance": int(views.rgba.shape[1]),
+    }

@@ -1,0 +1,1 @@
+"""From a checkpoint to the self-contained model file that a robot loads."""

@@ -1,0 +1,215 @@
+"""`kp3d export`: checkpoint and rendered data in, one self-contained, verified `.onnx` out."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import tempfile
+import warnings
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import torch
+from numpy.typing import NDArray
+
+import kp3d_core
+from kp3d_core.data.memory import ViewSet, load_views
+from kp3d_core.evaluation.predictions import Predictions, over_black, predict
+from kp3d_core.export.calibration import calibrate_keypoints, calibrate_pose
+from kp3d_core.export.canonical import canonical_keypoints, descriptive_names, neighbour_edges
+from kp3d_core.export.graph import INPUT_NAME, OUTPUT_NAMES, DetectorGraph
+from kp3d_core.inference import create_engine, load_model
+from kp3d_core.inference.model import Calibration
+from kp3d_core.models import KeypointModel
+from kp3d_core.palette import keypoint_colors
+from kp3d_core.provenance import provenance
+from kp3d_core.training.run import load_checkpoint
+
+FORMAT_VERSION = 1
+OPSET = 18
+TOLERANCE_PX = 0.02
+"""Largest difference of keypoints between torch and the exported graph [px]; both are float32 and
+sum in another order, which is worth about 1e-4 px."""
+TOLERANCE_UNITS = 1e-3
+"""The same for depths [model units]."""
+
+
+def export_graph(model: KeypointModel, input_size: int, distance: float) -> onnx.ModelProto:
+    """The fused graph with a free batch size, without metadata."""
+    graph = DetectorGraph(model.eval().float(), input_size, distance).eval()
+    example = torch.zeros(2, input_size, input_size, 3, dtype=torch.uint8)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        program = torch.onnx.export(
+            graph,
+            (example,),
+            dynamo=True,
+            opset_version=OPSET,
+            input_names=[INPUT_NAME],
+            output_names=list(OUTPUT_NAMES),
+            dynamic_shapes={"image": {0: torch.export.Dim("batch")}},
+            verbose=False,
+        )
+    assert program is not None
+    buffer = io.BytesIO()
+    program.save(buffer)
+    exported = onnx.load_model_from_string(buffer.getvalue())
+    onnx.checker.check_model(exported, full_check=True)
+    return exported
+
+
+def export_checkpoint(
+    checkpoint: Path,
+    output: Path,
+    name: str | None = None,
+    version: str = "1",
+    canonical_data: Path | None = None,
+    calibration_data: Path | None = None,
+    max_instances: int = 200,
+    metrics: dict[str, Any] | None = None,
+) -> dict[str, float]:
+    """Write the model file of a checkpoint and check it against the network in torch.
+
+    Args:
+        checkpoint: from `kp3d train`.
+        output: the `.onnx` to write, atomically.
+        name: of the model; the category if None.
+        version: of the model.
+        canonical_data: rendered folder that canonical keypoints are averaged over; the training
+            folder of the run if None.
+        calibration_data: rendered folder, unseen in training, that covariances are calibrated on;
+            the validation folder of the run if None.
+        max_instances: use at most so many instances of each folder.
+        metrics: figures of an evaluation, kept in the file.
+
+    Returns:
+        Largest difference to torch on rendered views, per output.
+
+    Raises:
+        ValueError: missing checkpoint or data, or a graph that does not agree with torch.
+    """
+    module, settings = load_checkpoint(checkpoint)
+    size = int(settings.get("input_size", 64))
+    training = _some(load_views(canonical_data or settings["train"], size), max_instances)
+    heldout = _some(load_views(calibration_data or settings["val"], size), max_instances)
+    graph = export_graph(module.model, size, training.training_distance)
+    metadata = _first_metadata(module.model.num_keypoints, size, training, name, version)
+    metadata["metrics"] = metrics or {}
+    metadata["provenance"] = provenance() | {
+        "checkpoint": checkpoint.name,
+        "config": json.loads(json.dumps(dict(module.hparams), default=_plain)),
+        "data": settings,
+    }
+    with tempfile.TemporaryDirectory() as folder:
+        draft = Path(folder) / "draft.onnx"
+        write_model(graph, metadata, draft)
+        on_training = _predict(draft, training)
+        canonical, spread = canonical_keypoints(on_training)
+        metadata["keypoints"] |= {
+            "names": descriptive_names(canonical),
+            "edges": neighbour_edges(canonical),
+            "canonical": canonical.tolist(),
+            "spread": spread.tolist(),
+        }
+        metadata["calibration"] = asdict(calibrate_keypoints(_predict(draft, heldout), heldout))
+        write_model(graph, metadata, draft)
+        model = load_model(draft)
+        engine = create_engine(model)
+        metadata["calibration"] = asdict(calibrate_pose(model, engine, heldout))
+        differences = _compare(module.model, engine.run(over_black(heldout, 0)), heldout, training)
+    _require_agreement(differences)
+    write_model(graph, metadata, output)
+    load_model(output)
+    return differences
+
+
+def write_model(graph: onnx.ModelProto, metadata: dict[str, Any], path: Path) -> None:
+    """Write graph and metadata as one file, which appears whole or not at all."""
+    del graph.metadata_props[:]
+    onnx.helper.set_model_props(graph, {"kp3d": json.dumps(metadata)})
+    graph.producer_name, graph.producer_version = "kp3d", kp3d_core.__version__
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
+    try:
+        partial.write_bytes(graph.SerializeToString())
+        os.replace(partial, path)
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def _first_metadata(
+    num_keypoints: int, size: int, views: ViewSet, name: str | None, version: str
+) -> dict[str, Any]:
+    """Metadata before anything was measured; a valid file, so that the engine can measure."""
+    return {
+        "format_version": FORMAT_VERSION,
+        "name": name or views.category,
+        "category": views.category,
+        "version": version,
+        "input_size": size,
+        "training_camera": {
+            "focal_px": views.training_focal_px,
+            "distance": views.training_distance,
+        },
+        "keypoints": {
+            "names": [f"keypoint_{i}" for i in range(num_keypoints)],
+            "colors": keypoint_colors(num_keypoints),
+            "edges": [],
+            "canonical": np.eye(num_keypoints, 3).tolist(),
+            "spread": np.zeros((num_keypoints, 3)).tolist(),
+        },
+        "calibration": asdict(Calibration()),
+        "symmetry": "none",
+    }
+
+
+def _some(views: ViewSet, max_instances: int) -> ViewSet:
+    from dataclasses import replace
+
+    return replace(
+        views,
+        rgba=views.rgba[:max_instances],
+        K=views.K[:max_instances],
+        T_camera_object=views.T_camera_object[:max_instances],
+        keys=views.keys[:max_instances],
+    )
+
+
+def _predict(path: Path, views: ViewSet) -> Predictions:
+    model = load_model(path)
+    return predict(model, create_engine(model), views)
+
+
+@torch.no_grad()
+def _compare(
+    model: KeypointModel,
+    outputs: dict[str, NDArray[np.float32]],
+    heldout: ViewSet,
+    training: ViewSet,
+) -> dict[str, float]:
+    """Largest absolute difference between engine and torch, per output."""
+    graph = DetectorGraph(model, heldout.size, training.training_distance).eval()
+    expected = graph(torch.from_numpy(over_black(heldout, 0)))
+    return {
+        output: float(np.abs(outputs[output] - value.numpy()).max())
+        for output, value in zip(OUTPUT_NAMES, expected, strict=True)
+    }
+
+
+def _require_agreement(differences: dict[str, float]) -> None:
+    limits = {"keypoints_uv": TOLERANCE_PX, "keypoints_depth": TOLERANCE_UNITS}
+    bad = [f"{k}: {differences[k]:.2g} > {v}" for k, v in limits.items() if differences[k] > v]
+    if bad:
+        raise ValueError(
+            "The exported graph must agree with torch, got differences of " + ", ".join(bad) + ". "
+            "Report this with the versions of torch and onnxruntime."
+        )
+
+
+def _plain(value: object) -> object:
+    """JSON form of a settings dataclass."""
+    return asdict(value) if hasattr(value, "__dataclass_fields__") else str(value)  # type: ignore[call-overload]
