@@ -1,0 +1,4 @@
+"""Demonstration: the real node watches an unseen car, and what it says is measured.
+
+Run it with `python -m kp3d_ros.demo`.
+"""

@@ -1,0 +1,289 @@
+"""Plays a film to the real node, which runs in its own process, and records what it answers."""
+
+from __future__ import annotations
+
+import array
+import gc
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import numpy as np
+import rclpy
+from diagnostic_msgs.msg import DiagnosticArray
+from geometry_msgs.msg import PoseWithCovarianceStamped
+from rclpy.executors import SingleThreadedExecutor
+from rclpy.node import Node
+from rclpy.qos import DurabilityPolicy, QoSProfile, qos_profile_sensor_data
+from sensor_msgs.msg import CameraInfo, Image
+from tf2_msgs.msg import TFMessage
+from vision_msgs.msg import Detection2D, Detection2DArray, ObjectHypothesisWithPose
+
+from kp3d_ros.demo import scene
+from kp3d_ros.demo.film import Film
+from kp3d_ros.msg import KeypointLayout, Keypoints3DArray
+
+NAMESPACE = "/kp3d_demo"
+CAMERA_FRAME = "demo_camera_optical_frame"
+DETECTION_PERIOD_S = 1.0
+"""Time between two messages of the simulated detector [s]."""
+DETECTION_NOISE_PX = 3.0
+"""Standard deviation of the edges of its boxes [px]."""
+_START_TIMEOUT_S = 60.0
+_LAST_IMAGE_TIMEOUT_S = 1.0
+
+
+@dataclass
+class Recording:
+    """What was sent and received; times in nanoseconds of the ROS clock, keyed by image stamp."""
+
+    sent: dict[int, int] = field(default_factory=dict)
+    """Index of the image."""
+    received: dict[int, int] = field(default_factory=dict)
+    """When the keypoints arrived."""
+    keypoints: dict[int, Keypoints3DArray] = field(default_factory=dict)
+    poses: dict[int, PoseWithCovarianceStamped] = field(default_factory=dict)
+    transforms: dict[int, TFMessage] = field(default_factory=dict)
+    layout: KeypointLayout | None = None
+    diagnostics: dict[str, str] = field(default_factory=dict)
+
+
+class NodeProcess:
+    """The detector node in a process of its own."""
+
+    def __init__(self, model: str, log: Path) -> None:
+        """Start it; its output goes to the file `log`."""
+        parameters = {
+            "model": model,
+            "object_size": scene.OBJECT_SIZE_M,
+            "gravity": scene.gravity_in_camera().round(9).tolist(),
+            "detections_required": True,
+        }
+        command = [sys.executable, "-m", "kp3d_ros.detector_node", "--ros-args"]
+        command += ["-r", f"__ns:={NAMESPACE}"]
+        for name, value in parameters.items():
+            command += ["-p", f"{name}:={str(value).lower() if value is True else value}"]
+        self._log = log
+        with log.open("wb") as output:
+            self._process = subprocess.Popen(command, stdout=output, stderr=subprocess.STDOUT)
+
+    def __enter__(self) -> NodeProcess:
+        """Use it as a context, so that it never outlives the demonstration."""
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Stop it as a user would, by SIGINT."""
+        if self._process.poll() is None:
+            self._process.send_signal(signal.SIGINT)
+        try:
+            self._process.wait(10)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+
+    def check_alive(self) -> None:
+        """Raise `RuntimeError` with its last words if it has ended."""
+        if self._process.poll() is not None:
+            raise RuntimeError(
+                f"The detector node ended with status {self._process.returncode}: {self.output()}"
+            )
+
+    def output(self) -> str:
+        """The end of what it has printed."""
+        return self._log.read_text(errors="replace").strip()[-2000:]
+
+
+class SimulatedCamera(Node):  # type: ignore[misc]
+    """Publishes images, calibration and detections, and collects the node's answers."""
+
+    def __init__(self, film: Film, seed: int) -> None:
+        """Open the topics."""
+        super().__init__("camera", namespace=NAMESPACE)
+        self.recording = Recording()
+        self._film = film
+        self._rng = np.random.default_rng(seed)
+        self._images = self.create_publisher(Image, "image", qos_profile_sensor_data)
+        self._infos = self.create_publisher(CameraInfo, "camera_info", qos_profile_sensor_data)
+        self._detections = self.create_publisher(Detection2DArray, "detections", 10)
+        K = scene.camera_intrinsics()
+        self._info = CameraInfo(width=scene.WIDTH, height=scene.HEIGHT, k=K.ravel())
+        self._info.p = np.hstack([K, np.zeros((3, 1))]).ravel()
+        self._info.r = np.eye(3).ravel()
+        self._info.distortion_model = "plumb_bob"
+        self._info.d = [0.0] * 5
+        recording, latched = self.recording, DurabilityPolicy.TRANSIENT_LOCAL
+
+        def listen(kind: Any, topic: str, callback: Callable[[Any], None], **qos: Any) -> None:
+            self.create_subscription(kind, topic, callback, QoSProfile(**{"depth": 10, **qos}))
+
+        def on_pose(message: PoseWithCovarianceStamped) -> None:
+            recording.poses[_nanoseconds(message.header.stamp)] = message
+
+        listen(Keypoints3DArray, "detector/keypoints", self._on_keypoints)
+        listen(PoseWithCovarianceStamped, "detector/pose", on_pose)
+        listen(TFMessage, "/tf", self._on_tf)
+        listen(KeypointLayout, "detector/layout", self._on_layout, depth=1, durability=latched)
+        listen(DiagnosticArray, "/diagnostics", self._on_diagnostics)
+
+    def is_connected(self) -> bool:
+        """Whether the node listens to everything and has introduced itself."""
+        publishers = (self._images, self._infos, self._detections)
+        listened = all(publisher.get_subscription_count() for publisher in publishers)
+        return listened and self.recording.layout is not None
+
+    def is_alone(self) -> bool:
+        """Whether no other demonstration is running on these topics."""
+        return bool(self.count_publishers(f"{NAMESPACE}/image") == 1)
+
+    def prepare(self, index: int) -> Image:
+        """The image's message, but for its time."""
+        # An array of bytes is the only type that goes into the message without a look at each byte.
+        data = array.array("B", self._film.image(index).tobytes())
+        image = Image(width=scene.WIDTH, height=scene.HEIGHT, encoding="rgb8", data=data)
+        image.step = 3 * scene.WIDTH
+        image.header.frame_id = CAMERA_FRAME
+        return image
+
+    def publish(self, index: int, image: Image, with_detection: bool) -> None:
+        """Send an image as taken now."""
+        now = self.get_clock().now()
+        image.header.stamp = now.to_msg()
+        self._info.header = image.header
+        self.recording.sent[now.nanoseconds] = index
+        if with_detection:
+            self._detections.publish(self._detection(index, image))
+        self._infos.publish(self._info)
+        self._images.publish(image)
+
+    def _detection(self, index: int, image: Image) -> Detection2DArray:
+        """What a 2D detector would say about an image."""
+        x, y, width, height = self._film.boxes[index]
+        edges = np.array([x, y, x + width, y + height]) - 0.5
+        left, top, right, bottom = edges + self._rng.normal(0, DETECTION_NOISE_PX, 4)
+        detection = Detection2D(header=image.header)
+        detection.bbox.center.position.x = float(left + right) / 2
+        detection.bbox.center.position.y = float(top + bottom) / 2
+        detection.bbox.size_x, detection.bbox.size_y = float(right - left), float(bottom - top)
+        result = ObjectHypothesisWithPose()
+        result.hypothesis.class_id, result.hypothesis.score = "car", 0.9
+        detection.results = [result]
+        return Detection2DArray(header=image.header, detections=[detection])
+
+    def _on_keypoints(self, message: Keypoints3DArray) -> None:
+        stamp = _nanoseconds(message.header.stamp)
+        self.recording.received[stamp] = self.get_clock().now().nanoseconds
+        self.recording.keypoints[stamp] = message
+
+    def _on_tf(self, message: TFMessage) -> None:
+        if message.transforms and message.transforms[0].header.frame_id == CAMERA_FRAME:
+            self.recording.transforms[_nanoseconds(message.transforms[0].header.stamp)] = message
+
+    def _on_layout(self, message: KeypointLayout) -> None:
+        self.recording.layout = message
+
+    def _on_diagnostics(self, message: DiagnosticArray) -> None:
+        for status in message.status:
+            if status.name.startswith(NAMESPACE.lstrip("/")):
+                self.recording.diagnostics = {item.key: item.value for item in status.values}
+
+
+def stream(
+    film: Film,
+    node: NodeProcess,
+    *,
+    rate_hz: float,
+    seed: int,
+    on_progress: Callable[[int], None],
+) -> Recording:
+    """Play the film in real time and return what the node made of it.
+
+    Raises:
+        RuntimeError: the node ended, did not answer, or another demonstration is running.
+    """
+    rclpy.init()
+    camera = SimulatedCamera(film, seed)
+    executor = SingleThreadedExecutor()
+    executor.add_node(camera)
+    try:
+        _connect(camera, executor, node)
+        # A pause of the garbage collector would look like latency of the node.
+        gc.collect()
+        gc.freeze()
+        gc.disable()
+        _play(camera, executor, film, rate_hz, on_progress)
+        node.check_alive()
+        return camera.recording
+    finally:
+        gc.enable()
+        executor.shutdown()
+        camera.destroy_node()
+        rclpy.try_shutdown()
+
+
+def _connect(camera: SimulatedCamera, executor: SingleThreadedExecutor, node: NodeProcess) -> None:
+    deadline = time.monotonic() + _START_TIMEOUT_S
+    while not camera.is_connected():
+        node.check_alive()
+        executor.spin_once(timeout_sec=0.1)
+        if time.monotonic() > deadline:
+            raise RuntimeError(
+                f"The detector node did not answer within {_START_TIMEOUT_S:.0f} s. It printed: "
+                f"{node.output() or 'nothing'}"
+            )
+    if not camera.is_alone():
+        raise RuntimeError(
+            f"Another demonstration is publishing on {NAMESPACE}. Wait for its end, or set "
+            "ROS_DOMAIN_ID to another number."
+        )
+
+
+def _play(
+    camera: SimulatedCamera,
+    executor: SingleThreadedExecutor,
+    film: Film,
+    rate_hz: float,
+    on_progress: Callable[[int], None],
+) -> None:
+    start = time.monotonic() + 0.5
+    detection_every = max(1, round(rate_hz * DETECTION_PERIOD_S))
+
+    def spin_until(due: float) -> None:
+        while (left := due - time.monotonic()) > 0 and rclpy.ok():
+            executor.spin_once(timeout_sec=left)
+
+    for index in range(len(film)):
+        image = camera.prepare(index)
+        spin_until(start + index / rate_hz)
+        camera.publish(index, image, with_detection=index % detection_every == 0)
+        on_progress(index + 1)
+    last_stamp = max(camera.recording.sent)
+    deadline = time.monotonic() + _LAST_IMAGE_TIMEOUT_S
+    while last_stamp not in camera.recording.received and time.monotonic() < deadline:
+        executor.spin_once(timeout_sec=0.05)
+    spin_until(time.monotonic() + 0.1)  # the other messages about the last image
+
+
+def configure_transport(profile: Path) -> None:
+    """Choose DDS settings that carry images: this machine only, and shared memory large enough."""
+    os.environ.setdefault("ROS_AUTOMATIC_DISCOVERY_RANGE", "LOCALHOST")
+    # Fast DDS renamed the variable and warns of the old name.
+    is_old = os.environ.get("ROS_DISTRO") in ("humble", "iron", "jazzy")
+    variable = "FASTRTPS_DEFAULT_PROFILES_FILE" if is_old else "FASTDDS_DEFAULT_PROFILES_FILE"
+    if profile.is_file():
+        os.environ.setdefault(variable, str(profile))
+
+
+def _nanoseconds(stamp: Any) -> int:
+    return int(stamp.sec) * 10**9 + int(stamp.nanosec)

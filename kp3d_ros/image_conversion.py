@@ -1,0 +1,119 @@
+"""sensor_msgs/Image to an RGB array, without cv_bridge and without a copy where none is needed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+from sensor_msgs.msg import Image
+
+
+@dataclass(frozen=True)
+class _Encoding:
+    """How the rows of an encoding are laid out, and what makes RGB of them."""
+
+    channels: int
+    dtype: type[np.uint8] | type[np.uint16] = np.uint8
+    to_rgb: int | None = None
+    """OpenCV colour conversion; None if the array is RGB already."""
+    even_width: bool = False
+    chroma_rows: bool = False
+    """Half as many rows again follow the image (NV12, NV21)."""
+
+
+# OpenCV names a Bayer pattern by the second and third pixel of the second row, ROS by the first two
+# rows: BayerBG is rggb.
+_BAYER = {
+    "rggb": cv2.COLOR_BayerBG2RGB,
+    "bggr": cv2.COLOR_BayerRG2RGB,
+    "gbrg": cv2.COLOR_BayerGR2RGB,
+    "grbg": cv2.COLOR_BayerGB2RGB,
+}
+_COLOR = {
+    "rgb": (3, None),
+    "bgr": (3, cv2.COLOR_BGR2RGB),
+    "rgba": (4, cv2.COLOR_RGBA2RGB),
+    "bgra": (4, cv2.COLOR_BGRA2RGB),
+    "mono": (1, cv2.COLOR_GRAY2RGB),
+}
+_ENCODINGS: dict[str, _Encoding] = {
+    **{f"{name}8": _Encoding(n, np.uint8, code) for name, (n, code) in _COLOR.items()},
+    **{f"{name}16": _Encoding(n, np.uint16, code) for name, (n, code) in _COLOR.items()},
+    **{f"bayer_{name}8": _Encoding(1, np.uint8, code) for name, code in _BAYER.items()},
+    **{f"bayer_{name}16": _Encoding(1, np.uint16, code) for name, code in _BAYER.items()},
+    **{
+        name: _Encoding(2, np.uint8, cv2.COLOR_YUV2RGB_UYVY, even_width=True)
+        for name in ("uyvy", "yuv422")
+    },
+    **{
+        name: _Encoding(2, np.uint8, cv2.COLOR_YUV2RGB_YUY2, even_width=True)
+        for name in ("yuyv", "yuv422_yuy2")
+    },
+    "nv12": _Encoding(1, np.uint8, cv2.COLOR_YUV2RGB_NV12, even_width=True, chroma_rows=True),
+    "nv21": _Encoding(1, np.uint8, cv2.COLOR_YUV2RGB_NV21, even_width=True, chroma_rows=True),
+}
+
+ENCODINGS = tuple(sorted(_ENCODINGS))
+"""Values of sensor_msgs/Image.encoding that `image_to_rgb` understands."""
+
+
+def image_to_rgb(message: Image) -> NDArray[np.uint8]:
+    """Pixels of an image message as RGB, shape (height, width, 3).
+
+    16-bit values are scaled from their full range to 8 bits. The result may share memory with the
+    message.
+
+    Raises:
+        ValueError: unknown encoding, or data that does not have the size that the header promises.
+    """
+    encoding = _ENCODINGS.get(message.encoding.lower())
+    if encoding is None:
+        raise ValueError(
+            f"Image encoding '{message.encoding}' is not supported, expected one of "
+            f"{', '.join(ENCODINGS)}. Convert the image before it reaches this node."
+        )
+    pixels = _pixels(message, encoding)
+    if encoding.dtype is np.uint16:
+        pixels = np.asarray(cv2.convertScaleAbs(pixels, alpha=255 / 65535), np.uint8)
+    if encoding.to_rgb is None:
+        return pixels.reshape(message.height, message.width, 3)
+    return np.asarray(cv2.cvtColor(pixels, encoding.to_rgb), np.uint8)
+
+
+def _pixels(message: Image, encoding: _Encoding) -> NDArray[np.uint8]:
+    """The message's data as an array (rows, width[, channels]), without the padding of its rows."""
+    height, width, step = message.height, message.width, message.step
+    row_bytes = width * encoding.channels * np.dtype(encoding.dtype).itemsize
+    rows = height + height // 2 if encoding.chroma_rows else height
+    what = f"{width} x {height} {message.encoding} image"
+    if width == 0 or height == 0:
+        raise ValueError(f"Image must have pixels, got a {what}. Check the camera driver.")
+    if encoding.even_width and (width % 2 or (encoding.chroma_rows and height % 2)):
+        raise ValueError(
+            f"Image size must be even for the encoding {message.encoding}, got a {what}. "
+            "Check the camera driver."
+        )
+    if step < row_bytes:
+        raise ValueError(
+            f"Image step must be at least {row_bytes} bytes for a {what}, got {step}. "
+            "step is the length of a row in bytes; check the camera driver."
+        )
+    if len(message.data) != rows * step:
+        raise ValueError(
+            f"Image data must have step * rows = {step} * {rows} = {rows * step} bytes for a "
+            f"{what}, got {len(message.data)}. The image is truncated or its step is wrong."
+        )
+    padded = np.frombuffer(message.data, np.uint8).reshape(rows, step)
+    pixels = padded[:, :row_bytes]
+    if encoding.dtype is np.uint16:
+        order = ">u2" if message.is_bigendian else "<u2"
+        pixels = np.ascontiguousarray(pixels).view(order).astype(np.uint16, copy=False)
+    if encoding.channels == 1:
+        return pixels  # type: ignore[return-value]
+    shape, strides = (rows, width, encoding.channels), pixels.strides
+    pixel_bytes = encoding.channels * pixels.itemsize
+    return np.lib.stride_tricks.as_strided(
+        pixels, shape, (strides[0], pixel_bytes, pixels.itemsize), writeable=False
+    )

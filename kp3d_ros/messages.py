@@ -1,0 +1,180 @@
+"""Results of the core as ROS messages. Units and frames: docs/conventions.md."""
+
+from __future__ import annotations
+
+import math
+
+import cv2
+import numpy as np
+from builtin_interfaces.msg import Duration
+from geometry_msgs.msg import (
+    Point,
+    Pose,
+    PoseWithCovarianceStamped,
+    Quaternion,
+    Transform,
+    TransformStamped,
+    Vector3,
+)
+from numpy.typing import NDArray
+from std_msgs.msg import ColorRGBA, Header
+from visualization_msgs.msg import Marker, MarkerArray
+
+from kp3d_core.inference import CameraModel, Detection, Model
+from kp3d_ros.msg import Keypoint3D, KeypointLayout, Keypoints3D, Keypoints3DArray
+
+SPHERE_DIAMETER = 0.09
+"""Diameter of a keypoint's marker [model units]."""
+EDGE_WIDTH = 0.02
+"""Width of a skeleton edge [model units]."""
+
+
+def quat_xyzw(R: NDArray[np.float64]) -> tuple[float, float, float, float]:
+    """Unit quaternion of a rotation matrix, x, y, z, w, with w >= 0."""
+    rotation_vector = cv2.Rodrigues(np.asarray(R, np.float64))[0].ravel()
+    angle = float(np.linalg.norm(rotation_vector))
+    # np.sinc(t) is sin(pi t) / (pi t), which has no hole at zero.
+    x, y, z = rotation_vector * 0.5 * np.sinc(angle / 2 / math.pi)
+    return float(x), float(y), float(z), math.cos(angle / 2)
+
+
+def pose_message(
+    header: Header, T: NDArray[np.float64], covariance: NDArray[np.float64]
+) -> PoseWithCovarianceStamped:
+    """Pose `T_a_b` with a = header.frame_id.
+
+    Args:
+        header: stamp of the image, frame a.
+        T: pose, shape (4, 4) [m].
+        covariance: shape (6, 6), order x, y, z, rotX, rotY, rotZ about the fixed axes of a.
+    """
+    message = PoseWithCovarianceStamped(header=header)
+    x, y, z = T[:3, 3].tolist()
+    message.pose.pose = Pose(position=Point(x=x, y=y, z=z), orientation=_orientation(T))
+    message.pose.covariance = np.ascontiguousarray(covariance, np.float64).ravel()
+    return message
+
+
+def transform_message(
+    header: Header, child_frame_id: str, T: NDArray[np.float64]
+) -> TransformStamped:
+    """Transform from `child_frame_id` to header.frame_id."""
+    x, y, z = T[:3, 3].tolist()
+    return TransformStamped(
+        header=header,
+        child_frame_id=child_frame_id,
+        transform=Transform(translation=Vector3(x=x, y=y, z=z), rotation=_orientation(T)),
+    )
+
+
+def _orientation(T: NDArray[np.float64]) -> Quaternion:
+    x, y, z, w = quat_xyzw(T[:3, :3])
+    return Quaternion(x=x, y=y, z=z, w=w)
+
+
+def layout_message(header: Header, model: Model, unit_m: float | None) -> KeypointLayout:
+    """What is fixed about the keypoints of a model; `unit_m` is None if the scale is not known."""
+    keypoints = model.keypoints
+    return KeypointLayout(
+        header=header,
+        class_id=model.category,
+        model_name=model.name,
+        model_version=model.version,
+        names=list(keypoints.names),
+        edges=np.asarray(keypoints.edges, np.uint32).ravel().tolist(),
+        colors=_colors(keypoints.colors),
+        canonical_points=[Point(x=x, y=y, z=z) for x, y, z in _rows(keypoints.canonical)],
+        canonical_spread=[Vector3(x=x, y=y, z=z) for x, y, z in _rows(keypoints.spread)],
+        symmetry=model.symmetry,
+        model_unit_m=math.nan if unit_m is None else unit_m,
+    )
+
+
+def keypoints_message(
+    header: Header, detection: Detection, model: Model, camera: CameraModel, instance_id: str
+) -> Keypoints3DArray:
+    """The one object found in one image."""
+    instance = Keypoints3D(
+        header=header,
+        instance_id=instance_id,
+        class_id=model.category,
+        score=float(np.mean(detection.score)),
+        orientation_score=float(detection.orientation_score),
+        metric=bool(detection.metric),
+        scale_source=(
+            Keypoints3D.SCALE_OBJECT_SIZE if detection.metric else Keypoints3D.SCALE_UNKNOWN
+        ),
+        model_unit_m=float(detection.unit_m) if detection.metric else math.nan,
+        keypoints=_keypoints(detection, model, camera),
+    )
+    return Keypoints3DArray(header=header, instances=[instance])
+
+
+def _keypoints(detection: Detection, model: Model, camera: CameraModel) -> list[Keypoint3D]:
+    uv = detection.keypoints_uv
+    inside = np.all((uv > -0.5) & (uv < (camera.width - 0.5, camera.height - 0.5)), axis=1)
+    covariances = np.ascontiguousarray(detection.keypoint_covariance, np.float64).reshape(-1, 9)
+    rows = zip(
+        model.keypoints.names,
+        _rows(detection.keypoints_camera),
+        covariances,
+        np.asarray(detection.score).tolist(),
+        uv.tolist(),
+        inside.tolist(),
+        strict=True,
+    )
+    return [
+        Keypoint3D(
+            id=index,
+            name=name,
+            position=Point(x=x, y=y, z=z),
+            covariance=covariance,
+            score=score,
+            u=u,
+            v=v,
+            # Whether the object hides its own point is not known from one image without a shape.
+            visibility=(
+                Keypoint3D.VISIBILITY_UNKNOWN if is_inside else Keypoint3D.VISIBILITY_OUTSIDE_IMAGE
+            ),
+        )
+        for index, (name, (x, y, z), covariance, score, (u, v), is_inside) in enumerate(rows)
+    ]
+
+
+def markers_message(
+    header: Header, detection: Detection, model: Model, namespace: str, lifetime_s: float
+) -> MarkerArray:
+    """Spheres in the keypoints' colours and the edges of the skeleton."""
+    points = [Point(x=x, y=y, z=z) for x, y, z in _rows(detection.keypoints_camera)]
+    colors = _colors(model.keypoints.colors)
+    edges = np.asarray(model.keypoints.edges, np.int64).ravel().tolist()
+    lifetime = Duration(sec=int(lifetime_s), nanosec=int(lifetime_s % 1 * 1e9))
+
+    def marker(marker_id: int, kind: int, size: float, indices: list[int]) -> Marker:
+        message = Marker(header=header, ns=namespace, id=marker_id, type=kind, action=Marker.ADD)
+        message.scale.x = message.scale.y = message.scale.z = size * float(detection.unit_m)
+        message.pose.orientation.w = 1.0
+        message.color.a = 1.0
+        message.lifetime = lifetime
+        message.points = [points[index] for index in indices]
+        message.colors = [colors[index] for index in indices]
+        return message
+
+    spheres = marker(0, Marker.SPHERE_LIST, SPHERE_DIAMETER, list(range(len(points))))
+    if not edges:
+        return MarkerArray(markers=[spheres])
+    return MarkerArray(markers=[spheres, marker(1, Marker.LINE_LIST, EDGE_WIDTH, edges)])
+
+
+def no_markers_message(header: Header) -> MarkerArray:
+    """Takes away what `markers_message` put there."""
+    return MarkerArray(markers=[Marker(header=header, action=Marker.DELETEALL)])
+
+
+def _colors(colors: NDArray[np.float64]) -> list[ColorRGBA]:
+    return [ColorRGBA(r=r, g=g, b=b, a=1.0) for r, g, b in _rows(colors)]
+
+
+def _rows(array: NDArray[np.floating]) -> list[list[float]]:
+    """Rows as plain floats: message fields take neither numpy scalars nor single precision."""
+    return np.asarray(array, np.float64).tolist()
