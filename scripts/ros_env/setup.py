@@ -110,6 +110,7 @@ def _install_packages(
     pip = [prefix.python, "-m", "pip", "install", "--disable-pip-version-check"]
     pip += ["--no-build-isolation", "-c", CONSTRAINTS]
     env = {**prefix.env, "PIP_NO_INPUT": "1"}
+    env.pop("PYTHONPATH", None)  # of the sourced ROS 2: pip must not take it for this environment
     run("", [*pip, "setuptools"], log, env, hint)
     if profile == "train":
         command = [*pip, *_torch_index(), "torch==2.13.0"]
