@@ -79,8 +79,8 @@ class CameraModel:
     @cached_property
     def _lens(self) -> Distortion:
         if self.distortion_model == "equidistant" and self.distortion:
-            return Equidistant(self.distortion)
-        return Rational(self.distortion)
+            return Equidistant(tuple(self.distortion))
+        return Rational(tuple(self.distortion))
 
 
 def _intrinsics_problems(camera: CameraModel) -> list[str]:

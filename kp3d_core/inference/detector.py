@@ -85,12 +85,14 @@ class Detector:
             down_camera: direction of gravity in the camera frame, any length; the image's y axis
                 if None.
         """
-        size, training = self.model.input_size, self.model.training_camera
+        _check_image(image, camera)
+        down_camera = _check_direction(down_camera)
+        training = self.model.training_camera
         view = view_of_region(
             region or whole_image(camera),
             camera,
             fill_px=self.settings.region_extent * training.focal_px / training.distance,
-            input_size=size,
+            input_size=self.model.input_size,
             down_camera=down_camera,
         )
         detection = self.track(image, camera, view, down_camera=down_camera)
@@ -136,7 +138,7 @@ class Detector:
         _check_image(image, camera)
         if not views:
             return []
-        down = None if down_camera is None else _check_direction(down_camera)
+        down = _check_direction(down_camera)
         crops = [
             make_crop_camera(
                 np.asarray(view.center_ray, np.float64), view.focal_px, self.model.input_size, down
@@ -268,7 +270,9 @@ def _check_image(image: NDArray[np.uint8], camera: CameraModel) -> None:
         )
 
 
-def _check_direction(direction: ArrayLike) -> FloatArray:
+def _check_direction(direction: ArrayLike | None) -> FloatArray | None:
+    if direction is None:
+        return None
     vector = np.asarray(direction, dtype=np.float64)
     if vector.shape != (3,) or not np.isfinite(vector).all() or not vector.any():
         raise ValueError(

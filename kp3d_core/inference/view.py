@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
 from kp3d_core.geometry.camera import project
 from kp3d_core.geometry.crop import make_crop_camera
@@ -65,7 +65,7 @@ def view_of_region(
     *,
     fill_px: float,
     input_size: int,
-    down_camera: ArrayLike | None = None,
+    down_camera: NDArray[np.float64] | None = None,
 ) -> View:
     """View of a region: its centre in the middle, its larger side `fill_px` pixels long.
 
@@ -89,8 +89,7 @@ def view_of_region(
         [[middle_u, middle_v], [left, middle_v], [right, middle_v], [middle_u, top],
          [middle_u, bottom]]
     )  # fmt: skip
-    down = None if down_camera is None else np.asarray(down_camera, dtype=np.float64)
-    crop = make_crop_camera(rays[0], 1.0, 1, down)  # unit focal length: image plane at z = 1
+    crop = make_crop_camera(rays[0], 1.0, 1, down_camera)  # unit focal length: image plane at z = 1
     sides = rays[1:] @ crop.R_crop_camera.T
     sides[:, 2] = np.maximum(sides[:, 2], 1e-3)
     on_plane = np.clip(project(sides, np.eye(3)), -_MAX_TANGENT, _MAX_TANGENT)

@@ -17,13 +17,13 @@ from kp3d_core.inference import CameraModel, Engine, Model, create_engine, load_
 K = np.array([[500.0, 0, 321.3], [0, 505.0, 237.2], [0, 0, 1]])
 CAMERAS = {
     "pinhole": CameraModel(K, 640, 480),
-    "narrow": CameraModel(np.diag([2.0, 2, 1]) @ K - [[0, 0, 320], [0, 0, 240], [0, 0, 0]], 640, 480),
+    "narrow": CameraModel(np.array([[1000.0, 0, 322.6], [0, 1010, 234.4], [0, 0, 1]]), 640, 480),
     "plumb_bob": CameraModel(K, 640, 480, (-0.28, 0.09, 0.001, -0.0008, -0.01)),
     "rational": CameraModel(
         K, 640, 480, (0.4, 0.1, 1e-4, 2e-4, 0.01, 0.75, 0.2, 0.02), "rational_polynomial"
     ),
     "fisheye": CameraModel(K, 640, 480, (0.05, -0.01, 0.003, -0.001), "equidistant"),
-}  # fmt: skip
+}
 
 
 @pytest.fixture(params=CAMERAS, scope="session")

@@ -78,5 +78,7 @@ def test_graph_that_contradicts_its_declaration_is_refused(model, tmp_path):
     other = load_model(write_tiny_model(tmp_path / "small.onnx", input_size=64))
     layout = model.keypoints
     fewer = dataclasses.replace(layout, names=layout.names[:5])
-    with pytest.raises(ValueError, match=r"keypoints_uv of shape \(1, 6, 2\), expected \(1, 5, 2\)"):
+    with pytest.raises(
+        ValueError, match=r"keypoints_uv of shape \(1, 6, 2\), expected \(1, 5, 2\)"
+    ):
         create_engine(dataclasses.replace(other, keypoints=fewer))

@@ -44,7 +44,9 @@ def test_a_fisheye_view_stays_flat_enough():
     assert math.degrees(math.atan(64 / view.focal_px)) < 60
 
 
-@pytest.mark.parametrize("values", [(0.0, 0.0, 0.0, 5.0), (0.0, 0.0, 5.0, -1.0), (math.nan, 0.0, 5.0, 5.0)])
+@pytest.mark.parametrize(
+    "values", [(0.0, 0.0, 0.0, 5.0), (0.0, 0.0, 5.0, -1.0), (math.nan, 0.0, 5.0, 5.0)]
+)
 def test_no_rectangle_is_refused(values):
     with pytest.raises(ValueError, match="positive width and height .* got x=.*None for the whole"):
         Region(*values)
