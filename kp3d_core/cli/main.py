@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import typer
 
+from kp3d_core.cli.evaluate import evaluate
+from kp3d_core.cli.export import export
 from kp3d_core.cli.render import render
+from kp3d_core.cli.train import CONTEXT, train
 
 app = typer.Typer(
     name="kp3d",
@@ -15,11 +18,9 @@ app = typer.Typer(
 
 
 app.command()(render)
-
-
-@app.callback()
-def _root() -> None:
-    """Keep `kp3d` a group of commands even while there is only one."""
+app.command(context_settings=CONTEXT)(train)
+app.command()(export)
+app.command()(evaluate)
 
 
 def main() -> None:

@@ -18,7 +18,12 @@ from kp3d_core.losses.multiview import (
     object_consistency_loss,
     relative_pose_loss,
 )
-from kp3d_core.losses.orientation import flag_loss, orientation_loss, true_flag
+from kp3d_core.losses.orientation import (
+    flag_loss,
+    orientation_heatmap_loss,
+    orientation_loss,
+    true_flag,
+)
 from kp3d_core.losses.reduction import Reduction
 
 
@@ -32,6 +37,8 @@ class LossWeights:
     silhouette: float = 1.0
     variance: float = 0.5
     orientation: float = 1.0
+    orientation_heatmap: float = 0.0
+    """Cross-entropy of orientation heatmaps; ours."""
     flag: float = 0.0
     """Cross-entropy of the orientation flag; ours."""
     scale: float = 0.0
@@ -66,6 +73,7 @@ class ViewPrediction(NamedTuple):
     keypoints_camera: Float[Tensor, "B V N 3"]
     uv_covariance: Float[Tensor, "B V N 2 2"]
     heatmap: Float[Tensor, "B V N H W"]
+    orientation_logits: Float[Tensor, "B V P h w"]
     orientation_uv: Float[Tensor, "B V P 2"]
     log_scale: Float[Tensor, "B V"]
 
@@ -114,6 +122,9 @@ def losses(
         "variance": variance_loss(prediction.uv_covariance, reduction),
         "orientation": orientation_loss(
             prediction.orientation_uv, orientation_target_uv, reduction
+        ),
+        "orientation_heatmap": orientation_heatmap_loss(
+            prediction.orientation_logits, orientation_target_uv
         ),
         "flag": flag_loss(prediction.orientation_uv, true_flag(batch.T_camera_object)),
         "scale": (prediction.log_scale - batch.log_scale).square().mean(),

@@ -7,6 +7,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from kp3d_core.losses.reduction import Reduction, reduce_views
+from kp3d_core.models.heatmaps import ndc_grid
 
 FLAG_SHARPNESS = 10.0
 """Slope of the front/back probability over the difference of the two u [1 / NDC]."""
@@ -52,6 +53,27 @@ def orientation_loss(
     Reduction: views averaged (`paper`) or summed (`released`).
     """
     return reduce_views((orientation_uv - target_uv).square().mean((-2, -1)), reduction)
+
+
+def orientation_heatmap_loss(
+    logits: Float[Tensor, "*batch P H W"], target_uv: Float[Tensor, "*batch P 2"]
+) -> Float[Tensor, ""]:
+    """Cross-entropy of orientation heatmaps against the cells around the true projections.
+
+    Ours: while front and back cannot be told apart yet, the squared error of `orientation_loss` is
+    lowest between the two and its gradient says little. A heatmap can hold both places at once.
+
+    Args:
+        logits: before the softmax.
+        target_uv: true projections [NDC]; must lie between the centres of the outermost cells.
+    """
+    height, width = logits.shape[-2:]
+    u, v = ndc_grid(height, width, logits)
+    weight_u = (1 - (u[0] - target_uv[..., :1]).abs() * width / 2).clamp_min(0)
+    weight_v = (1 - (v[:, 0] - target_uv[..., 1:]).abs() * height / 2).clamp_min(0)
+    target = weight_v[..., :, None] * weight_u[..., None, :]
+    log_heatmap = logits.flatten(-2).log_softmax(-1)
+    return -(target.flatten(-2) * log_heatmap).sum(-1).mean()
 
 
 def flag_loss(

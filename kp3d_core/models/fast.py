@@ -70,7 +70,7 @@ class FastModel(KeypointModel):
     )
 
     def __init__(
-        self, num_keypoints: int = 10, channels: tuple[int, int, int, int] = (32, 48, 80, 128)
+        self, num_keypoints: int = 10, channels: tuple[int, int, int, int] = (24, 40, 64, 96)
     ) -> None:
         """`channels` are the widths at 1/2, 1/4, 1/8 and 1/16 of the input resolution."""
         super().__init__(num_keypoints)

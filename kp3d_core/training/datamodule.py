@@ -80,7 +80,8 @@ class ShardDataModule(L.LightningDataModule):
 
     def train_dataloader(self) -> DataLoader:
         """Batches of the current epoch; reloaded each epoch, so that a resumed run continues."""
-        assert self._train is not None and self.trainer is not None
+        assert self._train is not None
+        assert self.trainer is not None
         epoch_seed = self.seed * 1_000_003 + self.trainer.current_epoch
         batches = RandomBatches(
             self._train,

@@ -69,6 +69,7 @@ def forward_views(
         keypoints_camera=unproject(views(moments.uv), depth, K_ndc),
         uv_covariance=views(moments.covariance[..., :2, :2]),
         heatmap=views(moments.heatmap),
+        orientation_logits=views(encoding.orientation_logits.float()),
         orientation_uv=views(orientation_uv),
         log_scale=views(encoding.log_scale.float()),
     )

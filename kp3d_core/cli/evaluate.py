@@ -1,0 +1,64 @@
+"""`kp3d evaluate`: measure a model file on rendered objects."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.progress import Progress
+from rich.table import Table
+
+from kp3d_core.cli.errors import user_errors
+
+
+def evaluate(
+    model: Annotated[str, typer.Argument(help="Path of an .onnx model file or a shipped name.")],
+    data: Annotated[Path, typer.Argument(help="Folder made by `kp3d render --split test`.")],
+    output: Annotated[Path, typer.Option(help="Folder for metrics.json and pictures.")],
+    engine: Annotated[str, typer.Option(help="Inference engine, or auto.")] = "auto",
+    pairs: Annotated[int, typer.Option(help="Random pairs of views of each object.")] = 100,
+    seed: Annotated[int, typer.Option(help="Seed of the choice of pairs.")] = 0,
+) -> None:
+    """Measure relative rotation, orientation flag and keypoints, as in the KeypointNet paper."""
+    with user_errors():
+        from kp3d_core.evaluation import evaluate as evaluation
+
+        with Progress(transient=True) as progress:
+            task = progress.add_task("predicting")
+            metrics = evaluation.evaluate(
+                model,
+                data,
+                output,
+                engine,
+                pairs,
+                seed,
+                lambda done, total: progress.update(task, completed=done, total=total),
+            )
+    Console().print(_table(metrics))
+    typer.echo(f"Written to {output}: metrics.json, histogram.png, views.png, instances.png")
+
+
+def _table(metrics: dict[str, Any]) -> Table:
+    table = Table(title=f"{metrics['model']['name']} on {metrics['pairs']} pairs")
+    table.add_column("figure")
+    table.add_column("value", justify="right")
+    rotation = metrics["rotation_deg"]
+    rows = {
+        "relative rotation, mean [deg]": f"{rotation['mean']:.2f}",
+        "relative rotation, median [deg]": f"{rotation['median']:.2f}",
+        "pairs within 5 / 10 / 30 deg [%]": " / ".join(
+            f"{100 * rotation[f'within_{limit}']:.1f}" for limit in (5, 10, 30)
+        ),
+        "absolute rotation, median [deg]": f"{metrics['absolute_rotation_deg']['median']:.2f}",
+        "flag accuracy [%]": f"{100 * metrics['flag_accuracy']:.2f}",
+        "spread_3d [model units]": f"{metrics['spread_3d']:.3f}",
+        "extent x / y / z [model units]": " / ".join(
+            f"{metrics['extent'][axis]:.2f}" for axis in "xyz"
+        ),
+        "consistency [px]": f"{metrics['consistency_px']:.2f}",
+    }
+    for name, value in rows.items():
+        table.add_row(name, value)
+    return table

@@ -1,0 +1,71 @@
+"""`kp3d evaluate`: a model file and a rendered set in, figures of merit and pictures out."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from kp3d_core.data.memory import load_views
+from kp3d_core.evaluation.figures import write_histogram, write_sheets
+from kp3d_core.evaluation.metrics import pair_errors, summarize
+from kp3d_core.evaluation.predictions import predict
+from kp3d_core.inference import create_engine, load_model
+from kp3d_core.provenance import provenance
+
+
+def evaluate(
+    model_name_or_path: str,
+    data: Path,
+    output: Path,
+    engine_name: str = "auto",
+    pairs_per_instance: int = 100,
+    seed: int = 0,
+    on_progress: Callable[[int, int], None] = lambda done, total: None,
+) -> dict[str, Any]:
+    """Measure a model as the paper does: noise-free, predicted flags, unseen objects.
+
+    Args:
+        model_name_or_path: shipped name or path of a model file.
+        data: folder made by `kp3d render`.
+        output: folder for metrics.json, predictions.npz, histogram.png, views.png, instances.png.
+        engine_name: engine to run the model with.
+        pairs_per_instance: random pairs of views of each object.
+        seed: of the choice of pairs.
+        on_progress: called with the number of finished objects and their total.
+
+    Returns:
+        The content of metrics.json.
+
+    Raises:
+        ValueError: model, engine or data cannot be used; the message says why.
+    """
+    if pairs_per_instance < 1:
+        raise ValueError(f"pairs must be at least 1, got {pairs_per_instance}.")
+    model = load_model(model_name_or_path)
+    engine = create_engine(model, engine_name)
+    views = load_views(data, model.input_size)
+    if views.rgba.shape[1] < 2:
+        raise ValueError(f"{data} must hold at least 2 views of each object to form pairs, got 1.")
+    total = len(views.rgba)
+    predictions = predict(model, engine, views, lambda done: on_progress(done, total))
+    output.mkdir(parents=True, exist_ok=True)
+    np.savez_compressed(output / "predictions.npz", **asdict(predictions))
+    errors = pair_errors(predictions, views, pairs_per_instance, seed)
+    metrics = summarize(predictions, views, errors, model.keypoints.canonical)
+    metrics |= {
+        "model": {"name": model.name, "version": model.version, "sha256": model.sha256},
+        "engine": {"name": engine.name, "device": engine.device},
+        "data": {"folder": str(data), "first": views.keys[0], "last": views.keys[-1]},
+        "provenance": provenance(),
+    }
+    (output / "metrics.json").write_text(json.dumps(metrics, indent=2) + "\n")
+    title = f"{model.name}: {metrics['pairs']} pairs of {total} unseen objects"
+    write_histogram(output / "histogram.png", errors.rotation_deg, title)
+    keypoints = model.keypoints
+    write_sheets(output, views, predictions, keypoints.colors, keypoints.edges)
+    return metrics
