@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
 from dataclasses import dataclass
 from pathlib import Path
@@ -56,10 +55,10 @@ def find_sourced(python: Path, env: dict[str, str], wanted: tuple[str, ...]) -> 
     Raises:
         SetupError: ROS 2 is sourced, but this interpreter cannot import its rclpy.
     """
-    prefix_path = os.environ.get("AMENT_PREFIX_PATH", "")
+    prefix_path = env.get("AMENT_PREFIX_PATH", "")
     if not prefix_path:
         return None
-    distro = os.environ.get("ROS_DISTRO", "(unknown distribution)")
+    distro = env.get("ROS_DISTRO", "(unknown distribution)")
     probe = (
         "import rclpy, importlib.util as u, sys\n"
         "print(*[m for m in sys.argv[1:] if u.find_spec(m)])"

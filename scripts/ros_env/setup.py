@@ -43,7 +43,7 @@ def set_up(profile: str) -> None:
     Args:
         profile: "demo" (run time) or "train" (with torch and the test tools, too).
     """
-    env = clean_environment()
+    env = clean_environment(VENV)
     python = Path(getattr(sys, "_base_executable", sys.executable))
     sourced = ros.find_sourced(python, env, OVERLAY_MESSAGES + OVERLAY_MODULES)
     base_key = digest(str(python), sys.version, sourced.prefix_path if sourced else "wheels")

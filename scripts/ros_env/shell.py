@@ -56,9 +56,14 @@ def run(
         say(f"  done in {time.monotonic() - start:.0f} s")
 
 
-def clean_environment() -> dict[str, str]:
-    """Return our environment without what an activated or running `.venv` has put into it."""
+def clean_environment(venv: Path) -> dict[str, str]:
+    """Return our variables without what a running Python of `venv` has put into them."""
     env = dict(os.environ)
     for name in ("_ROS_WHEELS_BOOTSTRAP_COMPLETE", "PYTHONHOME", "VIRTUAL_ENV"):
         env.pop(name, None)
+    for name, own in (("AMENT_PREFIX_PATH", venv), ("LD_LIBRARY_PATH", venv / "lib")):
+        entries = [entry for entry in env.get(name, "").split(os.pathsep) if entry]
+        env[name] = os.pathsep.join(entry for entry in entries if entry != str(own))
+        if not env[name]:
+            del env[name]
     return env

@@ -16,7 +16,7 @@ sys.path.insert(0, str(ROOT / "scripts"))
 import ros_env.setup as setup  # noqa: E402
 import setup_env  # noqa: E402
 from ros_env import ros  # noqa: E402
-from ros_env.shell import SetupError, run  # noqa: E402
+from ros_env.shell import SetupError, clean_environment, run  # noqa: E402
 from ros_env.stamps import Stamps, digest  # noqa: E402
 
 Version = namedtuple("Version", "major minor micro releaselevel serial")
@@ -81,19 +81,45 @@ def test_foreign_venv_is_not_touched(tmp_path, monkeypatch):
     assert (tmp_path / "pyvenv.cfg").exists()
 
 
-def test_no_sourced_ros_is_found_without_ament_prefix_path(monkeypatch):
-    monkeypatch.delenv("AMENT_PREFIX_PATH", raising=False)
+def test_no_ros_is_sourced_without_ament_prefix_path():
     assert ros.find_sourced(Path(sys.executable), {}, ("tf2_ros",)) is None
 
 
-def test_sourced_ros_of_another_python_gets_a_sentence(monkeypatch):
-    monkeypatch.setenv("AMENT_PREFIX_PATH", "/opt/ros/jazzy")
-    monkeypatch.setenv("ROS_DISTRO", "jazzy")
-    python = Path(sys._base_executable)
-    if subprocess.run([python, "-c", "import rclpy"], env={}, check=False, cwd="/").returncode == 0:
-        pytest.skip("this interpreter has rclpy")
+def test_sourced_ros_says_which_modules_it_has(tmp_path):
+    for name in ("rclpy", "vision_msgs"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "__init__.py").touch()
+    env = {
+        "AMENT_PREFIX_PATH": "/opt/ros/jazzy",
+        "ROS_DISTRO": "jazzy",
+        "PYTHONPATH": str(tmp_path),
+    }
+    sourced = ros.find_sourced(
+        Path(sys._base_executable), env, ("vision_msgs", "module_that_is_not_there")
+    )
+    assert sourced == ros.SourcedRos("jazzy", "/opt/ros/jazzy", frozenset({"vision_msgs"}))
+
+
+def test_sourced_ros_of_another_python_gets_a_sentence(tmp_path):
+    (tmp_path / "rclpy.py").write_text("raise ImportError('built for another Python')")
+    env = {
+        "AMENT_PREFIX_PATH": "/opt/ros/jazzy",
+        "ROS_DISTRO": "jazzy",
+        "PYTHONPATH": str(tmp_path),
+    }
     with pytest.raises(SetupError, match="ROS 2 jazzy is sourced, but .* cannot import its rclpy"):
-        ros.find_sourced(python, {}, ())
+        ros.find_sourced(Path(sys._base_executable), env, ())
+
+
+def test_environment_is_free_of_what_the_running_venv_added(monkeypatch):
+    venv = Path("/repository/.venv")
+    monkeypatch.setenv("AMENT_PREFIX_PATH", f"/opt/ros/jazzy:{venv}")
+    monkeypatch.setenv("LD_LIBRARY_PATH", f"{venv}/lib")
+    monkeypatch.setenv("_ROS_WHEELS_BOOTSTRAP_COMPLETE", "1")
+    env = clean_environment(venv)
+    assert env["AMENT_PREFIX_PATH"] == "/opt/ros/jazzy"
+    assert "LD_LIBRARY_PATH" not in env
+    assert "_ROS_WHEELS_BOOTSTRAP_COMPLETE" not in env
 
 
 def test_makefile_without_python_gets_a_sentence():
