@@ -18,6 +18,7 @@ from kp3d_core.inference.engines import Engine, create_engine
 from kp3d_core.inference.lift import LiftedKeypoints, calibrate_covariance, lift_keypoints
 from kp3d_core.inference.model import Model
 from kp3d_core.inference.pose_fit import PoseFit, fit_pose
+from kp3d_core.inference.search import most_plausible, search_views
 from kp3d_core.inference.settings import DetectorSettings
 from kp3d_core.inference.view import Region, View, view_of_region, whole_image
 
@@ -73,10 +74,11 @@ class Detector:
         *,
         down_camera: ArrayLike | None = None,
     ) -> Detection:
-        """Find the object in a region whose fit around it is unknown.
+        """Find the object in a region whose fit around it is unknown, or in the whole image.
 
         Looks, corrects direction and zoom by what it saw, and looks again until the object appears
-        as in training, at most `settings.max_runs` times.
+        as in training, at most `settings.max_runs` times. Without a region it first looks at
+        overlapping parts of the image, `settings.search_levels` sizes of them, in one batch.
 
         Args:
             image: RGB, shape (H, W, 3).
@@ -95,7 +97,10 @@ class Detector:
             input_size=self.model.input_size,
             down_camera=down_camera,
         )
-        detection = self.track(image, camera, view, down_camera=down_camera)
+        if region is None:
+            detection = self._search(image, camera, view, down_camera)
+        else:
+            detection = self.track(image, camera, view, down_camera=down_camera)
         while detection.runs < self.settings.max_runs and not self._is_centered(detection):
             again = self.track(image, camera, detection.next_view, down_camera=down_camera)
             detection = dataclasses.replace(again, runs=detection.runs + 1)
@@ -151,6 +156,25 @@ class Detector:
             self._decode({key: value[i] for key, value in outputs.items()}, crop, camera, seen)
             for i, (crop, seen) in enumerate(zip(crops, crop_images, strict=True))
         ]
+
+    def _search(
+        self,
+        image: NDArray[np.uint8],
+        camera: CameraModel,
+        whole: View,
+        down_camera: FloatArray | None,
+    ) -> Detection:
+        """Most plausible detection among views of all parts of the image."""
+        levels = self.settings.search_levels
+        views = search_views(camera, whole, levels, self.model.input_size)
+        found = self.detect_views(image, camera, views, down_camera=down_camera)
+        best = most_plausible(found, 3)
+        if len(found) == 1:
+            return best[0]
+        # Each of the best gets a second look, centred and zoomed, before one is chosen.
+        views = [detection.next_view for detection in best]
+        again = self.detect_views(image, camera, views, down_camera=down_camera)
+        return dataclasses.replace(most_plausible(again, 1)[0], runs=2)
 
     def _decode(
         self,

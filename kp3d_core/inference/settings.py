@@ -20,14 +20,18 @@ class DetectorSettings:
     longest dimension has 2; seen from an angle it spans less."""
     max_runs: int = 4
     """Most engine calls of one acquisition."""
+    search_levels: int = 2
+    """Zooms (1, 2, 4, ...) at which the whole image is searched where no region is given; 2 find
+    objects down to about a quarter of the image's width with 7 crops, 3 down to an eighth with 27.
+    1 looks at the image as a whole only."""
     scale_tolerance: float = 0.1
     """Acquisition ends when ln(scale) is closer to 0 than this."""
     center_tolerance: float = 0.03
     """Acquisition ends when the object's origin is closer to the crop's centre than this fraction
     of the crop's width."""
-    min_scale: float = 0.5
+    min_scale: float = 0.6
     """Smaller apparent sizes are refused: outside what the network was trained for."""
-    max_scale: float = 2.0
+    max_scale: float = 1.7
     """Larger apparent sizes are refused."""
     min_score: float = 0.2
     """Smallest accepted mean score of the keypoints."""

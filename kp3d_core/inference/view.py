@@ -48,10 +48,25 @@ class Region:
 class View:
     """A virtual camera of the model's input size; roll follows from gravity when it is used."""
 
-    center_ray: NDArray[np.float64]
+    center_ray: NDArray[np.float64] | tuple[float, float, float]
     """Direction of its optical axis in the camera frame, shape (3,); any length."""
     focal_px: float
     """Focal length at the model's input size [px]."""
+
+    def __post_init__(self) -> None:
+        """Refuse what is no camera."""
+        ray = np.asarray(self.center_ray, dtype=np.float64)
+        object.__setattr__(self, "center_ray", ray)
+        if ray.shape != (3,) or not np.isfinite(ray).all() or not ray.any():
+            raise ValueError(
+                f"center_ray must be a finite direction (3,) that is not zero, got {ray.tolist()}. "
+                "Pass a direction in the camera frame, for example (0, 0, 1) for straight ahead."
+            )
+        if not 0 < self.focal_px < math.inf:
+            raise ValueError(
+                f"focal_px must be positive [px], got {self.focal_px}. Pass the focal length "
+                "at the model's input size."
+            )
 
 
 def whole_image(camera: CameraModel) -> Region:

@@ -21,7 +21,7 @@ def test_defaults_are_valid():
         ({"scale_tolerance": math.nan}, "scale_tolerance must be a positive number, got nan"),
         ({"min_score": -0.5}, r"min_score must be in \[0, 1\], got -0.5"),
         ({"min_inside": 80.0}, r"min_inside must be in \[0, 1\], got 80"),
-        ({"min_scale": 1.5}, "min_scale < 1 < max_scale must hold, got 1.5 and 2.0"),
+        ({"min_scale": 1.5}, "min_scale < 1 < max_scale must hold, got 1.5 and 1.7"),
         ({"max_runs": -1, "max_residual": 0.0}, "max_runs.*max_residual"),
     ],
 )

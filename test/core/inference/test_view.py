@@ -9,7 +9,7 @@ import pytest
 
 from kp3d_core.geometry.camera import project
 from kp3d_core.geometry.crop import make_crop_camera
-from kp3d_core.inference import CameraModel, Region
+from kp3d_core.inference import CameraModel, Region, View
 from kp3d_core.inference.view import view_of_region, whole_image
 
 
@@ -55,3 +55,16 @@ def test_no_rectangle_is_refused(values):
 def test_region_outside_the_image_is_refused(pinhole):
     with pytest.raises(ValueError, match="overlap the image of 640 x 480 px, got Region.*Check"):
         view_of_region(Region(700.0, 10.0, 50.0, 50.0), pinhole, fill_px=80.0, input_size=128)
+
+
+@pytest.mark.parametrize(
+    ("ray", "focal_px", "message"),
+    [
+        ((0.0, 0.0, 0.0), 100.0, "center_ray must be a finite direction .*straight ahead"),
+        ((0.0, math.nan, 1.0), 100.0, "center_ray must be a finite direction"),
+        ((0.0, 0.0, 1.0), 0.0, "focal_px must be positive .* got 0"),
+    ],
+)
+def test_bad_views_are_refused(ray, focal_px, message):
+    with pytest.raises(ValueError, match=message):
+        View(ray, focal_px)
