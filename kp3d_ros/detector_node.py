@@ -41,15 +41,13 @@ from kp3d_core.inference import (
 )
 from kp3d_ros import regions
 from kp3d_ros.camera_info_conversion import camera_from_info
-from kp3d_ros.diagnostics import Statistics
+from kp3d_ros.diagnostics import Statistics, Throttle
 from kp3d_ros.image_conversion import image_to_rgb
 from kp3d_ros.mailbox import Mailbox
 from kp3d_ros.parameters import Settings, declare
 from kp3d_ros.publishing import ResultPublisher
 
 NODE_NAME = "detector"
-THROTTLE_S = 5.0
-"""Pause before a repeating problem is logged again [s]."""
 SENSOR_QOS = QoSProfile(depth=1, reliability=ReliabilityPolicy.BEST_EFFORT)
 """Sensor data, newest message only."""
 
@@ -73,6 +71,7 @@ class DetectorNode(Node):  # type: ignore[misc]
         self._tracker = Tracker(self._detector)
         self._track = 0
         self._statistics = Statistics()
+        self._throttle = Throttle()
         self._info: CameraInfo | None = None
         self._detections: Detection2DArray | None = None
         self._compared: Detection2DArray | None = None
@@ -189,7 +188,8 @@ class DetectorNode(Node):  # type: ignore[misc]
         if settings.max_age and age_s > settings.max_age:
             self._problem(
                 f"Image dropped: parameter 'max_age' is {settings.max_age:g} s, the image is "
-                f"{age_s:.2f} s old. For recorded images set 'use_sim_time' or 'max_age' to 0."
+                f"{age_s:.2f} s old. For recorded images set 'use_sim_time' or 'max_age' to 0.",
+                kind="age",
             )
             return None
         if self._info is None:
@@ -216,8 +216,8 @@ class DetectorNode(Node):  # type: ignore[misc]
             new_track = True
             detection = self._tracker.update(image, camera, detected, down_camera=gravity)
         if not detection.accepted:
-            reasons = "; ".join(detection.problems)
-            self.get_logger().info(f"No object: {reasons}.", throttle_duration_sec=THROTTLE_S)
+            if self._throttle.allows("no object"):
+                self.get_logger().info(f"No object: {'; '.join(detection.problems)}.")
             self._results.publish_nothing(header)
             return False
         self._track += new_track
@@ -240,9 +240,11 @@ class DetectorNode(Node):  # type: ignore[misc]
         self._compared = detections
         return regions.has_left(box, detection)
 
-    def _problem(self, text: str) -> None:
+    def _problem(self, text: str, kind: str = "") -> None:
+        """Log a problem, but the same kind (by default: the same text) only now and then."""
         self._statistics.note_problem(text)
-        self.get_logger().error(text, throttle_duration_sec=THROTTLE_S)
+        if self._throttle.allows(kind or text):
+            self.get_logger().error(text)
 
     def destroy_node(self) -> None:
         """Stop the worker, then close the topics it publishes on."""

@@ -1,11 +1,34 @@
-"""What the node tells /diagnostics about itself once a second."""
+"""What the node tells about itself: once a second on /diagnostics, and problems in the log."""
 
 from __future__ import annotations
 
+import math
+import time
 from threading import Lock
 
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
 from std_msgs.msg import Header
+
+_PAUSE_S = 5.0
+_MAX_KINDS = 100
+
+
+class Throttle:
+    """Lets each kind of message through once in five seconds, whatever the others do."""
+
+    def __init__(self) -> None:
+        """Let everything through at first."""
+        self._last_s: dict[str, float] = {}
+
+    def allows(self, kind: str) -> bool:
+        """Whether a message of this kind may be logged now; counts as logged then."""
+        now_s = time.monotonic()
+        if now_s - self._last_s.get(kind, -math.inf) < _PAUSE_S:
+            return False
+        if len(self._last_s) >= _MAX_KINDS:
+            self._last_s.clear()
+        self._last_s[kind] = now_s
+        return True
 
 
 class Statistics:

@@ -86,7 +86,7 @@ class Settings:
         "length. Makes the result independent of the camera's roll and tilt. All 0 = not known.",
     )
     min_score: float = _parameter(
-        0.0, "A detection whose mean keypoint score is below is not published.", (0.0, 1.0)
+        0.2, "A detection whose mean keypoint score is below is not published.", (0.0, 1.0)
     )
     max_age: float = _parameter(
         0.0, "Images older than this when their turn comes are dropped [s]. 0 = never.", (0.0, 60.0)

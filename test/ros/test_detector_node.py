@@ -1,0 +1,412 @@
+"""The real node in its own process, over DDS, with a model whose answers are known."""
+
+from __future__ import annotations
+
+import array
+import math
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from time import monotonic, sleep
+from typing import Any
+
+import cv2
+import numpy as np
+import pytest
+import rclpy
+from geometry_msgs.msg import PoseWithCovarianceStamped
+from numpy.typing import NDArray
+from rclpy.context import Context
+from rclpy.executors import SingleThreadedExecutor
+from rclpy.node import Node
+from rclpy.qos import DurabilityPolicy, QoSProfile, qos_profile_sensor_data
+from sensor_msgs.msg import CameraInfo, Image
+from std_srvs.srv import Trigger
+from tf2_msgs.msg import TFMessage
+from vision_msgs.msg import Detection2D, Detection2DArray
+from visualization_msgs.msg import Marker, MarkerArray
+
+from kp3d_core.inference import CameraModel
+from kp3d_ros.demo.measure import pose_matrix, transform_matrix
+from kp3d_ros.msg import Keypoint3D, KeypointLayout, Keypoints3DArray
+
+ROOT = Path(__file__).parents[2]
+sys.path.insert(0, str(ROOT / "test/core/inference"))
+from tiny_model import CANONICAL, NAMES, draw_scene, project_with_opencv, write_tiny_model  # noqa: E402
+
+UNIT_M = 0.3
+FRAME = "camera_optical_frame"
+CAMERA = CameraModel(np.array([[500.0, 0, 319.5], [0, 500, 239.5], [0, 0, 1]]), 640, 480)
+# The model reads coloured discs from an image of limited resolution: it is right to about half a
+# degree and half a percent here (measured), twice that is allowed.
+ANGLE_TOLERANCE_DEG = 1.0
+DISTANCE_TOLERANCE = 0.01
+
+
+def pose(yaw: float, translation: tuple[float, float, float]) -> NDArray[np.float64]:
+    """Pose of the discs, seen from above; the yaws used here let no disc hide another."""
+    tilt = cv2.Rodrigues(np.array([0.4, 0, 0]))[0]
+    level = np.array([[0.0, -1, 0], [0, 0, -1], [1, 0, 0]])
+    T = np.eye(4)
+    T[:3, :3] = tilt @ level @ cv2.Rodrigues(np.array([0, 0, yaw]))[0]
+    T[:3, 3] = translation
+    return T
+
+
+T_FIRST, T_SECOND = pose(2.0, (0.1, 0.05, 2.0)), pose(2.15, (0.14, 0.03, 1.95))
+BLACK = np.zeros((480, 640, 3), np.uint8)
+
+
+@pytest.fixture(scope="module")
+def images() -> dict[str, NDArray[np.uint8]]:
+    return {
+        "first": draw_scene(CAMERA, T_FIRST, UNIT_M),
+        "second": draw_scene(CAMERA, T_SECOND, UNIT_M),
+    }
+
+
+class NodeProcess:
+    """The node, started as a user would."""
+
+    def __init__(self, log: Path, **parameters: Any) -> None:
+        command = [sys.executable, "-m", "kp3d_ros.detector_node", "--ros-args"]
+        for name, value in parameters.items():
+            command += ["-p", f"{name}:={value}"]
+        self.log_path = log
+        with log.open("wb") as output:
+            self.process = subprocess.Popen(command, stdout=output, stderr=subprocess.STDOUT)
+
+    def log(self) -> str:
+        return self.log_path.read_text()
+
+    def wait_for(self, text: str, timeout_s: float = 30) -> None:
+        end = monotonic() + timeout_s
+        while text not in self.log() and self.process.poll() is None and monotonic() < end:
+            sleep(0.02)
+        assert text in self.log()
+
+    def stop(self, number: int = signal.SIGINT) -> int:
+        if self.process.poll() is None:
+            self.process.send_signal(number)
+        return self.process.wait(20)
+
+
+@pytest.fixture(scope="module")
+def model_path(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return Path(write_tiny_model(tmp_path_factory.mktemp("model") / "tiny.onnx"))
+
+
+@pytest.fixture(scope="module")
+def detector(model_path: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[NodeProcess]:
+    with pytest.MonkeyPatch.context() as environment:
+        # Read by Fast DDS in this process, too: it sends the images.
+        environment.setenv("FASTDDS_DEFAULT_PROFILES_FILE", str(ROOT / "config/fastdds.xml"))
+        node = NodeProcess(
+            tmp_path_factory.mktemp("log") / "node.log",
+            model=model_path,
+            object_size=2 * UNIT_M,
+            detections_required="true",
+            detection_max_age=10.0,
+            threads=1,
+        )
+        node.wait_for("Waiting for images")
+        yield node
+        assert node.stop() == 0
+        assert "Traceback" not in node.log()
+
+
+class Client:
+    """A camera, a detector and a listener."""
+
+    def __init__(self, node: Node) -> None:
+        self.node = node
+        self._executor = SingleThreadedExecutor(context=node.context)
+        self._executor.add_node(node)
+        self.images = node.create_publisher(Image, "image", qos_profile_sensor_data)
+        self.infos = node.create_publisher(CameraInfo, "camera_info", qos_profile_sensor_data)
+        self.boxes = node.create_publisher(Detection2DArray, "detections", 10)
+        self.keypoints: dict[tuple[int, int], Keypoints3DArray] = {}
+        self.poses: dict[tuple[int, int], PoseWithCovarianceStamped] = {}
+        self.relative: dict[tuple[int, int], PoseWithCovarianceStamped] = {}
+        self.transforms: dict[tuple[int, int], TFMessage] = {}
+        self.markers: list[MarkerArray] = []
+        self.layouts: list[KeypointLayout] = []
+
+        def listen(kind: Any, topic: str, callback: Any) -> None:
+            node.create_subscription(kind, topic, callback, 10)
+
+        def store(target: dict[tuple[int, int], Any]) -> Callable[[Any], None]:
+            return lambda message: target.__setitem__(_key(message), message)
+
+        listen(Keypoints3DArray, "detector/keypoints", store(self.keypoints))
+        listen(PoseWithCovarianceStamped, "detector/pose", store(self.poses))
+        listen(PoseWithCovarianceStamped, "detector/relative_pose", store(self.relative))
+        listen(MarkerArray, "detector/markers", self.markers.append)
+        listen(
+            TFMessage,
+            "/tf",
+            lambda message: self.transforms.__setitem__(_key(message.transforms[0]), message),
+        )
+        self.info = CameraInfo(width=640, height=480, k=CAMERA.K.ravel())
+        self.spin(lambda: all(p.get_subscription_count() for p in (self.images, self.infos)))
+        self.spin(lambda: node.count_publishers("detector/markers"))
+
+    def spin(self, condition: Callable[[], Any], each: Any = None) -> None:
+        """Let messages come in until the condition holds, at most 10 s."""
+        end = monotonic() + 10
+        while not condition():
+            assert monotonic() < end, "not within 10 s"
+            if each:
+                each()
+            self._executor.spin_once(timeout_sec=0.05)
+
+    def send(self, rgb: NDArray[np.uint8], **fields: Any) -> tuple[int, int]:
+        """Publish an image taken now, its calibration and a box around the bright part."""
+        image = Image(width=640, height=480, encoding="rgb8", step=1920)
+        image.data = array.array("B", rgb.tobytes())
+        for name, value in fields.items():
+            setattr(image, name, value)
+        image.header.stamp, image.header.frame_id = self.node.get_clock().now().to_msg(), FRAME
+        self.info.header = image.header
+        self.infos.publish(self.info)
+        if rgb.any():
+            self.boxes.publish(_box(rgb, image))
+        self.images.publish(image)
+        return _key(image)
+
+    def see(self, rgb: NDArray[np.uint8]) -> tuple[int, int]:
+        """Send an image until the object has been found in it; its stamp."""
+        sent: list[tuple[int, int]] = []
+
+        def answered() -> list[tuple[int, int]]:
+            found = [key for key in sent if key in self.keypoints and self.keypoints[key].instances]
+            everywhere = (self.poses, self.relative, self.transforms)
+            return [key for key in found if all(key in answers for answers in everywhere)]
+
+        self.spin(answered, each=lambda: sent.append(self.send(rgb)))
+        return answered()[0]
+
+    def set_reference(self) -> Trigger.Response:
+        client = self.node.create_client(Trigger, "detector/set_reference")
+        assert client.wait_for_service(10)
+        future = client.call_async(Trigger.Request())
+        self.spin(future.done)
+        return future.result()
+
+
+@pytest.fixture(scope="module")
+def client(detector: NodeProcess) -> Iterator[Client]:
+    context = Context()
+    rclpy.init(context=context)
+    node = Node("client", context=context)
+    yield Client(node)
+    node.destroy_node()
+    rclpy.shutdown(context=context)
+
+
+def test_keypoints_are_those_of_the_image(client: Client, images: dict[str, Any]) -> None:
+    stamp = client.see(images["first"])
+
+    message = client.keypoints[stamp]
+    (instance,) = message.instances
+    points = np.array([[k.position.x, k.position.y, k.position.z] for k in instance.keypoints])
+    uv = np.array([[k.u, k.v] for k in instance.keypoints])
+    points_gt = CANONICAL * UNIT_M @ T_FIRST[:3, :3].T + T_FIRST[:3, 3]
+    assert message.header.frame_id == instance.header.frame_id == FRAME
+    assert [k.id for k in instance.keypoints] == list(range(len(NAMES)))
+    assert [k.name for k in instance.keypoints] == list(NAMES)
+    assert instance.class_id == "discs"
+    assert instance.metric
+    assert instance.scale_source == instance.SCALE_OBJECT_SIZE
+    assert instance.model_unit_m == pytest.approx(UNIT_M)
+    assert instance.instance_id.startswith("discs_")
+    assert all(k.visibility == Keypoint3D.VISIBILITY_UNKNOWN for k in instance.keypoints)
+    distance = np.linalg.norm(points - points_gt, axis=1)
+    assert distance.max() < 2 * DISTANCE_TOLERANCE * np.linalg.norm(T_FIRST[:3, 3])
+    np.testing.assert_allclose(uv, project_with_opencv(CAMERA, points_gt), atol=1.0)
+    # Point and pixel are the same ray: exact but for rounding in the network's single precision.
+    np.testing.assert_allclose(uv, project_with_opencv(CAMERA, points), atol=0.1)
+    for keypoint in instance.keypoints:
+        covariance = np.reshape(keypoint.covariance, (3, 3))
+        assert (np.linalg.eigvalsh(covariance) > 0).all()
+
+
+def test_pose_is_the_truth(client: Client, images: dict[str, Any]) -> None:
+    stamp = client.see(images["first"])
+
+    message = client.poses[stamp]
+    T = pose_matrix(message.pose.pose)
+    assert message.header.frame_id == FRAME
+    assert _angle_deg(T, T_FIRST) < ANGLE_TOLERANCE_DEG
+    assert _distance(T, T_FIRST) < DISTANCE_TOLERANCE * np.linalg.norm(T_FIRST[:3, 3])
+    covariance = np.reshape(message.pose.covariance, (6, 6))
+    np.testing.assert_allclose(covariance, covariance.T, atol=1e-15)
+    assert (np.linalg.eigvalsh(covariance) > 0).all()
+
+
+def test_tf_chain_is_reference_and_motion(client: Client, images: dict[str, Any]) -> None:
+    client.see(images["first"])
+    assert client.set_reference().success
+    first = client.see(images["first"])
+
+    second = client.see(images["second"])
+
+    to_reference, to_object = client.transforms[second].transforms
+    assert (to_reference.header.frame_id, to_reference.child_frame_id) == (FRAME, "discs_reference")
+    assert (to_object.header.frame_id, to_object.child_frame_id) == ("discs_reference", "discs")
+    assert _key(to_object) == _key(to_reference) == second
+    T_camera_reference = transform_matrix(to_reference.transform)
+    T_reference_object = transform_matrix(to_object.transform)
+    relative = client.relative[second]
+    assert relative.header.frame_id == "discs_reference"
+    np.testing.assert_allclose(pose_matrix(relative.pose.pose), T_reference_object, atol=1e-9)
+    at_reference = transform_matrix(client.transforms[first].transforms[0].transform)
+    np.testing.assert_allclose(T_camera_reference, at_reference, atol=1e-9)
+    motion = np.linalg.inv(T_FIRST) @ T_SECOND
+    # A motion has the errors of both its ends.
+    assert _angle_deg(T_reference_object, motion) < 2 * ANGLE_TOLERANCE_DEG
+    assert _distance(T_reference_object, motion) < 2 * DISTANCE_TOLERANCE * 2.0
+    # Both ways to the object's frame agree with the truth: through the reference, and directly.
+    assert _angle_deg(T_camera_reference @ T_reference_object, T_SECOND) < 2 * ANGLE_TOLERANCE_DEG
+
+
+def test_reference_has_no_motion(client: Client, images: dict[str, Any]) -> None:
+    client.see(images["second"])
+    response = client.set_reference()
+    stamp = client.see(images["second"])
+
+    assert response.message == (
+        "The next image in which the object is found becomes the reference."
+    )
+    T = pose_matrix(client.relative[stamp].pose.pose)
+    np.testing.assert_allclose(T, np.eye(4), atol=2e-3)
+
+
+def test_layout_reaches_late_listeners(client: Client) -> None:
+    qos = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
+    client.node.create_subscription(KeypointLayout, "detector/layout", client.layouts.append, qos)
+    client.spin(lambda: client.layouts)
+
+    layout = client.layouts[0]
+    assert (layout.class_id, layout.model_name, layout.model_version) == ("discs", "tiny", "1.0")
+    assert list(layout.names) == list(NAMES)
+    assert list(layout.edges) == [0, 2, 0, 3, 1, 5, 4, 5]
+    canonical = [[point.x, point.y, point.z] for point in layout.canonical_points]
+    np.testing.assert_allclose(canonical, CANONICAL)
+    assert len(layout.colors) == len(layout.canonical_spread) == len(NAMES)
+    assert layout.model_unit_m == pytest.approx(UNIT_M)
+    assert layout.header.frame_id == "discs"
+
+
+def test_markers_come_and_go(client: Client, images: dict[str, Any]) -> None:
+    stamp = client.see(images["first"])
+    client.spin(lambda: any(_key(m.markers[0]) == stamp for m in client.markers))
+    spheres, lines = next(m for m in client.markers if _key(m.markers[0]) == stamp).markers
+
+    assert (spheres.type, lines.type) == (Marker.SPHERE_LIST, Marker.LINE_LIST)
+    assert len(spheres.points) == len(spheres.colors) == len(NAMES)
+    assert len(lines.points) == len(lines.colors) == 8
+    assert spheres.header.frame_id == FRAME
+    assert spheres.lifetime.nanosec == 500_000_000
+
+    client.markers.clear()
+    client.spin(
+        lambda: any(m.markers[0].action == Marker.DELETEALL for m in client.markers),
+        each=lambda: client.send(BLACK),
+    )
+
+
+def test_image_without_the_object_is_reported_as_such(client: Client) -> None:
+    sent: list[tuple[int, int]] = []
+    client.spin(
+        lambda: any(key in client.keypoints for key in sent[1:]),
+        each=lambda: sent.append(client.send(BLACK)),
+    )
+    sleep(0.1)
+
+    stamp = next(key for key in sent[1:] if key in client.keypoints)
+    assert client.keypoints[stamp].instances == []
+    assert stamp not in client.poses
+    assert stamp not in client.transforms
+
+
+@pytest.mark.parametrize(
+    ("fields", "text"),
+    [
+        ({"encoding": "jpeg"}, "Image encoding 'jpeg' is not supported"),
+        ({"step": 1000}, "Image step must be at least 1920 bytes"),
+        ({"data": array.array("B", bytes(1000))}, "921600 bytes for a 640 x 480 rgb8 image"),
+        ({"height": 240}, "Image must have 640 x 480 pixels according to CameraInfo"),
+        ({"height": 0}, "got 640 x 0"),
+    ],
+)
+def test_unusable_image(
+    client: Client,
+    detector: NodeProcess,
+    images: dict[str, Any],
+    fields: dict[str, Any],
+    text: str,
+) -> None:
+    sent: list[tuple[int, int]] = []
+    client.spin(
+        lambda: text in detector.log(),
+        each=lambda: sent.append(client.send(images["first"], **fields)),
+    )
+
+    assert "[ERROR]" in detector.log()
+    assert not set(sent) & (client.poses.keys() | client.keypoints.keys())
+    client.see(images["first"])  # and the node is still there
+
+
+@pytest.mark.parametrize(
+    ("fields", "text"),
+    [
+        ({"k": np.zeros(9)}, "CameraInfo is uncalibrated: k[0]"),
+        ({"d": [0.1], "distortion_model": "mystery"}, "distortion_model must be one of plumb_bob"),
+        ({"width": 1280, "height": 960}, "must have 1280 x 960 pixels"),
+    ],
+)
+def test_unusable_calibration(
+    client: Client,
+    detector: NodeProcess,
+    images: dict[str, Any],
+    fields: dict[str, Any],
+    text: str,
+) -> None:
+    usable = client.info
+    client.info = CameraInfo(**{"width": 640, "height": 480, "k": CAMERA.K.ravel(), **fields})
+    sent: list[tuple[int, int]] = []
+    client.spin(
+        lambda: text in detector.log(),
+        each=lambda: sent.append(client.send(images["first"])),
+    )
+    client.info = usable
+
+    # The first image may still have met the calibration before it.
+    assert not set(sent[1:]) & client.poses.keys()
+    client.see(images["first"])
+
+
+def _box(rgb: NDArray[np.uint8], image: Image) -> Detection2DArray:
+    rows, columns = np.nonzero(rgb.any(axis=2))
+    detection = Detection2D()
+    detection.bbox.size_x = float(np.ptp(columns) + 1)
+    detection.bbox.size_y = float(np.ptp(rows) + 1)
+    detection.bbox.center.position.x = float(columns.min() + columns.max()) / 2
+    detection.bbox.center.position.y = float(rows.min() + rows.max()) / 2
+    return Detection2DArray(header=image.header, detections=[detection])
+
+
+def _key(message: Any) -> tuple[int, int]:
+    return message.header.stamp.sec, message.header.stamp.nanosec
+
+
+def _angle_deg(T_a: NDArray[np.float64], T_b: NDArray[np.float64]) -> float:
+    vector = cv2.Rodrigues(T_a[:3, :3].T @ T_b[:3, :3])[0]
+    return math.degrees(float(np.linalg.norm(vector)))
+
+
+def _distance(T_a: NDArray[np.float64], T_b: NDArray[np.float64]) -> float:
+    return float(np.linalg.norm(T_a[:3, 3] - T_b[:3, 3]))

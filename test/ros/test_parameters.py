@@ -1,0 +1,103 @@
+"""Parameters of the node, through rclpy."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import rclpy
+from rclpy.context import Context
+from rclpy.node import Node
+from rclpy.parameter import Parameter
+
+from kp3d_ros.parameters import Settings, declare
+
+
+@pytest.fixture(scope="module")
+def context() -> Any:
+    context = Context()
+    rclpy.init(context=context)
+    yield context
+    rclpy.shutdown(context=context)
+
+
+@pytest.fixture
+def node_with(context: Context, request: pytest.FixtureRequest) -> Any:
+    def make(**overrides: Any) -> Node:
+        parameters = [Parameter(name, value=value) for name, value in overrides.items()]
+        node = Node("test_parameters", context=context, parameter_overrides=parameters)
+        request.addfinalizer(node.destroy_node)
+        return node
+
+    return make
+
+
+def test_defaults(node_with: Any) -> None:
+    assert declare(node_with()) == Settings()
+
+
+def test_whole_numbers_are_numbers(node_with: Any) -> None:
+    settings = declare(node_with(object_size=2, region=[1, 2, 3, 4], gravity=[0.0, 1.0, 0.0]))
+
+    assert settings.object_size == 2.0
+    assert settings.region == (1.0, 2.0, 3.0, 4.0)
+    assert settings.gravity == (0.0, 1.0, 0.0)
+
+
+def test_each_has_a_description_and_its_type(node_with: Any) -> None:
+    node = node_with(object_size=2)
+    declare(node)
+
+    assert node.describe_parameter("min_score").description.startswith("A detection whose")
+    assert node.describe_parameter("min_score").floating_point_range[0].to_value == 1.0
+    assert node.describe_parameter("threads").integer_range[0].to_value == 256
+    assert node.describe_parameter("model").read_only
+    assert not node.describe_parameter("region").read_only
+    assert node.get_parameter("object_size").type_ is Parameter.Type.DOUBLE
+
+
+def test_all_problems_are_named_at_once(node_with: Any) -> None:
+    node = node_with(object_sise=3.0, threads=1.5, min_score=2.0, region=[1.0, 2.0], model=7)
+
+    with pytest.raises(ValueError, match="Parameter") as error:
+        declare(node)
+
+    text = str(error.value)
+    assert "'object_sise' does not exist, did you mean 'object_size'?" in text
+    assert "'threads' must be an integer, got 1.5" in text
+    assert "'min_score' must be within 0 and 1, got 2" in text
+    assert "'region' must have 4 numbers, got 2" in text
+    assert "'model' must be a string, got 7" in text
+
+
+@pytest.mark.parametrize(
+    ("values", "match"),
+    [
+        ({"object_size": -1.0}, "'object_size' must be within 0 and 1000, got -1"),
+        ({"object_size": True}, "'object_size' must be a number, got True"),
+        ({"object_size": float("nan")}, "'object_size' must be within 0 and 1000, got nan"),
+        ({"region": [0.0, 0.0, -5.0, 5.0]}, "'region' must have a positive width and height"),
+        ({"gravity": [0.0, float("inf"), 0.0]}, "'gravity' must be finite"),
+        ({"gravity": 9.81}, "'gravity' must be a list of numbers, got 9.81"),
+        ({"publish_tf": "no"}, "'publish_tf' must be true or false, got 'no'"),
+    ],
+)
+def test_wrong_values(values: dict[str, Any], match: str) -> None:
+    with pytest.raises(ValueError, match=match):
+        Settings().replace(values)
+
+
+def test_parameters_of_others_are_left_alone() -> None:
+    assert Settings().replace({"use_sim_time": True}) == Settings()
+
+
+def test_shipped_parameter_file_holds_the_defaults() -> None:
+    from pathlib import Path
+
+    import yaml
+
+    path = Path(__file__).parents[2] / "config" / "detector.yaml"
+    parameters = yaml.safe_load(path.read_text())["/**"]["ros__parameters"]
+
+    assert Settings().replace(parameters) == Settings()
+    assert set(parameters) == set(vars(Settings()))
