@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import signal
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -16,7 +20,6 @@ from rich.progress import (
     Task,
     TextColumn,
     TimeElapsedColumn,
-    TimeRemainingColumn,
 )
 from rich.text import Text
 
@@ -61,12 +64,12 @@ def render(
     already_there: list[int] = []
     try:
         settings = _settings(category, split, instances, views, camera, size, seed_offset, jobs)
-        with _progress(views) as progress:
-            bar = progress.add_task(f"{category} {split}", total=instances)
+        with _interrupt_once(), _progress(views) as progress:
+            bar = progress.add_task(f"{category} {split}", total=instances, already_there=0)
 
             def on_progress(done: int, total: int) -> None:
                 already_there.append(done)
-                progress.update(bar, completed=done, total=total)
+                progress.update(bar, completed=done, total=total, already_there=already_there[0])
 
             manifest = generate(settings, output, jobs=jobs, on_progress=on_progress)
     except ValueError as error:
@@ -131,17 +134,40 @@ def _settings(
     return settings
 
 
-class _ImageRate(ProgressColumn):
-    """Rendered images per second."""
+@contextmanager
+def _interrupt_once() -> Iterator[None]:
+    """Let only the first Ctrl-C through, so that a second one cannot disturb the cleaning up."""
+    previous = signal.getsignal(signal.SIGINT)
+
+    def interrupt(number: int, frame: object) -> None:
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        raise KeyboardInterrupt
+
+    signal.signal(signal.SIGINT, interrupt)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, previous)
+
+
+class _RateAndTimeLeft(ProgressColumn):
+    """Images per second of this run so far, and how long the rest takes at that rate.
+
+    The mean over the whole run, because instances arrive in bursts, one from each process.
+    """
 
     def __init__(self, views: int) -> None:
         super().__init__()
         self.views = views
 
     def render(self, task: Task) -> Text:
-        """Show the rate, or nothing before it is known."""
-        rate = task.finished_speed or task.speed
-        return Text(f"{rate * self.views:.0f} images/s" if rate else "")
+        """Show both, or nothing before the first instance is done."""
+        done = task.completed - task.fields["already_there"]
+        if not done or not task.elapsed or task.total is None:
+            return Text("")
+        rate = done / task.elapsed
+        left = timedelta(seconds=round((task.total - task.completed) / rate))
+        return Text(f"{rate * self.views:.0f} images/s, {left} left")
 
 
 def _progress(views: int) -> Progress:
@@ -149,9 +175,7 @@ def _progress(views: int) -> Progress:
         TextColumn("{task.description}"),
         BarColumn(),
         MofNCompleteColumn(),
-        _ImageRate(views),
         TimeElapsedColumn(),
-        TextColumn("left"),
-        TimeRemainingColumn(),
+        _RateAndTimeLeft(views),
         console=Console(stderr=True),
     )

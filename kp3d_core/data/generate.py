@@ -11,6 +11,7 @@ import importlib
 import importlib.metadata
 import importlib.util
 import platform
+import signal
 from collections.abc import Callable, Generator, Iterator
 from contextlib import closing
 from dataclasses import dataclass, field, replace
@@ -181,15 +182,18 @@ def _render_all(
     settings: GenerateSettings, source: InstanceSource, seeds: range, jobs: int
 ) -> Generator[list[tuple[str, bytes]], None, None]:
     """Yield the encoded samples in the order of their seeds, rendered by `jobs` processes."""
-    tasks = (joblib.delayed(_encoded_sample)(settings, source, seed) for seed in seeds)
+    tasks = (joblib.delayed(_encoded_sample)(settings, source, seed, jobs > 1) for seed in seeds)
     with joblib.parallel_config("loky", inner_max_num_threads=1):
         yield from joblib.Parallel(n_jobs=jobs, return_as="generator", batch_size=1)(tasks)
 
 
 def _encoded_sample(
-    settings: GenerateSettings, source: InstanceSource, seed: int
+    settings: GenerateSettings, source: InstanceSource, seed: int, in_worker: bool
 ) -> list[tuple[str, bytes]]:
-    cv2.setNumThreads(1)
+    if in_worker:
+        # Ctrl-C reaches all processes of a terminal; the main one alone decides what it means.
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        cv2.setNumThreads(1)
     return encode_instance(render_instance(settings, source, seed))
 
 
