@@ -1,0 +1,88 @@
+"""How the node starts, refuses to start, and stops."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "core/inference"))
+from tiny_model import write_tiny_model  # noqa: E402
+
+
+@pytest.fixture(scope="module")
+def model_path(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return Path(write_tiny_model(tmp_path_factory.mktemp("model") / "tiny.onnx"))
+
+
+def start(*arguments: str) -> subprocess.Popen[str]:
+    command = [sys.executable, "-m", "kp3d_ros.detector_node", "--ros-args", *arguments]
+    return subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, bufsize=1
+    )
+
+
+def refusal(*arguments: str) -> str:
+    """What the node prints when it refuses to start."""
+    process = start(*arguments)
+    output, _ = process.communicate(timeout=60)
+    assert process.returncode == 1
+    assert output.count("[FATAL]") == 1
+    assert "Cannot start: " in output
+    assert "Traceback" not in output
+    return output
+
+
+def test_missing_model() -> None:
+    assert "got no/such.onnx (no such file)" in refusal("-p", "model:=no/such.onnx")
+
+
+def test_damaged_model(model_path: Path, tmp_path: Path) -> None:
+    damaged = tmp_path / "damaged.onnx"
+    damaged.write_bytes(model_path.read_bytes()[:1000])
+
+    assert str(damaged) in refusal("-p", f"model:={damaged}")
+
+
+def test_wrong_parameters_are_all_named(model_path: Path) -> None:
+    output = refusal(
+        "-p", f"model:={model_path}", "-p", "object_sise:=0.5", "-p", "min_score:=high"
+    )  # fmt: skip
+
+    assert "'object_sise' does not exist, did you mean 'object_size'?" in output
+    assert "'min_score' must be a number, got 'high'" in output
+
+
+def test_unknown_engine(model_path: Path) -> None:
+    output = refusal("-p", f"model:={model_path}", "-p", "engine:=steam")
+
+    assert "engine must be auto or one of onnxruntime" in output
+    assert "got 'steam'" in output
+
+
+def test_malformed_argument() -> None:
+    output = refusal("-p", "model")
+
+    assert "-p model" in output
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_stops_without_a_word(model_path: Path, number: signal.Signals) -> None:
+    process = start("-p", f"model:={model_path}")
+    assert process.stdout is not None
+    lines = [process.stdout.readline() for _ in range(2)]
+    time.sleep(0.2)  # let it start to spin
+
+    process.send_signal(number)
+    rest, _ = process.communicate(timeout=20)
+
+    assert "Model tiny 1.0 (discs, 6 keypoints) on onnxruntime" in lines[0]
+    assert "Waiting for images on /image" in lines[0]
+    # Without a size the user is told what that means.
+    assert "Parameter 'object_size' is 0: positions are known up to scale only" in lines[1]
+    assert rest == ""
+    assert process.returncode == 0
