@@ -39,6 +39,12 @@ class DetectorSettings:
     """Smallest accepted fraction of keypoints inside the crop and the full image."""
     max_residual: float = 0.5
     """Largest accepted RMS distance from the fitted canonical keypoints [model units]."""
+    max_turn_deg: float = 90.0
+    """A tracked object that seems to turn by more than this from one image to the next is refused
+    at first: most likely its front and back were confused [deg]."""
+    turn_patience: int = 3
+    """So many images in a row are refused for that reason, then the new orientation counts; 0
+    believes every image."""
 
     def __post_init__(self) -> None:
         """Check ranges, and report all problems at once."""
@@ -47,7 +53,9 @@ class DetectorSettings:
             for field in fields(self)
             if not _is_positive(getattr(self, field.name)) and field.name not in _MAY_BE_ZERO
         ]
-        for name in _MAY_BE_ZERO:
+        if not 0 <= self.turn_patience < math.inf:
+            problems.append(f"turn_patience must not be negative, got {self.turn_patience!r}.")
+        for name in _FRACTIONS:
             if not 0 <= getattr(self, name) <= 1:
                 problems.append(f"{name} must be in [0, 1], got {getattr(self, name)!r}.")
         if not problems and not self.min_scale < 1 < self.max_scale:
@@ -84,7 +92,8 @@ class DetectorSettings:
         return tuple(problems)
 
 
-_MAY_BE_ZERO = ("min_score", "min_inside")
+_FRACTIONS = ("min_score", "min_inside")
+_MAY_BE_ZERO = (*_FRACTIONS, "turn_patience")
 
 
 def _is_positive(value: object) -> bool:

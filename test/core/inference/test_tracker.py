@@ -8,7 +8,7 @@ from scipy.spatial.transform import Rotation
 from tiny_model import draw_scene
 
 from kp3d_core.geometry.rotation import make_transform
-from kp3d_core.inference import Detector, Region, Tracker
+from kp3d_core.inference import Detector, DetectorSettings, Region, Tracker
 
 REGION = Region(220.0, 140.0, 200.0, 200.0)
 
@@ -57,3 +57,23 @@ def test_reset_forgets(tracker, pinhole):
     tracker.update(_image(pinhole, 0.0, 0.0), pinhole, REGION)
     tracker.reset()
     assert not tracker.tracking
+
+
+def test_a_sudden_turn_is_not_believed_at_once(tracker, pinhole):
+    as_before, turned = _image(pinhole, 0.0, 0.0), _image(pinhole, 2.6, 0.0)
+    assert tracker.update(as_before, pinhole, REGION).accepted
+    flipped = tracker.update(turned, pinhole)
+    assert flipped.problems[0].startswith("front and back may be confused: turned by 14")
+    assert tracker.tracking
+    assert tracker.update(as_before, pinhole).accepted
+
+    # Now it does not turn back: after three images it is believed.
+    accepted = [tracker.update(turned, pinhole).accepted for _ in range(5)]
+    assert accepted == [False, False, False, True, True]
+
+
+def test_without_patience_every_turn_is_believed(model, engine, pinhole):
+    settings = DetectorSettings(turn_patience=0)
+    tracker = Tracker(Detector(model, engine, object_size_m=2.2, settings=settings))
+    for angle in (0.0, 2.6, 0.0):
+        assert tracker.update(_image(pinhole, angle, 0.0), pinhole, REGION).accepted
