@@ -15,7 +15,6 @@ from threading import Thread
 
 import numpy as np
 import rclpy
-from builtin_interfaces.msg import Time
 from diagnostic_msgs.msg import DiagnosticArray
 from rcl_interfaces.msg import SetParametersResult
 from rclpy.executors import ExternalShutdownException
@@ -31,21 +30,19 @@ from vision_msgs.msg import Detection2DArray
 
 from kp3d_core.inference import (
     CameraModel,
-    Detection,
     Detector,
     DetectorSettings,
-    Region,
-    Tracker,
     create_engine,
     load_model,
 )
-from kp3d_ros import regions
 from kp3d_ros.camera_info_conversion import camera_from_info
 from kp3d_ros.diagnostics import Statistics, Throttle
+from kp3d_ros.following import Follower
 from kp3d_ros.image_conversion import image_to_rgb
 from kp3d_ros.mailbox import Mailbox
 from kp3d_ros.parameters import Settings, declare
 from kp3d_ros.publishing import ResultPublisher
+from kp3d_ros.regions import stamp_seconds
 
 NODE_NAME = "detector"
 SENSOR_QOS = QoSProfile(depth=1, reliability=ReliabilityPolicy.BEST_EFFORT)
@@ -68,14 +65,11 @@ class DetectorNode(Node):  # type: ignore[misc]
         self.settings = declare(self)
         self._detector = _create_detector(self.settings)
         self._model = self._detector.model
-        self._tracker = Tracker(self._detector)
-        self._track = 0
+        self._follower = Follower(self._detector)
         self._statistics = Statistics()
         self._throttle = Throttle()
         self._info: CameraInfo | None = None
         self._detections: Detection2DArray | None = None
-        self._compared: Detection2DArray | None = None
-        self._last_stamp_s = 0.0
         self._warm_up()
         self._open_topics()
         self.add_on_set_parameters_callback(self._on_parameters)
@@ -184,7 +178,7 @@ class DetectorNode(Node):  # type: ignore[misc]
     def _process(self, message: Image) -> bool | None:
         """Publish what is in an image: whether the object is, None if the image was not used."""
         settings, header = self.settings, message.header
-        age_s = self.get_clock().now().nanoseconds * 1e-9 - regions.stamp_seconds(header.stamp)
+        age_s = self.get_clock().now().nanoseconds * 1e-9 - stamp_seconds(header.stamp)
         if settings.max_age and age_s > settings.max_age:
             self._problem(
                 f"Image dropped: parameter 'max_age' is {settings.max_age:g} s, the image is "
@@ -202,43 +196,14 @@ class DetectorNode(Node):  # type: ignore[misc]
             self._info, message.width, message.height, rectified=settings.rectified
         )
         image = image_to_rgb(message)
-        detected = regions.detected_region(self._detections, header.stamp, settings)
-        self._restart_after_jump(regions.stamp_seconds(header.stamp))
-        if not self._tracker.tracking and settings.detections_required and detected is None:
-            self._results.publish_nothing(header)
-            return False
-        region = detected or regions.configured_region(settings)
-        gravity = settings.gravity if any(settings.gravity) else None
-        new_track = not self._tracker.tracking
-        detection = self._tracker.update(image, camera, region, down_camera=gravity)
-        if detection.accepted and self._is_elsewhere(header.stamp, detected, detection):
-            self._tracker.reset()
-            new_track = True
-            detection = self._tracker.update(image, camera, detected, down_camera=gravity)
-        if not detection.accepted:
-            if self._throttle.allows("no object"):
-                self.get_logger().info(f"No object: {'; '.join(detection.problems)}.")
-            self._results.publish_nothing(header)
-            return False
-        self._track += new_track
-        self._results.publish(header, detection, camera, self._track, settings)
-        return True
-
-    def _restart_after_jump(self, stamp_s: float) -> None:
-        """Forget where the object was when time runs backwards, as at the end of a looped bag."""
-        if stamp_s < self._last_stamp_s:
-            self._tracker.reset()
-        self._last_stamp_s = stamp_s
-
-    def _is_elsewhere(self, stamp: Time, box: Region | None, detection: Detection) -> bool:
-        """Whether a detector has just seen the object away from where it is being tracked."""
-        detections = self._detections
-        if box is None or detections is None or detections is self._compared:
-            return False
-        if not regions.is_fresh(detections, stamp):
-            return False
-        self._compared = detections
-        return regions.has_left(box, detection)
+        detection = self._follower.update(image, camera, header.stamp, self._detections, settings)
+        if detection is not None and detection.accepted:
+            self._results.publish(header, detection, camera, self._follower.track, settings)
+            return True
+        if detection is not None and self._throttle.allows("no object"):
+            self.get_logger().info(f"No object: {'; '.join(detection.problems)}.")
+        self._results.publish_nothing(header, lost=not self._follower.tracking)
+        return False
 
     def _problem(self, text: str, kind: str = "") -> None:
         """Log a problem, but the same kind (by default: the same text) only now and then."""

@@ -75,10 +75,16 @@ class ResultPublisher:
             messages.markers_message(header, detection, self._model, self.object_frame, lifetime_s)
         )
 
-    def publish_nothing(self, header: Header) -> None:
-        """Publish that an image was processed and the object was not found in it."""
+    def publish_nothing(self, header: Header, *, lost: bool) -> None:
+        """Publish that an image was processed and the object was not found in it.
+
+        Args:
+            header: of the image.
+            lost: the object is not just doubted for an image or two: take the markers away, too.
+        """
         self._keypoints.publish(Keypoints3DArray(header=header))
-        self._markers.publish(messages.no_markers_message(header))
+        if lost:
+            self._markers.publish(messages.no_markers_message(header))
 
     def _publish_poses(
         self, header: Header, detection: Detection, reference: RelativePose, settings: Settings

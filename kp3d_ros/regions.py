@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
 from builtin_interfaces.msg import Time
 from vision_msgs.msg import Detection2D, Detection2DArray
 
-from kp3d_core.inference import Detection, Region
+from kp3d_core.inference import CameraModel, Detection, Region
 from kp3d_ros.parameters import Settings
 
+_MARGIN_PX = 4.0
 FRESH_S = 0.2
 """A moving object is still near its box after this time [s]."""
 
@@ -47,6 +49,14 @@ def is_fresh(detections: Detection2DArray, image_stamp: Time) -> bool:
 def configured_region(settings: Settings) -> Region | None:
     """The region that the user gave; None stands for the whole image."""
     return Region(*settings.region) if any(settings.region) else None
+
+
+def keypoint_region(detection: Detection, camera: CameraModel) -> Region:
+    """Rectangle around the keypoints, cut at the edges of the image."""
+    edge = (camera.width - 0.5, camera.height - 0.5)
+    low = np.clip(detection.keypoints_uv.min(axis=0) - _MARGIN_PX, -0.5, edge)
+    high = np.clip(detection.keypoints_uv.max(axis=0) + _MARGIN_PX, -0.5, edge)
+    return Region(*low.tolist(), *np.maximum(high - low, 1.0).tolist())
 
 
 def has_left(region: Region, detection: Detection) -> bool:

@@ -31,7 +31,7 @@ from kp3d_ros.demo.film import Film
 from kp3d_ros.msg import KeypointLayout, Keypoints3DArray
 
 NAMESPACE = "/kp3d_demo"
-CAMERA_FRAME = "demo_camera_optical_frame"
+CAMERA_FRAME = "camera_optical_frame"
 DETECTION_PERIOD_S = 1.0
 """Time between two messages of the simulated detector [s]."""
 DETECTION_NOISE_PX = 3.0

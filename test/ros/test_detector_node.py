@@ -18,9 +18,12 @@ import pytest
 import rclpy
 from geometry_msgs.msg import PoseWithCovarianceStamped
 from numpy.typing import NDArray
+from rcl_interfaces.msg import SetParametersResult
+from rcl_interfaces.srv import SetParameters
 from rclpy.context import Context
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
+from rclpy.parameter import Parameter
 from rclpy.qos import DurabilityPolicy, QoSProfile, qos_profile_sensor_data
 from sensor_msgs.msg import CameraInfo, Image
 from std_srvs.srv import Trigger
@@ -197,13 +200,23 @@ class Client:
         self.spin(answered, each=lambda: sent.append(self.send(rgb)))
         return answered()[0]
 
-    def set_reference(self) -> Trigger.Response:
-        """Call the service."""
-        client = self.node.create_client(Trigger, "detector/set_reference")
+    def call(self, kind: Any, service: str, request: Any) -> Any:
+        """Response of a service of the node."""
+        client = self.node.create_client(kind, f"detector/{service}")
         assert client.wait_for_service(10)
-        future = client.call_async(Trigger.Request())
+        future = client.call_async(request)
         self.spin(future.done)
         return future.result()
+
+    def set_reference(self) -> Trigger.Response:
+        """Call the service."""
+        return self.call(Trigger, "set_reference", Trigger.Request())
+
+    def set_parameter(self, name: str, value: Any) -> SetParametersResult:
+        """Set a parameter as `ros2 param set` does."""
+        parameter = Parameter(name, value=value).to_parameter_msg()
+        request = SetParameters.Request(parameters=[parameter])
+        return self.call(SetParameters, "set_parameters", request).results[0]
 
 
 @pytest.fixture(scope="module")
@@ -340,6 +353,28 @@ def test_image_without_the_object_is_reported_as_such(client: Client) -> None:
     assert client.keypoints[stamp].instances == []
     assert stamp not in client.poses
     assert stamp not in client.transforms
+
+
+def test_parameters_change_while_running(client: Client, images: dict[str, Any]) -> None:
+    client.see(images["first"])
+    assert client.set_parameter("publish_tf", False).successful
+    sent: list[tuple[int, int]] = []
+    client.spin(
+        lambda: any(key in client.poses for key in sent[2:]),
+        each=lambda: sent.append(client.send(images["first"])),
+    )
+    assert client.set_parameter("publish_tf", True).successful
+
+    stamp = next(key for key in sent[2:] if key in client.poses)
+    assert stamp not in client.transforms
+    client.see(images["first"])  # with TF again
+
+
+def test_wrong_parameters_are_refused_while_running(client: Client) -> None:
+    assert "'min_score' must be within 0 and 1" in client.set_parameter("min_score", 2).reason
+    assert "out of range" in client.set_parameter("min_score", 2.0).reason
+    assert "read-only" in client.set_parameter("model", "other").reason
+    assert "'gravity' must have 3 numbers" in client.set_parameter("gravity", [1.0]).reason
 
 
 def test_newest_image_wins_under_overload(client: Client, images: dict[str, Any]) -> None:
