@@ -11,9 +11,10 @@ import typer
 @contextmanager
 def user_errors(*kinds: type[Exception]) -> Iterator[None]:
     """Turn `ValueError`, missing optional packages and `kinds` into a message and exit code 1."""
+    caught: tuple[type[Exception], ...] = (ValueError, *kinds)
     try:
         yield
-    except (ValueError, *kinds) as error:
+    except caught as error:
         typer.secho(f"Error: {error}", fg="red", err=True)
         raise typer.Exit(1) from error
     except ModuleNotFoundError as error:

@@ -18,9 +18,7 @@ def train(
     output: Annotated[
         Path | None, typer.Option(help="Run folder; default: runs/<name of the config>.")
     ] = None,
-    resume: Annotated[
-        bool, typer.Option(help="Continue an interrupted run in the folder.")
-    ] = True,
+    resume: Annotated[bool, typer.Option(help="Continue an interrupted run in the folder.")] = True,
     threads: Annotated[
         int | None, typer.Option(help="CPU threads.", show_default="all cores")
     ] = None,

@@ -53,7 +53,7 @@ def resize_view(
     K = K.copy()
     K[:2, :2] *= factor
     K[:2, 2] = (K[:2, 2] + 0.5) * factor - 0.5  # pixel centres, not corners, are at integers
-    return resized, K
+    return np.asarray(resized, dtype=np.uint8), K
 
 
 def load_views(folder: str | Path, size: int) -> ViewSet:

@@ -103,7 +103,7 @@ def write_histogram(path: Path, rotation_deg: FloatArray, title: str) -> None:
     summary = summarize_rotation(rotation_deg)
     figure, axes = plt.subplots(figsize=(6, 3.2), layout="constrained")
     weights = np.full(len(rotation_deg), 100 / len(rotation_deg))
-    axes.hist(rotation_deg, bins=np.arange(0, 181, 2.0), weights=weights, color="#3b6fb6")
+    axes.hist(rotation_deg, bins=90, range=(0, 180), weights=weights, color="#3b6fb6")
     axes.axvline(summary.median, color="#c0392b", label=f"median {summary.median:.2f}°")
     axes.axvline(summary.mean, color="#e08e0b", ls="--", label=f"mean {summary.mean:.2f}°")
     axes.set(

@@ -91,8 +91,9 @@ def _lift(outputs: dict[str, FloatArray], views: ViewSet, training: TrainingCame
     focal = K[..., 0, 0]
     scale = outputs["scale"]
     offset = outputs["keypoints_depth"] - training.distance
-    distance = object_distance(scale, focal, training)  # type: ignore[arg-type]
-    keypoints_camera = unproject(outputs["keypoints_uv"], distance[..., None] + offset, K)
+    distance = object_distance(scale, focal, training)
+    depth = np.asarray(distance)[..., None] + offset
+    keypoints_camera = unproject(outputs["keypoints_uv"], depth, K)
     front, back = outputs["orientation_uv"][..., 0, 0], outputs["orientation_uv"][..., 1, 0]
     return Predictions(
         keypoints_uv=outputs["keypoints_uv"],

@@ -1,4 +1,4 @@
-"""What a model file says about its keypoints: where they sit on the mean object, how to draw them."""
+"""What a model file says of its keypoints: where they sit on the mean object, how to draw them."""
 
 from __future__ import annotations
 

@@ -72,5 +72,5 @@ class DetectorGraph(nn.Module):
     @staticmethod
     def _orientation(logits: Float[Tensor, "B P H W"]) -> Float[Tensor, "B 2 2"]:
         heatmap = spatial_softmax(logits[:, :2])
-        u, v = ndc_grid(*logits.shape[-2:], logits)
+        u, v = ndc_grid(logits)
         return torch.stack([(heatmap * u).sum((-2, -1)), (heatmap * v).sum((-2, -1))], dim=-1)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import json
 import os
 import tempfile
@@ -55,9 +54,7 @@ def export_graph(model: KeypointModel, input_size: int, distance: float) -> onnx
             verbose=False,
         )
     assert program is not None
-    buffer = io.BytesIO()
-    program.save(buffer)
-    exported = onnx.load_model_from_string(buffer.getvalue())
+    exported = program.model_proto
     onnx.checker.check_model(exported, full_check=True)
     return exported
 

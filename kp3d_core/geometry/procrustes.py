@@ -1,4 +1,4 @@
-"""Weighted rigid alignment of point sets (orthogonal Procrustes), with a gradient that stays finite.
+"""Weighted rigid alignment of point sets (orthogonal Procrustes) with a gradient always finite.
 
 The rotation R that maximises trace(R^T M) has the derivative
 `d_omega = (tr(S) I - S)^-1 d_a`, S = R^T M, a = vee(S - S^T), in the frame of R. It needs sums of

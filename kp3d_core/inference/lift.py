@@ -42,7 +42,9 @@ def calibrate_covariance(covariance: FloatArray, calibration: Calibration) -> Fl
     return scale[:, None] * covariance * scale + np.diag(floor**2)
 
 
-def object_distance(scale: float, focal_px: float, training: TrainingCamera) -> float:
+def object_distance(
+    scale: float | FloatArray, focal_px: float | FloatArray, training: TrainingCamera
+) -> float | FloatArray:
     """Distance to the object's origin [model units] from its apparent size.
 
     A camera with `k` times the focal length shows the object equally large from `k` times the

@@ -28,12 +28,14 @@ def multiview_consistency_loss(
     Only (u, v) are compared: depth is judged by where it puts a point in the other view.
 
     Args:
-        uv_0: keypoints of view 0 [NDC]; `uv_1` likewise.
+        uv_0: keypoints of view 0 [NDC].
+        uv_1: the same keypoints in view 1 [NDC].
         keypoints_0: the same keypoints, unprojected, in the camera frame of view 0.
         keypoints_1: likewise of view 1.
         T_1_0: takes camera 0 to camera 1, the known relative motion.
         T_0_1: its inverse.
-        K_0: intrinsics of view 0 that project to NDC; `K_1` likewise.
+        K_0: intrinsics of view 0 that project to NDC.
+        K_1: likewise of view 1.
         reduction: both directions averaged (`paper`, equation 1) or summed (`released`).
     """
     residual_1 = uv_1 - project(transform_points(T_1_0, keypoints_0), K_1)

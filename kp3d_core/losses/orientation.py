@@ -30,9 +30,9 @@ def flag_logit(orientation_uv: Float[Tensor, "*batch P 2"]) -> Float[Tensor, "*b
 def annealed_flag(
     true: Float[Tensor, "*batch"],
     predicted: Float[Tensor, "*batch"],
-    step: float,
-    start: float = 30_000,
-    end: float = 60_000,
+    step: int,
+    start: int = 30_000,
+    end: int = 60_000,
 ) -> Float[Tensor, "*batch"]:
     """Flag to condition on at a training step: the true one first, the predicted one later.
 
@@ -68,7 +68,7 @@ def orientation_heatmap_loss(
         target_uv: true projections [NDC]; must lie between the centres of the outermost cells.
     """
     height, width = logits.shape[-2:]
-    u, v = ndc_grid(height, width, logits)
+    u, v = ndc_grid(logits)
     weight_u = (1 - (u[0] - target_uv[..., :1]).abs() * width / 2).clamp_min(0)
     weight_v = (1 - (v[:, 0] - target_uv[..., 1:]).abs() * height / 2).clamp_min(0)
     target = weight_v[..., :, None] * weight_u[..., None, :]

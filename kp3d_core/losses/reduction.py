@@ -25,11 +25,6 @@ def reduce_views(per_view: Tensor, reduction: Reduction) -> Tensor:
     Args:
         per_view: one value per image, any shape.
         reduction: see the module.
-
-    Raises:
-        ValueError: unknown reduction.
     """
-    if reduction not in ("paper", "released"):
-        raise ValueError(f"reduction must be 'paper' or 'released', got {reduction!r}.")
     mean = per_view.mean()
     return mean if reduction == "paper" else VIEWS_OF_A_PAIR * mean

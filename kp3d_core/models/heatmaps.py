@@ -32,9 +32,10 @@ def spatial_softmax(logits: Float[Tensor, "*batch H W"]) -> Float[Tensor, "*batc
 
 
 def ndc_grid(
-    height: int, width: int, like: Tensor
-) -> tuple[Float[Tensor, " H W"], Float[Tensor, " H W"]]:
-    """NDC of the cell centres of a map: u and v, each of shape (H, W)."""
+    maps: Float[Tensor, "*batch H W"],
+) -> tuple[Float[Tensor, "H W"], Float[Tensor, "H W"]]:
+    """NDC of the cell centres of maps: u and v, on the device and in the precision of `maps`."""
+    height, width, like = maps.shape[-2], maps.shape[-1], maps
     u = (2 * torch.arange(width, dtype=like.dtype, device=like.device) + 1) / width - 1
     v = (2 * torch.arange(height, dtype=like.dtype, device=like.device) + 1) / height - 1
     return u.expand(height, width), v[:, None].expand(height, width)
@@ -49,7 +50,7 @@ def heatmap_moments(
     larger than one map per keypoint, and an exported graph stays small.
     """
     heatmap = spatial_softmax(logits)
-    u, v = (axis.flatten() for axis in ndc_grid(*logits.shape[-2:], logits))
+    u, v = (axis.flatten() for axis in ndc_grid(logits))
     monomials = torch.stack([u, v, u * u, u * v, v * v, torch.ones_like(u)], dim=-1)
     flat, depth_flat = heatmap.flatten(-2), depth_maps.flatten(-2)
     weighted_depth = flat * depth_flat
@@ -67,6 +68,6 @@ def mass_within(
     heatmap: Float[Tensor, "*batch N H W"], uv: Float[Tensor, "*batch N 2"], radius: float
 ) -> Float[Tensor, "*batch N"]:
     """Share of each heatmap's mass within `radius` [NDC] of `uv`, 0..1."""
-    u, v = ndc_grid(*heatmap.shape[-2:], heatmap)
+    u, v = ndc_grid(heatmap)
     squared = (u - uv[..., 0, None, None]) ** 2 + (v - uv[..., 1, None, None]) ** 2
     return (heatmap * (squared <= radius**2)).sum((-2, -1))

@@ -1,4 +1,4 @@
-"""What every keypoint network gives: orientation first, then keypoints for a decided orientation."""
+"""What every keypoint network gives: the orientation first, then keypoints for a decided one."""
 
 from __future__ import annotations
 

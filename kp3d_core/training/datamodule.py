@@ -82,7 +82,8 @@ class ShardDataModule(L.LightningDataModule):
         """Batches of the current epoch; reloaded each epoch, so that a resumed run continues."""
         assert self._train is not None
         assert self.trainer is not None
-        epoch_seed = self.seed * 1_000_003 + self.trainer.current_epoch
+        epoch = self.trainer.global_step // self.steps_per_epoch
+        epoch_seed = self.seed * 1_000_003 + epoch
         batches = RandomBatches(
             self._train,
             self.steps_per_epoch,

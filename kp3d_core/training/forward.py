@@ -26,7 +26,7 @@ class ForwardResult(NamedTuple):
 def orientation_points_uv(logits: Float[Tensor, "*batch P H W"]) -> Float[Tensor, "*batch P 2"]:
     """Expected positions under orientation heatmaps [NDC]."""
     heatmap = spatial_softmax(logits)
-    u, v = ndc_grid(*logits.shape[-2:], logits)
+    u, v = ndc_grid(logits)
     return torch.stack([(heatmap * u).sum((-2, -1)), (heatmap * v).sum((-2, -1))], dim=-1)
 
 

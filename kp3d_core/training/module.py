@@ -32,6 +32,8 @@ class TrainingCamera(NamedTuple):
 class KeypointModule(L.LightningModule):
     """A keypoint network with its objective, for Lightning's Trainer."""
 
+    anchors: Tensor
+
     def __init__(
         self,
         network: str = "fast",
@@ -65,7 +67,10 @@ class KeypointModule(L.LightningModule):
             raise ValueError(f"centre_depth must be 'known' or 'nominal', got {centre_depth!r}.")
         self.save_hyperparameters()
         torch.manual_seed(seed)
-        self.model = create_model(network, num_keypoints).to(memory_format=torch.channels_last)
+        self.model = create_model(network, num_keypoints)
+        for parameter in self.model.parameters():  # channels last: what CPU convolutions want
+            if parameter.ndim == 4:
+                parameter.data = parameter.data.contiguous(memory_format=torch.channels_last)
         self.weights = weights or LossWeights()
         self.schedule = schedule or Schedule()
         self.augmentation = augmentation or Augmentation()
@@ -85,7 +90,7 @@ class KeypointModule(L.LightningModule):
             total = (self.trainer.max_epochs or 1) * int(self.trainer.num_training_batches)
         return min(self.global_step / max(total, 1), 1.0)
 
-    def configure_optimizers(self) -> dict[str, Any]:
+    def configure_optimizers(self) -> Any:
         """Adam with the scheduled learning rate."""
         optimizer = torch.optim.Adam(
             self.model.parameters(), lr=self.schedule.learning_rate, foreach=True
@@ -119,6 +124,7 @@ class KeypointModule(L.LightningModule):
 
         views = self._view_batch(rgba, K, T)
         result = self._forward(images, views, T, None if use_predicted else true_flag(T))
+        self._require_finite({"keypoints": result.prediction.keypoints_camera.sum()}, batch)
         weights = self.schedule.weights_at(self.progress, self.weights)
         noise = torch.Generator(K.device).manual_seed(batch["seed"] + 1)
         parts = losses(
@@ -139,7 +145,7 @@ class KeypointModule(L.LightningModule):
         """Noise-free metrics with the predicted flag, over black."""
         rgba, K, T = batch["rgba"], batch["K"], batch["T_camera_object"]
         generator = torch.Generator().manual_seed(0)
-        plain = Augmentation(mirror_probability=0)
+        plain = Augmentation(mirror_probability=0.0)
         images = composite(rgba.flatten(0, 1).cpu(), plain, generator)
         images = images.unflatten(0, rgba.shape[:2]).to(K.device)
         views = self._view_batch(rgba, K, T)
@@ -202,7 +208,7 @@ class KeypointModule(L.LightningModule):
                 for key, views in zip(batch["keys"], batch["views"], strict=True)
             )
             raise FloatingPointError(
-                f"The losses {bad} are not finite at step {self.global_step}. "
+                f"{', '.join(bad)} not finite at step {self.global_step}. "
                 f"Samples of the batch: {samples}. Look at these views, or lower "
                 "schedule.learning_rate."
             )

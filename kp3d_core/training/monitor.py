@@ -32,7 +32,7 @@ class ViewMetrics(NamedTuple):
         return ViewMetrics(*(torch.cat(values) for values in zip(*parts, strict=True)))
 
     @property
-    def extent(self) -> Float[Tensor, "3"]:
+    def extent(self) -> Float[Tensor, " 3"]:
         """Standard deviation over keypoints along the object's x, y, z [model units]."""
         return self.mean_keypoints.mean(0).std(0, unbiased=False)
 
@@ -92,15 +92,19 @@ class CollapseGuard(L.Callback):
     def on_train_batch_end(
         self, trainer: L.Trainer, pl_module: L.LightningModule, *args: Any, **kwargs: Any
     ) -> None:
-        """Update the means and judge them."""
+        """Judge the metrics of the step."""
         metrics = trainer.callback_metrics
-        self.rotation_deg = self._smooth(self.rotation_deg, metrics["train/rotation_deg"])
-        self.extent_x = self._smooth(self.extent_x, metrics["train/extent_x"])
-        if trainer.global_step < self.after_steps:
+        self.observe(trainer.global_step, metrics["train/rotation_deg"], metrics["train/extent_x"])
+
+    def observe(self, step: int, rotation_deg: Tensor, extent_x: Tensor) -> None:
+        """Update the means; raises `RuntimeError` on a collapse."""
+        self.rotation_deg = self._smooth(self.rotation_deg, rotation_deg)
+        self.extent_x = self._smooth(self.extent_x, extent_x)
+        if step < self.after_steps:
             return
         if self.rotation_deg > self.max_rotation_deg or self.extent_x < self.min_extent_x:
             raise RuntimeError(
-                f"Training has collapsed at step {trainer.global_step}: mean rotation error "
+                f"Training has collapsed at step {step}: mean rotation error "
                 f"{self.rotation_deg:.1f} deg (limit {self.max_rotation_deg}), spread of keypoints "
                 f"along the object's x axis {self.extent_x:.3f} (limit {self.min_extent_x}). "
                 "Raise schedule.initial_pose, add an anchor warm-up (weights.anchor, "

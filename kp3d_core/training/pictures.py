@@ -78,4 +78,4 @@ class KeypointPictures(L.Callback):
             rgb = tuple(int(255 * c) for c in color)
             cv2.circle(zoomed, centre, 4, (255, 255, 255), -1, cv2.LINE_AA)
             cv2.circle(zoomed, centre, 3, rgb, -1, cv2.LINE_AA)
-        return zoomed
+        return np.asarray(zoomed, dtype=np.uint8)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import warnings
 from pathlib import Path
+from typing import Any
 
 import lightning as L
 import torch
@@ -24,6 +25,7 @@ def run_training(config: Path, output: Path, overrides: list[str], resume: bool 
     Args:
         config: YAML with the keys `model`, `data` and `trainer`.
         output: run folder; gets config.yaml, metrics.csv, provenance.json, checkpoints/, pictures/.
+            On a resume the metrics so far are kept as metrics.0.csv, metrics.1.csv, ...
         overrides: further arguments in jsonargparse form, such as `--trainer.max_steps=100`.
         resume: continue from `output`/checkpoints/last.ckpt if it is there; otherwise a folder
             that already holds a run is refused.
@@ -41,15 +43,23 @@ def run_training(config: Path, output: Path, overrides: list[str], resume: bool 
         raise ValueError(
             f"{output} already holds a run. Choose another --output, or continue it with --resume."
         )
-    warnings.filterwarnings("ignore", message=".*does not have many workers.*")
-    warnings.filterwarnings("ignore", message=".*Checkpoint directory .* exists.*")
-    checkpoints = ModelCheckpoint(
-        output / "checkpoints",
+    for harmless in (
+        ".*does not have many workers.*",  # batches are slices of memory
+        ".*Checkpoint directory .* exists.*",  # on a resume
+        ".*Experiment logs directory .* exists.*",  # provenance.json is there already
+        ".*LightningCLI's args parameter.*",  # kp3d has a command line of its own
+    ):
+        warnings.filterwarnings("ignore", message=harmless)
+    folder = output / "checkpoints"
+    best = ModelCheckpoint(
+        folder,
         filename="best",
         monitor="val_rotation_median_deg",
-        save_last=True,
         enable_version_counter=False,
         save_on_train_epoch_end=False,
+    )
+    latest = ModelCheckpoint(
+        folder, filename="last", enable_version_counter=False, save_on_train_epoch_end=True
     )
     cli = LightningCLI(
         KeypointModule,
@@ -65,7 +75,12 @@ def run_training(config: Path, output: Path, overrides: list[str], resume: bool 
                 "init_args": {"save_dir": str(output), "name": "", "version": ""},
             },
             "default_root_dir": str(output),
-            "callbacks": [checkpoints, CollapseGuard(), KeypointPictures(output / "pictures")],
+            "callbacks": [
+                best,
+                latest,
+                CollapseGuard(),
+                KeypointPictures(output / "pictures"),
+            ],
             "reload_dataloaders_every_n_epochs": 1,
             "max_epochs": -1,
             "log_every_n_steps": 20,
@@ -73,18 +88,26 @@ def run_training(config: Path, output: Path, overrides: list[str], resume: bool 
         },
     )
     output.mkdir(parents=True, exist_ok=True)
+    _keep_old_metrics(output)
     (output / "provenance.json").write_text(json.dumps(provenance(), indent=2))
     cli.trainer.fit(cli.model, cli.datamodule, ckpt_path=str(last) if last.exists() else None)
-    return Path(checkpoints.best_model_path or last)
+    return Path(best.best_model_path or last)
 
 
-def load_checkpoint(path: Path) -> tuple[KeypointModule, dict[str, object]]:
+def _keep_old_metrics(output: Path) -> None:
+    """Set the metrics of an interrupted run aside: the logger starts its file anew."""
+    metrics = output / "metrics.csv"
+    if metrics.exists():
+        number = len(list(output.glob("metrics.*.csv")))
+        metrics.rename(output / f"metrics.{number}.csv")
+
+
+def load_checkpoint(path: Path) -> tuple[KeypointModule, dict[str, Any]]:
     """The trained module and the settings of its data module, from a checkpoint of a run."""
     if not path.is_file():
         raise ValueError(
             f"CHECKPOINT must be a file made by `kp3d train`, got {path}, which does not exist."
         )
-    with torch.serialization.safe_globals([]):
-        content = torch.load(path, map_location="cpu", weights_only=False)
+    content = torch.load(path, map_location="cpu", weights_only=False)
     module = KeypointModule.load_from_checkpoint(path, map_location="cpu", weights_only=False)
     return module.eval(), dict(content.get(L.LightningDataModule.CHECKPOINT_HYPER_PARAMS_KEY, {}))

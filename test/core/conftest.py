@@ -1,0 +1,81 @@
+"""Small real data and a small real run, shared by the tests of training, export, evaluation."""
+
+from pathlib import Path
+
+import pytest
+
+CONFIG = Path(__file__).parents[2] / "config" / "train" / "car_fast.yaml"
+
+LIBRARY_WARNINGS = (
+    # Lightning on torch 2.13, and torch's exporter: not ours to mend.
+    "ignore::DeprecationWarning",
+    "ignore::FutureWarning",
+    "ignore::lightning.fabric.utilities.warnings.PossibleUserWarning",
+    "ignore:.*LightningCLI's args parameter.*",
+    "ignore:.*litlogger.*",
+)
+
+
+def pytest_collection_modifyitems(items):
+    """Tests that train or export see the warnings of the libraries below them."""
+    for item in items:
+        if {"trained_run", "rendered_cars", "tiny_training"} & set(item.fixturenames):
+            for text in LIBRARY_WARNINGS:
+                item.add_marker(pytest.mark.filterwarnings(text))
+
+
+@pytest.fixture(scope="session")
+def rendered_cars(tmp_path_factory):
+    """Folders `train` (6 cars) and `val` (3 cars) with 6 views each at 64 px."""
+    from kp3d_core.data.cameras import RobotCamera
+    from kp3d_core.data.generate import GenerateSettings, generate
+
+    folder = tmp_path_factory.mktemp("cars")
+    for split, instances in (("train", 6), ("val", 3)):
+        settings = GenerateSettings(
+            category="car",
+            split=split,
+            instances=instances,
+            views=6,
+            camera=RobotCamera(),
+            image_size=64,
+        )
+        generate(settings, folder / split)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def tiny_training(rendered_cars):
+    """Train the shipped configuration for a few steps on few cars."""
+    from kp3d_core.training.run import run_training
+
+    def train(output, *overrides):
+        return run_training(
+            CONFIG,
+            Path(output),
+            [
+                f"--data.train={rendered_cars / 'train'}",
+                f"--data.val={rendered_cars / 'val'}",
+                "--data.input_size=64",
+                "--data.objects_per_batch=3",
+                "--data.views_per_object=2",
+                "--data.steps_per_epoch=2",
+                "--data.val_batches=2",
+                "--trainer.max_steps=4",
+                "--trainer.check_val_every_n_epoch=1",
+                "--trainer.enable_progress_bar=false",
+                "--trainer.log_every_n_steps=1",
+                "--trainer.accelerator=cpu",
+                *overrides,
+            ],
+        )
+
+    return train
+
+
+@pytest.fixture(scope="session")
+def trained_run(tiny_training, tmp_path_factory):
+    """Folder of a finished run of four steps."""
+    folder = tmp_path_factory.mktemp("run")
+    tiny_training(folder)
+    return folder

@@ -1,0 +1,94 @@
+"""The exported file: agrees with torch, loads where there is no torch, carries its facts."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from kp3d_core.export.canonical import descriptive_names, neighbour_edges
+from kp3d_core.export.graph import OUTPUT_NAMES, DetectorGraph
+from kp3d_core.export.to_onnx import TOLERANCE_PX, TOLERANCE_UNITS, export_checkpoint
+from kp3d_core.inference import create_engine, load_model
+from kp3d_core.models import create_model
+from kp3d_core.training.run import load_checkpoint
+
+
+@pytest.fixture(scope="module")
+def exported(trained_run, tmp_path_factory):
+    path = tmp_path_factory.mktemp("export") / "car.onnx"
+    differences = export_checkpoint(trained_run / "checkpoints" / "last.ckpt", path)
+    return path, differences
+
+
+def test_engine_agrees_with_torch_on_rendered_views(exported, trained_run):
+    _, differences = exported
+    assert differences["keypoints_uv"] < TOLERANCE_PX
+    assert differences["keypoints_depth"] < TOLERANCE_UNITS
+    assert differences["score"] < 1e-3
+    assert differences["scale"] < 1e-4
+    assert differences["orientation_score"] < 1e-3
+
+
+def test_file_is_complete(exported):
+    model = load_model(exported[0])
+    assert model.category == "car"
+    assert model.input_size == 64
+    assert model.training_camera.distance == 30
+    # 64 px over 5 degrees
+    assert model.training_camera.focal_px == pytest.approx(32 / np.tan(np.radians(2.5)))
+    assert len(set(model.keypoints.names)) == 10
+    assert np.isfinite(model.keypoints.canonical).all()
+    assert (model.keypoints.spread >= 0).all()
+    assert model.calibration.rotation_scale > 0
+    assert model.provenance["config"]["network"] == "fast"
+    assert "commit" in model.provenance
+
+
+def test_batch_is_free_and_samples_do_not_mix(exported):
+    engine = create_engine(load_model(exported[0]))
+    images = np.random.default_rng(0).integers(0, 256, (3, 64, 64, 3), dtype=np.uint8)
+    together = engine.run(images)
+    for i in range(3):
+        alone = engine.run(images[i : i + 1])
+        for name in OUTPUT_NAMES:
+            np.testing.assert_allclose(together[name][i], alone[name][0], rtol=1e-3, atol=1e-3)
+
+
+def test_graph_of_the_paper_network_decodes_in_pixels():
+    torch.manual_seed(0)
+    graph = DetectorGraph(create_model("paper", 5).eval(), 32, 30.0).eval()
+    with torch.no_grad():
+        outputs = dict(
+            zip(OUTPUT_NAMES, graph(torch.zeros(2, 32, 32, 3, dtype=torch.uint8)), strict=True)
+        )
+    assert outputs["keypoints_uv"].shape == (2, 5, 2)
+    assert outputs["covariance"].shape == (2, 5, 3, 3)
+    assert ((outputs["keypoints_uv"] >= 0) & (outputs["keypoints_uv"] <= 31)).all()
+    assert (outputs["scale"] == 1).all()
+    assert (outputs["orientation_score"] >= 0.5).all()
+    eigenvalues = torch.linalg.eigvalsh(outputs["covariance"])
+    assert (eigenvalues > -1e-3).all()
+
+
+def test_checkpoint_restores_the_network(trained_run):
+    module, data = load_checkpoint(trained_run / "checkpoints" / "last.ckpt")
+    assert data["input_size"] == 64
+    assert not module.training
+    with pytest.raises(ValueError, match="CHECKPOINT must be a file .* got nowhere.ckpt"):
+        load_checkpoint(Path("nowhere.ckpt"))
+
+
+def test_names_say_where_keypoints_sit():
+    canonical = np.array([[0.8, 0.3, -0.2], [0.8, 0.3, -0.3], [-0.8, 0, 0.3], [0, -0.3, 0]])
+    assert descriptive_names(canonical) == [
+        "front_left_low",
+        "front_left_low_2",
+        "rear_centre_high",
+        "middle_right_mid",
+    ]
+
+
+def test_edges_connect_all_without_the_diagonals_of_a_square():
+    square = np.array([[0, 0, 0], [1, 0, 0], [1, 1, 0], [0, 1, 0]], dtype=float)
+    assert neighbour_edges(square) == [(0, 1), (0, 3), (1, 2), (2, 3)]

@@ -1,0 +1,69 @@
+"""Real, very short training runs: what they leave behind, resuming, stopping on trouble."""
+
+import csv
+import json
+
+import pytest
+import torch
+import yaml
+
+
+def weights(folder):
+    content = torch.load(folder / "checkpoints" / "last.ckpt", weights_only=False)
+    return content["state_dict"], content["global_step"]
+
+
+def test_run_folder(trained_run):
+    rows = list(csv.DictReader((trained_run / "metrics.csv").read_text().splitlines()))
+    columns = set(rows[0])
+    assert {"train/rotation_deg", "train/flag_accuracy", "train/extent_x"} <= columns
+    assert {"val/rotation_median_deg", "val/extent_y", "loss/pose", "loss/total"} <= columns
+    config = yaml.safe_load((trained_run / "config.yaml").read_text())
+    assert config["model"]["weights"]["pose_noise"] == 0.03
+    assert config["model"]["weights"]["separation_threshold"] == 0.05  # resolved, not only given
+    assert "commit" in json.loads((trained_run / "provenance.json").read_text())
+    assert (trained_run / "checkpoints" / "best.ckpt").is_file()
+
+
+def test_a_resumed_run_equals_an_unbroken_one(tiny_training, trained_run, tmp_path):
+    # Batches and noise are drawn from (seed, epoch, batch): nothing but the checkpoint is needed.
+    tiny_training(tmp_path, "--trainer.max_epochs=1")
+    assert weights(tmp_path)[1] == 2
+    tiny_training(tmp_path)
+    resumed, step = weights(tmp_path)
+    unbroken, _ = weights(trained_run)
+    assert step == 4
+    for name, value in unbroken.items():
+        assert torch.equal(resumed[name], value), name
+    assert (tmp_path / "metrics.0.csv").is_file()
+
+
+def test_without_resume_a_finished_run_is_not_overwritten(trained_run):
+    from kp3d_core.training.run import run_training
+
+    with pytest.raises(ValueError, match="already holds a run"):
+        run_training(trained_run / "config.yaml", trained_run, [], resume=False)
+
+
+def test_values_that_are_not_finite_stop_the_run_and_name_the_samples(tiny_training, tmp_path):
+    with pytest.raises(FloatingPointError, match=r"not finite at step \d+. Samples .*car-0"):
+        tiny_training(
+            tmp_path,
+            "--model.schedule.learning_rate=1e30",
+            "--model.schedule.warmup_steps=0",
+            "--trainer.num_sanity_val_steps=0",
+        )
+
+
+def test_missing_config_and_missing_data_are_named(tiny_training, tmp_path):
+    from kp3d_core.training.run import run_training
+
+    with pytest.raises(ValueError, match="CONFIG must be a YAML file, got .*none.yaml"):
+        run_training(tmp_path / "none.yaml", tmp_path, [])
+    with pytest.raises(ValueError, match=r"nowhere"):
+        tiny_training(tmp_path / "run", f"--data.train={tmp_path / 'nowhere'}")
+
+
+def test_training_and_validation_must_not_share_objects(tiny_training, rendered_cars, tmp_path):
+    with pytest.raises(ValueError, match="must not share instances, got 6 in both"):
+        tiny_training(tmp_path / "run", f"--data.val={rendered_cars / 'train'}")
