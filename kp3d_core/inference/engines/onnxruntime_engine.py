@@ -24,7 +24,8 @@ class OnnxRuntimeEngine:
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = threads
         options.inter_op_num_threads = 1
-        # Idle worker threads sleep between frames; spinning would burn a core at any frame rate.
+        # Idle workers sleep. Spinning gained nothing with 2 threads at 30 Hz (3.0 ms a run either
+        # way) and burnt 50 % of a core instead of 9 %.
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         options.log_severity_level = 3
         self._session = onnxruntime.InferenceSession(

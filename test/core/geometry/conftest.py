@@ -7,6 +7,11 @@ from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import settings
+
+# A busy machine is no failure.
+settings.register_profile("kp3d", deadline=None)
+settings.load_profile("kp3d")
 
 
 @pytest.fixture(params=["numpy", "torch"])
