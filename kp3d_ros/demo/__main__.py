@@ -15,8 +15,8 @@ import kp3d_ros
 from kp3d_ros.demo import measure, pictures, report, scene, stream
 from kp3d_ros.demo.film import Film, shoot
 
-FIRST_SEED = 30_000_000
-"""Start of a range of instance seeds that no training or test set touches."""
+SEED = 30_000_006
+"""The first sedan in a range of instance seeds that no training or test set touches."""
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -107,7 +107,7 @@ def _parse(arguments: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--output", type=Path, default=Path("demo"), help="folder for the results")
     parser.add_argument("--duration", type=float, default=15.0, help="length of the film [s]")
     parser.add_argument("--rate", type=float, default=30.0, help="images per second [Hz]")
-    parser.add_argument("--seed", type=int, default=FIRST_SEED, help="which car")
+    parser.add_argument("--seed", type=int, default=SEED, help="which car")
     parser.add_argument("--model", default="car", help="model file, or name of a shipped model")
     parser.add_argument(
         "--background", choices=scene.BACKGROUNDS, default="studio", help="behind the car"

@@ -21,9 +21,13 @@ Rgb = NDArray[np.uint8]
 
 _SHIFT = 4
 """OpenCV draws at 1/16 pixel."""
-_AXIS_LENGTH_M = 0.6 * scene.OBJECT_SIZE_M
+_AXIS_LENGTH_M = 0.45 * scene.OBJECT_SIZE_M
 _AXIS_RGB = ((235, 50, 50), (40, 190, 60), (50, 90, 245))
 _WHITE, _DARK = (255, 255, 255), (30, 34, 40)
+TILE_WH = (560, 420)
+"""Size of one picture on the sheet [px]."""
+_WINDOW_WH = (400, 300)
+"""Part of an image that such a picture shows [px]."""
 GIF_WIDTH, GIF_RATE_HZ = 320, 10.0
 
 
@@ -35,12 +39,12 @@ def draw(film: Film, recording: Recording, result: FrameResult) -> Rgb:
     layout, instances = recording.layout, recording.keypoints[result.stamp].instances
     if layout is None or not instances:
         return image
-    _draw_axes(image, film.T_camera_object[result.index], width=6, true_pose=True)
     uv = np.array([(keypoint.u, keypoint.v) for keypoint in instances[0].keypoints])
     colors = [tuple(round(255 * c) for c in (color.r, color.g, color.b)) for color in layout.colors]
     for start, end in np.reshape(list(layout.edges), (-1, 2)):
         cv2.line(image, _fixed(uv[start]), _fixed(uv[end]), _WHITE, 2, cv2.LINE_AA, _SHIFT)
-    _draw_axes(image, result.T_camera_object, width=4, true_pose=False)
+    _draw_axes(image, result.T_camera_object, width=8, true_pose=False)
+    _draw_axes(image, film.T_camera_object[result.index], width=2, true_pose=True)
     for point, color in zip(uv, colors, strict=True):
         for radius, fill in ((11, _DARK), (10, _WHITE), (8, color)):
             cv2.circle(image, _fixed(point), radius << _SHIFT, fill, -1, cv2.LINE_AA, _SHIFT)
@@ -48,19 +52,23 @@ def draw(film: Film, recording: Recording, result: FrameResult) -> Rgb:
 
 
 def write_overlay(path: Path, film: Film, recording: Recording, results: list[FrameResult]) -> None:
-    """Six images, evenly spread over the film, in two rows."""
+    """The car in six images, evenly spread over the film, in two rows."""
     chosen = [results[round(i)] for i in np.linspace(0.04, 0.96, 6) * (len(results) - 1)]
     first = min(recording.sent)
-    tiles = []
+    tiles: list[NDArray[Any]] = []
     for result in chosen:
-        image = cv2.resize(draw(film, recording, result), (640, 480), interpolation=cv2.INTER_AREA)
+        window = _window(film.boxes[result.index])
+        image = cv2.resize(
+            draw(film, recording, result)[window], TILE_WH, interpolation=cv2.INTER_AREA
+        )
         text = (
             f"{(result.stamp - first) * 1e-9:4.1f} s   error of the rotation since the reference "
             f"{result.relative_rotation_deg:.1f} deg, of the pose "
             f"{result.absolute_rotation_deg:.1f} deg"
         )
-        cv2.putText(image, text, (12, 466), cv2.FONT_HERSHEY_SIMPLEX, 0.46, _DARK, 1, cv2.LINE_AA)
-        tiles.append(image)
+        at = (12, TILE_WH[1] - 12)
+        cv2.putText(image, text, at, cv2.FONT_HERSHEY_SIMPLEX, 0.42, _DARK, 1, cv2.LINE_AA)
+        tiles.append(cv2.copyMakeBorder(image, 2, 2, 2, 2, cv2.BORDER_CONSTANT, value=_WHITE))
     sheet = np.vstack([np.hstack(tiles[:3]), np.hstack(tiles[3:])])
     PillowImage.fromarray(sheet).save(path, optimize=True)
 
@@ -78,10 +86,8 @@ def write_animation(
         image = draw(film, recording, result) if result else film.image(index)
         small = cv2.resize(image, (GIF_WIDTH, height), interpolation=cv2.INTER_AREA)
         frames.append(PillowImage.fromarray(small))
-    # One palette for all frames: unchanged background then costs nothing. Taken from several
-    # frames, so that it has the colours of all keypoints.
-    stack = np.vstack([np.asarray(frame) for frame in frames[:: max(1, len(frames) // 8)]])
-    palette = PillowImage.fromarray(stack).quantize(96, dither=PillowImage.Dither.NONE)
+    # One palette for all frames, so that unchanged background costs nothing.
+    palette = _palette(frames[:: max(1, len(frames) // 12)], film)
     small_frames = [
         frame.quantize(palette=palette, dither=PillowImage.Dither.NONE) for frame in frames
     ]
@@ -95,9 +101,35 @@ def write_animation(
     )
 
 
+def _palette(frames: list[PillowImage.Image], film: Film) -> PillowImage.Image:
+    """Colours for an animation: a quarter for the background, the rest for what moves on it."""
+    still = PillowImage.fromarray(film.background).resize(frames[0].size)
+    background = np.asarray(still, np.int16)
+    images = [np.asarray(frame) for frame in frames]
+    moving = [image[np.abs(image - background).max(axis=2) > 24] for image in images]
+    pixels = PillowImage.fromarray(np.concatenate(moving)[None])
+    colors = [*_colors(still.quantize(64)), *_colors(pixels.quantize(192))]
+    palette = PillowImage.new("P", (1, 1))
+    palette.putpalette([channel for color in colors for channel in color])
+    return palette
+
+
+def _colors(image: PillowImage.Image) -> list[list[int]]:
+    return np.reshape(image.getpalette() or [], (-1, 3)).tolist()
+
+
+def _window(box: tuple[int, int, int, int]) -> tuple[slice, slice]:
+    """Part of a doubled image around the car, moved into the image where it would leave it."""
+    x, y, width, height = box
+    left = np.clip(x + width / 2 - _WINDOW_WH[0] / 2, 0, scene.WIDTH - _WINDOW_WH[0])
+    top = np.clip(y + height / 2 - _WINDOW_WH[1] / 2, 0, scene.HEIGHT - _WINDOW_WH[1])
+    rows = slice(2 * int(top), 2 * (int(top) + _WINDOW_WH[1]))
+    return rows, slice(2 * int(left), 2 * (int(left) + _WINDOW_WH[0]))
+
+
 def _draw_axes(image: Rgb, T_camera_object: Any, *, width: int, true_pose: bool) -> None:
-    """Axes of the car from its origin: x red, y green, z blue; the true ones white below."""
-    ends = np.vstack([np.zeros(3), np.eye(3) * _AXIS_LENGTH_M * (1.12 if true_pose else 1.0)])
+    """Axes of the car from its origin: x red, y green, z blue; the true ones thin and white."""
+    ends = np.vstack([np.zeros(3), np.eye(3) * _AXIS_LENGTH_M * (1.1 if true_pose else 1.0)])
     uv = project(transform_points(T_camera_object, ends), scene.camera_intrinsics())
     for end, color in zip(uv[1:], _AXIS_RGB, strict=True):
         shade = _WHITE if true_pose else color
