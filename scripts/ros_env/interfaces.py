@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import shutil
+import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -85,7 +86,7 @@ def _build(
     shutil.rmtree(build, ignore_errors=True)  # CMake's cache would keep the old Python
     log = prefix.root / "log" / f"{name}.log"
     log.unlink(missing_ok=True)
-    configure = [
+    configure: list[str | Path] = [
         "cmake",
         *("-S", source, "-B", build),
         f"-DCMAKE_INSTALL_PREFIX={prefix.root}",
@@ -123,8 +124,6 @@ def _python_include(prefix: Prefix) -> str:
 
 
 def _ask(prefix: Prefix, code: str) -> str:
-    import subprocess
-
     return subprocess.run(
         [prefix.python, "-c", code], env=prefix.env, check=True, capture_output=True, text=True
     ).stdout.strip()

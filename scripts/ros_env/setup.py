@@ -76,7 +76,8 @@ def _create_venv(
     VENV.mkdir()
     mark.touch()
     source = f"the sourced ROS 2 {sourced.distro}" if sourced else "ROS 2 from PyPI"
-    command = [python, "-m", "venv", VENV] + (["--system-site-packages"] if sourced else [])
+    options = ["--system-site-packages"] if sourced else []
+    command: list[str | Path] = [python, "-m", "venv", *options, VENV]
     version = f"{sys.version_info.major}.{sys.version_info.minor}"
     hint = f"On Debian or Ubuntu: sudo apt install python{version}-venv"
     run(f"Creating .venv: Python {version}, {source}", command, VENV / "log/venv.log", env, hint)
@@ -107,14 +108,14 @@ def _install_packages(
     log.unlink(missing_ok=True)
     hint = "Is the package index reachable?"
     # Without build isolation the pinned setuptools builds what has no wheel.
-    pip = [prefix.python, "-m", "pip", "install", "--disable-pip-version-check"]
+    pip: list[str | Path] = [prefix.python, "-m", "pip", "install", "--disable-pip-version-check"]
     pip += ["--no-build-isolation", "-c", CONSTRAINTS]
     env = {**prefix.env, "PIP_NO_INPUT": "1"}
     env.pop("PYTHONPATH", None)  # of the sourced ROS 2: pip must not take it for this environment
     run("", [*pip, "setuptools"], log, env, hint)
     if profile == "train":
-        command = [*pip, *_torch_index(), "torch==2.13.0"]
-        run("Installing PyTorch (CPU)", command, log, env, hint)
+        torch = [*pip, *_torch_index(), "torch==2.13.0"]
+        run("Installing PyTorch (CPU)", torch, log, env, hint)
     title = "Installing Python packages" if sourced else "Installing Python packages and ROS 2"
     run(title, [*pip, *wheels, "-e", f"{REPOSITORY}[{EXTRAS[profile]}]"], log, env, hint)
     if not sourced:

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, TypeAlias
 
 from geometry_msgs.msg import TransformStamped
 from rclpy.node import Node
 from rclpy.qos import DurabilityPolicy, HistoryPolicy, QoSProfile
 from tf2_msgs.msg import TFMessage
 
-Transforms = TransformStamped | Sequence[TransformStamped]
+Transforms: TypeAlias = TransformStamped | Sequence[TransformStamped]
 
 
 def _as_list(transforms: Transforms) -> list[Any]:

@@ -1,0 +1,1 @@
+"""Set up `.venv`: Python packages, ROS 2, messages. Standard library only."""
