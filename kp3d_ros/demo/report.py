@@ -34,46 +34,27 @@ def print_table(summary: dict[str, Any], kind: str, console: Console) -> None:
     """What a user wants to know first."""
     latency, relative = summary["latency_ms"], summary["relative_rotation_deg"]
     absolute = summary["absolute_rotation_deg"]
-    table = Table(title="kp3d demo: the node's answers against the truth", title_justify="left")
+    title = f"kp3d demo: the node's answers about an unseen {kind} against the truth"
+    table = Table(title=title, title_justify="left")
     table.add_column("what")
     table.add_column("measured", justify="right")
     table.add_column("note", style="dim")
-    table.add_row(
-        "images processed",
-        f"{summary['frames_processed']} of {summary['frames_in']}",
-        f"{scene_text(summary)}, an unseen {kind}",
-    )
+    processed = f"{summary['frames_processed']} of {summary['frames_in']}"
+    stream = f"{summary['image']} at {summary['rate_in_hz']:g} Hz"
+    table.add_row("images processed", processed, stream)
     table.add_row("images with a pose", str(summary["frames_with_pose"]), "")
-    table.add_row("rate", f"{_number(summary['rate_hz'])} Hz", "keypoints received")
-    table.add_row(
-        "latency",
-        f"{_number(latency['p50'])} ms",
-        f"median; p99 {_number(latency['p99'])} ms, image stamp to keypoints received",
-    )
-    table.add_row(
-        "relative rotation error",
-        f"{_number(relative['median'])} deg",
-        f"median; p90 {_number(relative['p90'])} deg, motion since the first image",
-    )
-    table.add_row(
-        "absolute rotation error",
-        f"{_number(absolute['median'])} deg",
-        f"median; p90 {_number(absolute['p90'])} deg",
-    )
-    table.add_row(
-        "translation error",
-        f"{_number(summary['translation_error_percent']['median'])} %",
-        "median, of the distance",
-    )
+    table.add_row("rate", f"{_number(summary['rate_hz'])} Hz", "of keypoints received")
+    p99 = f"median; p99 {_number(latency['p99'])} ms"
+    table.add_row("latency, image to keypoints", f"{_number(latency['p50'])} ms", p99)
+    for name, errors in (("relative", relative), ("absolute", absolute)):
+        p90 = f"median; p90 {_number(errors['p90'])} deg"
+        table.add_row(f"{name} rotation error", f"{_number(errors['median'])} deg", p90)
+    translation = summary["translation_error_percent"]["median"]
+    table.add_row("translation error", f"{_number(translation)} %", "median, of the distance")
     used = summary["versions"]
     table.add_row("engine", summary["engine"], f"model {used['model']}")
     table.add_row("ROS 2", used["rmw"], f"rclpy {used['rclpy']}, Python {used['python']}")
     console.print(table)
-
-
-def scene_text(summary: dict[str, Any]) -> str:
-    """The stream in short."""
-    return f"{summary['image']}, {summary['rate_in_hz']:g} Hz"
 
 
 def _number(value: float | None) -> str:
