@@ -64,7 +64,8 @@ def pair_errors(
     T = views.T_camera_object.astype(np.float64)
     T_1_0 = T[second] @ invert_transform(T[first])
     R_est, _ = weighted_procrustes(X_0, X_1)
-    carried = project(transform_points(T_1_0, X_0), views.K[second].astype(np.float64))
+    X_object = predictions.keypoints_object[first]
+    carried = project(transform_points(T[second], X_object), views.K[second].astype(np.float64))
     residual = carried - predictions.keypoints_uv[second]
     return PairErrors(
         np.degrees(rotation_angle(R_est, T_1_0[:, :3, :3])),

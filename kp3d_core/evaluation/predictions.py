@@ -27,7 +27,8 @@ class Predictions:
     keypoints_camera: FloatArray
     """(I, V, N, 3) [model units], lifted by the predicted apparent size, as a robot does."""
     keypoints_object: FloatArray
-    """(I, V, N, 3) the same in the object frame, by the true camera [model units]."""
+    """(I, V, N, 3) in the object frame by the true camera, its distance included [model units]:
+    where keypoints sit on the object, apart from how far away the robot takes it to be."""
     depth_offset: FloatArray
     """(I, V, N) predicted depth relative to the object's centre [model units]."""
     covariance: FloatArray
@@ -95,10 +96,11 @@ def _lift(outputs: dict[str, FloatArray], views: ViewSet, training: TrainingCame
     depth = np.asarray(distance)[..., None] + offset
     keypoints_camera = unproject(outputs["keypoints_uv"], depth, K)
     front, back = outputs["orientation_uv"][..., 0, 0], outputs["orientation_uv"][..., 1, 0]
+    keypoints_known = unproject(outputs["keypoints_uv"], T[..., 2, 3, None] + offset, K)
     return Predictions(
         keypoints_uv=outputs["keypoints_uv"],
         keypoints_camera=keypoints_camera,
-        keypoints_object=transform_points(invert_transform(T), keypoints_camera),
+        keypoints_object=transform_points(invert_transform(T), keypoints_known),
         depth_offset=offset,
         covariance=outputs["covariance"],
         score=outputs["score"],

@@ -22,14 +22,16 @@ CAR_BOX = np.array([1.0, 0.35, 0.45])
 """Half sizes of a box like a car's [model units]."""
 
 
-def predicted(keypoints_camera, keypoints_uv):
+def predicted(keypoints_camera, keypoints_uv, keypoints_object=None):
     """Predictions with these keypoints; what rotation metrics do not read is neutral."""
     views, num = keypoints_camera.shape[:2], keypoints_camera.shape[2]
+    if keypoints_object is None:
+        keypoints_object = np.zeros_like(keypoints_camera)
     right = np.ones(views, dtype=bool)
     return Predictions(
         keypoints_uv=keypoints_uv,
         keypoints_camera=keypoints_camera,
-        keypoints_object=np.zeros_like(keypoints_camera),
+        keypoints_object=keypoints_object,
         depth_offset=np.zeros((*views, num)),
         covariance=np.zeros((*views, num, 3, 3)),
         score=np.ones((*views, num)),
@@ -52,7 +54,8 @@ def oracle():
     uv = project(X_camera, K.astype(np.float64))
     rgba = np.zeros((300, 20, 1, 1, 4), dtype=np.uint8)
     views = ViewSet(rgba, K, T, tuple(map(str, range(300))), "car", 1465.8, 30.0)
-    return predicted(X_camera, uv), views, X_object
+    everywhere = np.repeat(X_object, 20, axis=1)
+    return predicted(X_camera, uv, everywhere), views, X_object
 
 
 def test_oracle_has_no_error(oracle):
