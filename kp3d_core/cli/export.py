@@ -22,6 +22,9 @@ def export(
     calibration_data: Annotated[
         Path | None, typer.Option(help="Unseen rendered views to calibrate covariances on.")
     ] = None,
+    mirror: Annotated[
+        bool, typer.Option(help="Decide the orientation from the image and its mirror image.")
+    ] = True,
     metrics: Annotated[
         Path | None, typer.Option(help="metrics.json of `kp3d evaluate`, kept in the file.")
     ] = None,
@@ -38,6 +41,7 @@ def export(
             version,
             canonical_data,
             calibration_data,
+            mirror=mirror,
             metrics=figures,
         )
     size = output.stat().st_size / 1e6

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from kp3d_core.geometry.camera import ndc_to_pixel
 from kp3d_core.losses.orientation import flag_logit
-from kp3d_core.models import KeypointModel
+from kp3d_core.models import Encoding, KeypointModel
 from kp3d_core.models.heatmaps import heatmap_moments, mass_within, ndc_grid, spatial_softmax
 
 INPUT_NAME = "image"
@@ -31,18 +31,24 @@ class DetectorGraph(nn.Module):
     Every engine decodes alike, because decoding is part of the graph; all of it is float32.
     """
 
-    def __init__(self, model: KeypointModel, input_size: int, distance: float) -> None:
+    def __init__(
+        self, model: KeypointModel, input_size: int, distance: float, mirror: bool = False
+    ) -> None:
         """Wrap a trained network.
 
         Args:
             model: network in evaluation mode.
             input_size: side S of the images [px].
             distance: of the training camera, d0 [model units].
+            mirror: decide orientation and size from the image and its mirror image, averaged. A
+                mirrored object faces the other way, so errors that are not mirrored cancel; costs
+                a second pass of the encoder.
         """
         super().__init__()
         self.model = model
         self.input_size = input_size
         self.distance = distance
+        self.mirror = mirror
 
     def forward(self, image: UInt8[Tensor, "B S S 3"]) -> tuple[Tensor, ...]:
         """Outputs in the order of `OUTPUT_NAMES`; pixels are those of the image given.
@@ -52,8 +58,7 @@ class DetectorGraph(nn.Module):
         (B, 2, 2) [px], orientation_score (B,).
         """
         size_wh = (self.input_size, self.input_size)
-        encoding = self.model.encode(image.permute(0, 3, 1, 2).float() / 255)
-        orientation_uv = self._orientation(encoding.orientation_logits)
+        encoding, orientation_uv, log_scale = self._encode(image.permute(0, 3, 1, 2).float() / 255)
         logit = flag_logit(orientation_uv)
         maps = self.model.decode(encoding, (logit > 0).float())
         moments = heatmap_moments(maps.heatmap_logits, maps.depth_maps)
@@ -64,10 +69,29 @@ class DetectorGraph(nn.Module):
             self.distance + moments.depth,
             moments.covariance * to_pixels[:, None] * to_pixels,
             score,
-            encoding.log_scale.exp(),
+            log_scale.exp(),
             ndc_to_pixel(orientation_uv, size_wh),
             torch.sigmoid(logit.abs()),
         )
+
+    def _encode(
+        self, image: Float[Tensor, "B 3 S S"]
+    ) -> tuple[Encoding, Float[Tensor, "B 2 2"], Float[Tensor, " B"]]:
+        """Encoding of the images, projections of front and back [NDC], logarithm of the size."""
+        if not self.mirror:
+            encoding = self.model.encode(image)
+            orientation_uv = self._orientation(encoding.orientation_logits)
+            return encoding, orientation_uv, encoding.log_scale
+        both = self.model.encode(torch.cat([image, image.flip(-1)]))
+        batch = image.shape[0]  # slices, not chunks: those would fix the batch size of the graph
+        uv = self._orientation(both.orientation_logits)
+        log_scale = (both.log_scale[:batch] + both.log_scale[batch:]) / 2
+        encoding = Encoding(
+            tuple(values[:batch] for values in both.features),
+            both.orientation_logits[:batch],
+            log_scale,
+        )
+        return encoding, (uv[:batch] + uv[batch:] * uv.new_tensor([-1.0, 1.0])) / 2, log_scale
 
     @staticmethod
     def _orientation(logits: Float[Tensor, "B P H W"]) -> Float[Tensor, "B 2 2"]:

@@ -23,7 +23,6 @@ from kp3d_core.export.canonical import canonical_keypoints, descriptive_names, n
 from kp3d_core.export.graph import INPUT_NAME, OUTPUT_NAMES, DetectorGraph
 from kp3d_core.inference import create_engine, load_model
 from kp3d_core.inference.model import Calibration
-from kp3d_core.models import KeypointModel
 from kp3d_core.palette import keypoint_colors
 from kp3d_core.provenance import provenance
 from kp3d_core.training.run import load_checkpoint
@@ -37,9 +36,9 @@ TOLERANCE_UNITS = 1e-3
 """The same for depths [model units]."""
 
 
-def export_graph(model: KeypointModel, input_size: int, distance: float) -> onnx.ModelProto:
+def export_graph(graph: DetectorGraph) -> onnx.ModelProto:
     """The fused graph with a free batch size, without metadata."""
-    graph = DetectorGraph(model.eval().float(), input_size, distance).eval()
+    input_size = graph.input_size
     example = torch.zeros(2, input_size, input_size, 3, dtype=torch.uint8)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
@@ -66,6 +65,7 @@ def export_checkpoint(
     version: str = "1",
     canonical_data: Path | None = None,
     calibration_data: Path | None = None,
+    mirror: bool = True,
     max_instances: int = 200,
     metrics: dict[str, Any] | None = None,
 ) -> dict[str, float]:
@@ -80,6 +80,7 @@ def export_checkpoint(
             folder of the run if None.
         calibration_data: rendered folder, unseen in training, that covariances are calibrated on;
             the validation folder of the run if None.
+        mirror: see `DetectorGraph`.
         max_instances: use at most so many instances of each folder.
         metrics: figures of an evaluation, kept in the file.
 
@@ -93,7 +94,8 @@ def export_checkpoint(
     size = int(settings.get("input_size", 64))
     training = _some(load_views(canonical_data or settings["train"], size), max_instances)
     heldout = _some(load_views(calibration_data or settings["val"], size), max_instances)
-    graph = export_graph(module.model, size, training.training_distance)
+    torch_graph = DetectorGraph(module.model.eval(), size, training.training_distance, mirror)
+    graph = export_graph(torch_graph.eval())
     metadata = _first_metadata(module.model.num_keypoints, size, training, name, version)
     metadata["metrics"] = metrics or {}
     metadata["provenance"] = provenance() | {
@@ -117,7 +119,8 @@ def export_checkpoint(
         model = load_model(draft)
         engine = create_engine(model)
         metadata["calibration"] = asdict(calibrate_pose(model, engine, heldout))
-        differences = _compare(module.model, engine.run(over_black(heldout, 0)), heldout, training)
+        images = over_black(heldout, 0)
+        differences = _compare(torch_graph, images, engine.run(images))
     _require_agreement(differences)
     write_model(graph, metadata, output)
     load_model(output)
@@ -183,14 +186,10 @@ def _predict(path: Path, views: ViewSet) -> Predictions:
 
 @torch.no_grad()
 def _compare(
-    model: KeypointModel,
-    outputs: dict[str, NDArray[np.float32]],
-    heldout: ViewSet,
-    training: ViewSet,
+    graph: DetectorGraph, images: NDArray[np.uint8], outputs: dict[str, NDArray[np.float32]]
 ) -> dict[str, float]:
     """Largest absolute difference between engine and torch, per output."""
-    graph = DetectorGraph(model, heldout.size, training.training_distance).eval()
-    expected = graph(torch.from_numpy(over_black(heldout, 0)))
+    expected = graph(torch.from_numpy(images))
     return {
         output: float(np.abs(outputs[output] - value.numpy()).max())
         for output, value in zip(OUTPUT_NAMES, expected, strict=True)

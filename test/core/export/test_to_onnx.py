@@ -71,6 +71,19 @@ def test_graph_of_the_paper_network_decodes_in_pixels():
     assert (eigenvalues > -1e-3).all()
 
 
+def test_mirrored_images_get_mirrored_orientations():
+    # Averaging with the mirror image makes the decision exactly antisymmetric.
+    torch.manual_seed(0)
+    graph = DetectorGraph(create_model("fast").eval(), 64, 30.0, mirror=True).eval()
+    image = torch.randint(0, 256, (3, 64, 64, 3), dtype=torch.uint8)
+    with torch.no_grad():
+        outputs = dict(zip(OUTPUT_NAMES, graph(image), strict=True))
+        mirrored = dict(zip(OUTPUT_NAMES, graph(image.flip(2)), strict=True))
+    expected = torch.tensor([63.0, 0.0]) + torch.tensor([-1.0, 1.0]) * outputs["orientation_uv"]
+    assert torch.allclose(mirrored["orientation_uv"], expected, atol=1e-4)
+    assert torch.allclose(mirrored["scale"], outputs["scale"], atol=1e-5)
+
+
 def test_checkpoint_restores_the_network(trained_run):
     module, data = load_checkpoint(trained_run / "checkpoints" / "last.ckpt")
     assert data["input_size"] == 64
