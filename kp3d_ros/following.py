@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
 from builtin_interfaces.msg import Time
 from numpy.typing import NDArray
@@ -11,8 +13,8 @@ from kp3d_core.inference import CameraModel, Detection, Detector, Region, Tracke
 from kp3d_ros.parameters import Settings
 from kp3d_ros.regions import (
     configured_region,
+    contradicts,
     detected_region,
-    has_left,
     is_fresh,
     keypoint_region,
     stamp_seconds,
@@ -66,10 +68,12 @@ class Follower:
             region = detected or configured_region(settings)
         gravity = settings.gravity if any(settings.gravity) else None
         detection = self._tracker.update(image, camera, region, down_camera=gravity)
-        if was_tracking and detected and detection.accepted and has_left(detected, detection):
-            self._tracker.reset()
-            was_tracking = False
-            detection = self._tracker.update(image, camera, detected, down_camera=gravity)
+        if detected and is_fresh(detections, stamp):
+            if was_tracking and detection.accepted and contradicts(detected, detection):
+                self._tracker.reset()
+                was_tracking = False
+                detection = self._tracker.update(image, camera, detected, down_camera=gravity)
+            detection = self._refuse_elsewhere(detection, detected)
         if detection.accepted:
             self._last = detection
             self.track += not was_tracking
@@ -81,6 +85,14 @@ class Follower:
         if stamp_s < self._last_stamp_s or size_wh != self._last_size_wh:
             self._tracker.reset()
         self._last_stamp_s, self._last_size_wh = stamp_s, size_wh
+
+    def _refuse_elsewhere(self, detection: Detection, box: Region) -> Detection:
+        """The detection, refused if it is not where the 2D detector sees the object right now."""
+        if not detection.accepted or not contradicts(box, detection):
+            return detection
+        self._tracker.reset()
+        problem = "most keypoints are outside the box of the 2D detector"
+        return dataclasses.replace(detection, problems=(problem,))
 
     def _news(
         self, detections: Detection2DArray | None, stamp: Time, settings: Settings

@@ -12,6 +12,7 @@ from kp3d_core.inference import CameraModel, Detection, Region
 from kp3d_ros.parameters import Settings
 
 _MARGIN_PX = 4.0
+_GROWTH = 0.2
 FRESH_S = 0.2
 """A moving object is still near its box after this time [s]."""
 
@@ -40,8 +41,10 @@ def detected_region(
     return _region(detections.detections[scores.index(max(scores))])
 
 
-def is_fresh(detections: Detection2DArray, image_stamp: Time) -> bool:
-    """Whether detections are of this image, or nearly."""
+def is_fresh(detections: Detection2DArray | None, image_stamp: Time) -> bool:
+    """Whether there are detections of this image, or nearly."""
+    if detections is None:
+        return False
     age = stamp_seconds(image_stamp) - stamp_seconds(detections.header.stamp)
     return abs(age) < FRESH_S
 
@@ -59,12 +62,13 @@ def keypoint_region(detection: Detection, camera: CameraModel) -> Region:
     return Region(*low.tolist(), *np.maximum(high - low, 1.0).tolist())
 
 
-def has_left(region: Region, detection: Detection) -> bool:
-    """Whether all keypoints lie outside the box of a detector: another object is being tracked."""
+def contradicts(box: Region, detection: Detection) -> bool:
+    """Whether a detector's box, a little grown, holds less than half of the keypoints."""
     u, v = detection.keypoints_uv.T
-    inside = (u > region.x) & (u < region.x + region.width)
-    inside &= (v > region.y) & (v < region.y + region.height)
-    return not bool(inside.any())
+    grow = _GROWTH / 2
+    inside = np.abs(u - (box.x + box.width / 2)) < (0.5 + grow) * box.width
+    inside &= np.abs(v - (box.y + box.height / 2)) < (0.5 + grow) * box.height
+    return float(inside.mean()) < 0.5
 
 
 def _score(detection: Detection2D, class_id: str) -> float:

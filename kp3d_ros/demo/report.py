@@ -45,7 +45,7 @@ def print_table(summary: dict[str, Any], kind: str, console: Console) -> None:
     table.add_row("images with a pose", str(summary["frames_with_pose"]), "")
     table.add_row("rate", f"{_number(summary['rate_hz'])} Hz", "of keypoints received")
     p99 = f"median; p99 {_number(latency['p99'])} ms"
-    table.add_row("latency, image to keypoints", f"{_number(latency['p50'])} ms", p99)
+    table.add_row("latency to keypoints", f"{_number(latency['p50'])} ms", p99)
     for name, errors in (("relative", relative), ("absolute", absolute)):
         p90 = f"median; p90 {_number(errors['p90'])} deg"
         table.add_row(f"{name} rotation error", f"{_number(errors['median'])} deg", p90)

@@ -108,6 +108,19 @@ def test_detector_that_sees_the_object_elsewhere_is_believed(detector: Detector)
     assert follower.track == 2
 
 
+def test_keypoints_outside_the_box_are_refused(detector: Detector) -> None:
+    # The box is on the object's edge: what is found from it lies mostly outside.
+    wrong = box(LEFT, 1)
+    wrong.detections[0].bbox.center.position.x += wrong.detections[0].bbox.size_x * 0.8
+    follower = Follower(detector)
+
+    detection = follower.update(LEFT, CAMERA, stamp(1), wrong, REQUIRED)
+
+    assert detection is not None
+    assert detection.problems == ("most keypoints are outside the box of the 2D detector",)
+    assert not follower.tracking
+
+
 def test_lost_object_is_forgotten(detector: Detector) -> None:
     follower = Follower(detector)
     follower.update(LEFT, CAMERA, stamp(1), box(LEFT, 1), REQUIRED)
