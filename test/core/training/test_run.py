@@ -2,10 +2,15 @@
 
 import csv
 import json
+from pathlib import Path
 
 import pytest
 import torch
 import yaml
+
+from kp3d_core.training.run import run_training
+
+CONFIG = Path(__file__).parents[3] / "config" / "train" / "car_fast.yaml"
 
 
 def weights(folder):
@@ -39,8 +44,6 @@ def test_a_resumed_run_equals_an_unbroken_one(tiny_training, trained_run, tmp_pa
 
 
 def test_without_resume_a_finished_run_is_not_overwritten(trained_run):
-    from kp3d_core.training.run import run_training
-
     with pytest.raises(ValueError, match="already holds a run"):
         run_training(trained_run / "config.yaml", trained_run, [], resume=False)
 
@@ -56,8 +59,6 @@ def test_values_that_are_not_finite_stop_the_run_and_name_the_samples(tiny_train
 
 
 def test_missing_config_and_missing_data_are_named(tiny_training, tmp_path):
-    from kp3d_core.training.run import run_training
-
     with pytest.raises(ValueError, match="CONFIG must be a YAML file, got .*none.yaml"):
         run_training(tmp_path / "none.yaml", tmp_path, [])
     with pytest.raises(ValueError, match=r"nowhere"):
@@ -67,3 +68,25 @@ def test_missing_config_and_missing_data_are_named(tiny_training, tmp_path):
 def test_training_and_validation_must_not_share_objects(tiny_training, rendered_cars, tmp_path):
     with pytest.raises(ValueError, match="must not share instances, got 6 in both"):
         tiny_training(tmp_path / "run", f"--data.val={rendered_cars / 'train'}")
+
+
+def test_the_paper_configuration_takes_a_step(rendered_cars, tmp_path):
+    # At 64 px and with 2 objects, so that the dilated networks take seconds.
+    run_training(
+        CONFIG.with_name("car_paper.yaml"),
+        tmp_path,
+        [
+            f"--data.train={rendered_cars / 'train'}",
+            f"--data.val={rendered_cars / 'val'}",
+            "--data.input_size=64",
+            "--data.objects_per_batch=2",
+            "--data.steps_per_epoch=1",
+            "--data.val_batches=1",
+            "--trainer.max_steps=1",
+            "--trainer.enable_progress_bar=false",
+            "--trainer.accelerator=cpu",
+        ],
+    )
+    state, step = weights(tmp_path)
+    assert step == 1
+    assert all(value.isfinite().all() for value in state.values())
