@@ -44,15 +44,75 @@ def mirror(
 def random_backgrounds(
     num: int, height: int, width: int, generator: torch.Generator
 ) -> Float[Tensor, "num 3 height width"]:
-    """Backgrounds in 0..1: smooth colour noise of random scale, from plain to busy."""
-    result = torch.rand(num, 3, 1, 1, generator=generator).expand(num, 3, height, width).clone()
+    """Backgrounds in 0..1: a floor that turns into a wall, under smooth noise of random scales.
+
+    From plain to busy; half of them have no edge between floor and wall.
+    """
+
+    def uniform(*shape: int) -> Tensor:
+        return torch.rand(*shape, generator=generator)
+
+    v = torch.linspace(-1, 1, height)[:, None]
+    u = torch.linspace(-1, 1, width)
+    wall = uniform(num, 3, 1, 1)
+    floor = torch.lerp(wall, uniform(num, 3, 1, 1), uniform(num, 1, 1, 1))
+    floor = torch.where(uniform(num, 1, 1, 1) < 0.5, wall, floor)
+    edge = 2 * uniform(num, 1, 1, 1) - 1 + 0.3 * (uniform(num, 1, 1, 1) - 0.5) * u
+    softness = 0.02 + 0.5 * uniform(num, 1, 1, 1) ** 2
+    result = torch.lerp(wall, floor, torch.sigmoid((v - edge) / softness))
     for cells in (2, 4, 8, 16):
-        noise = torch.rand(num, 3, cells, cells, generator=generator) - 0.5
-        amount = torch.rand(num, 1, 1, 1, generator=generator) ** 2 * 0.9
-        result += amount * F.interpolate(
+        noise = uniform(num, 3, cells, cells) - 0.5
+        amount = 0.9 * uniform(num, 1, 1, 1) ** 3
+        result = result + amount * F.interpolate(
             noise, (height, width), mode="bilinear", align_corners=False
         )
-    return result.clamp(0, 1)
+    grey = result.mean(1, keepdim=True)
+    return torch.lerp(grey, result, uniform(num, 1, 1, 1)).clamp(0, 1)
+
+
+def image_borders(
+    num: int, height: int, width: int, generator: torch.Generator
+) -> Float[Tensor, "num 1 height width"]:
+    """1 inside the camera's image, 0 outside: crops near its edge see black beyond.
+
+    A slightly slanted edge at a random side, up to a quarter of the crop wide; none for most.
+    """
+
+    def uniform(low: float, high: float) -> Tensor:
+        return low + (high - low) * torch.rand(num, 1, 1, 1, generator=generator)
+
+    v = torch.linspace(-1, 1, height)[:, None]
+    u = torch.linspace(-1, 1, width)
+    side = torch.randint(4, (num, 1, 1, 1), generator=generator)
+    across, along = torch.where(side < 2, u, v), torch.where(side < 2, v, u)
+    across = torch.where(side % 2 == 0, across, -across)
+    limit = 1 - uniform(-0.9, 0.5).clamp_min(-0.3)
+    return (across + uniform(-0.2, 0.2) * along < limit).float()
+
+
+def random_shadows(
+    alpha: Float[Tensor, "num 1 H W"], generator: torch.Generator
+) -> Float[Tensor, "num 1 H W"]:
+    """Share of light left by a soft shadow of the object on the ground, 0..1.
+
+    The silhouette, moved down, stretched and blurred: not the shadow that light would cast, but
+    dark where a contact shadow is, below and beside the object.
+    """
+    num, _, height, _ = alpha.shape
+
+    def between(low: float, high: float) -> Tensor:
+        return low + (high - low) * torch.rand(num, generator=generator)
+
+    theta = torch.zeros(num, 2, 3)
+    theta[:, 0, 0], theta[:, 1, 1] = 1 / between(0.9, 1.25), 1 / between(0.6, 1.1)
+    theta[:, 0, 2], theta[:, 1, 2] = between(-0.12, 0.12), between(-0.22, 0.02)
+    grid = F.affine_grid(theta, list(alpha.shape), align_corners=False)
+    moved = F.grid_sample(alpha, grid, align_corners=False)
+    radius = int(torch.randint(1, max(2, height // 10), (1,), generator=generator))
+    for _ in range(2):  # a box blur twice is close to a Gaussian
+        moved = F.avg_pool2d(moved, 2 * radius + 1, 1, radius, count_include_pad=False)
+    strength = between(-0.4, 0.85).clamp_min(0)  # a third of the objects cast none
+    return 1 - strength[:, None, None, None] * moved
 
 
 def composite(
@@ -70,7 +130,10 @@ def composite(
     if settings.background_probability > 0:
         chosen = torch.rand(num, generator=generator) < settings.background_probability
         index = chosen.nonzero()[:, 0]
-        backgrounds = random_backgrounds(len(index), height, width, generator)
-        color = color.clone()
-        color[index] += (1 - alpha[index]) * backgrounds
+        if len(index):
+            behind = random_backgrounds(len(index), height, width, generator)
+            behind = behind * random_shadows(alpha[index], generator)
+            visible = color[index] + (1 - alpha[index]) * behind
+            visible = visible * image_borders(len(index), height, width, generator)
+            color = color.index_copy(0, index, visible)
     return color.clamp(0, 1)
