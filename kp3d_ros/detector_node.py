@@ -236,6 +236,13 @@ def _detector_settings(settings: Settings) -> DetectorSettings:
 def main(args: list[str] | None = None) -> int:
     """Run the node until it is stopped; the result is the exit status."""
     try:
+        return _run(args)
+    except KeyboardInterrupt:
+        return 0  # a second Ctrl-C while it was stopping
+
+
+def _run(args: list[str] | None) -> int:
+    try:
         rclpy.init(args=args)
     except RuntimeError as error:
         get_logger(NODE_NAME).fatal(f"Cannot start: {error}")

@@ -393,7 +393,7 @@ def test_newest_image_wins_under_overload(client: Client, images: dict[str, Any]
     assert 0 < len(answered) < sent
     # No queue was worked off: what came last is answered at once.
     assert answered[-1] >= last
-    assert monotonic() < start + 3
+    assert monotonic() < start + 5
 
 
 @pytest.mark.parametrize(
