@@ -66,9 +66,10 @@ def write_overlay(path: Path, film: Film, recording: Recording, results: list[Fr
             f"{result.relative_rotation_deg:.1f} deg, of the pose "
             f"{result.absolute_rotation_deg:.1f} deg"
         )
-        at = (12, TILE_WH[1] - 12)
+        image = cv2.copyMakeBorder(image, 4, 28, 4, 4, cv2.BORDER_CONSTANT, value=_WHITE)
+        at = (8, TILE_WH[1] + 22)
         cv2.putText(image, text, at, cv2.FONT_HERSHEY_SIMPLEX, 0.42, _DARK, 1, cv2.LINE_AA)
-        tiles.append(cv2.copyMakeBorder(image, 2, 2, 2, 2, cv2.BORDER_CONSTANT, value=_WHITE))
+        tiles.append(image)
     sheet = np.vstack([np.hstack(tiles[:3]), np.hstack(tiles[3:])])
     PillowImage.fromarray(sheet).save(path, optimize=True)
 
