@@ -39,7 +39,7 @@ def annealed_flag(
     round(true * a + predicted * (1 - a)) with a falling linearly from 1 at `start` to 0 at `end`,
     half rounded to even: in effect a switch half-way.
     """
-    a = min(max((end - step) / (end - start), 0.0), 1.0)
+    a = min(max((end - step) / max(end - start, 1), 0.0), 1.0)
     return (true * a + predicted * (1 - a)).round()
 
 

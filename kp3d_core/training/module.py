@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import lightning as L
@@ -13,7 +14,7 @@ from torch import Tensor
 from kp3d_core.data.augmentation import Augmentation, composite, mirror
 from kp3d_core.geometry.camera import ndc_intrinsics
 from kp3d_core.losses.objective import LossWeights, ViewBatch, losses
-from kp3d_core.losses.orientation import true_flag
+from kp3d_core.losses.orientation import annealed_flag, true_flag
 from kp3d_core.models import create_model
 from kp3d_core.training.anchors import ellipsoid_anchors
 from kp3d_core.training.forward import ForwardResult, forward_views, orientation_targets
@@ -83,12 +84,17 @@ class KeypointModule(L.LightningModule):
         self.validation_metrics: list[ViewMetrics] = []
 
     @property
+    def total_steps(self) -> int:
+        """Steps of the whole run, at least 1."""
+        if self.trainer.max_steps > 0:
+            return self.trainer.max_steps
+        epochs = self.trainer.max_epochs or 1
+        return max(epochs * int(self.trainer.num_training_batches), 1)
+
+    @property
     def progress(self) -> float:
         """Share of the run's steps that is done."""
-        total = self.trainer.max_steps
-        if total <= 0:
-            total = (self.trainer.max_epochs or 1) * int(self.trainer.num_training_batches)
-        return min(self.global_step / max(total, 1), 1.0)
+        return min(self.global_step / self.total_steps, 1.0)
 
     def configure_optimizers(self) -> Any:
         """Adam with the scheduled learning rate."""
@@ -120,10 +126,14 @@ class KeypointModule(L.LightningModule):
             rgba[index], K[index], T[index] = mirror(rgba[index], K[index], T[index])
         images = composite(rgba.flatten(0, 1).cpu(), self.augmentation, generator)
         images = images.unflatten(0, rgba.shape[:2]).to(K.device)
-        use_predicted = self.progress >= self.schedule.predicted_flag_from
-
         views = self._view_batch(rgba, K, T)
-        result = self._forward(images, views, T, None if use_predicted else true_flag(T))
+        start, end = (int(share * self.total_steps) for share in self.schedule.flag_anneal)
+        result = self._forward(
+            images,
+            views,
+            T,
+            lambda predicted: annealed_flag(true_flag(T), predicted, self.global_step, start, end),
+        )
         self._require_finite({"keypoints": result.prediction.keypoints_camera.sum()}, batch)
         weights = self.schedule.weights_at(self.progress, self.weights)
         noise = torch.Generator(K.device).manual_seed(batch["seed"] + 1)
@@ -149,7 +159,7 @@ class KeypointModule(L.LightningModule):
         images = composite(rgba.flatten(0, 1).cpu(), plain, generator)
         images = images.unflatten(0, rgba.shape[:2]).to(K.device)
         views = self._view_batch(rgba, K, T)
-        result = self._forward(images, views, T, None)
+        result = self._forward(images, views, T, lambda predicted: predicted)
         self.validation_metrics.append(view_metrics(result, T))
 
     def on_validation_epoch_end(self) -> None:
@@ -164,7 +174,7 @@ class KeypointModule(L.LightningModule):
         images: Float[Tensor, "B V 3 S S"],
         views: ViewBatch,
         T_camera_object: Float[Tensor, "B V 4 4"],
-        flag: Float[Tensor, "B V"] | None,
+        choose_flag: Callable[[Tensor], Tensor],
     ) -> ForwardResult:
         depth = T_camera_object[..., 2, 3]
         if self.centre_depth == "nominal":
@@ -174,7 +184,7 @@ class KeypointModule(L.LightningModule):
             images,
             views.K_ndc,
             depth,
-            (lambda predicted: predicted) if flag is None else (lambda predicted: flag),
+            choose_flag,
             uses_bf16(self.precision, images.device),
         )
 

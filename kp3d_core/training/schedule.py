@@ -27,9 +27,9 @@ class Schedule:
     """Noise before Procrustes at the start of the ramp [model units]."""
     anchor_until: float = 0.0
     """Progress at which the weight of the anchors has fallen to zero."""
-    predicted_flag_from: float = 0.225
-    """Progress at which the predicted orientation flag replaces the true one (the authors switch
-    at step 45,000 of 200,000)."""
+    flag_anneal: tuple[float, float] = (0.15, 0.3)
+    """Progress between which the predicted orientation flag replaces the true one: a switch
+    half-way. The authors: steps 30,000 to 60,000 of 200,000."""
 
     def learning_rate_factor(self, step: int, progress: float) -> float:
         """Learning rate at a step, as a share of its peak."""
