@@ -4,6 +4,7 @@ import json
 import shutil
 from dataclasses import replace
 
+import cv2
 import numpy as np
 import pytest
 
@@ -199,3 +200,14 @@ def test_manifest_gives_the_camera_back(rendered):
     assert read_manifest(rendered).camera_settings == SETTINGS.camera
     wanted = replace(read_manifest(rendered), views=7)
     assert read_manifest(rendered).differences(wanted) == ["views is 2 there and 7 now"]
+
+
+def test_the_webdataset_library_reads_the_shards(rendered):
+    webdataset = pytest.importorskip("webdataset")
+    ours = list(ShardDataset(rendered))
+    paths = [str(path) for path in ShardDataset(rendered).shard_paths]
+    theirs = list(webdataset.WebDataset(paths, shardshuffle=False))
+    assert [sample["__key__"] for sample in theirs] == [record.key for record in ours]
+    png = np.frombuffer(theirs[0]["v000.rgba.png"], np.uint8)
+    image = cv2.imdecode(png, cv2.IMREAD_UNCHANGED)
+    assert np.array_equal(image[..., [2, 1, 0, 3]], ours[0].rgba[0])
