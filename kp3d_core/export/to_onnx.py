@@ -25,7 +25,7 @@ from kp3d_core.inference import create_engine, load_model
 from kp3d_core.inference.model import Calibration
 from kp3d_core.palette import keypoint_colors
 from kp3d_core.provenance import provenance
-from kp3d_core.training.run import load_checkpoint
+from kp3d_core.training.checkpoint import load_checkpoint
 
 FORMAT_VERSION = 1
 OPSET = 18
@@ -90,17 +90,18 @@ def export_checkpoint(
     Raises:
         ValueError: missing checkpoint or data, or a graph that does not agree with torch.
     """
-    module, settings = load_checkpoint(checkpoint)
+    trained = load_checkpoint(checkpoint)
+    settings = trained.data
     size = int(settings.get("input_size", 64))
     training = _some(load_views(canonical_data or settings["train"], size), max_instances)
     heldout = _some(load_views(calibration_data or settings["val"], size), max_instances)
-    torch_graph = DetectorGraph(module.model.eval(), size, training.training_distance, mirror)
+    torch_graph = DetectorGraph(trained.model, size, training.training_distance, mirror)
     graph = export_graph(torch_graph.eval())
-    metadata = _first_metadata(module.model.num_keypoints, size, training, name, version)
+    metadata = _first_metadata(trained.model.num_keypoints, size, training, name, version)
     metadata["metrics"] = metrics or {}
     metadata["provenance"] = provenance() | {
         "checkpoint": checkpoint.name,
-        "config": json.loads(json.dumps(dict(module.hparams), default=_plain)),
+        "config": json.loads(json.dumps(trained.settings, default=_plain)),
         "data": settings,
     }
     with tempfile.TemporaryDirectory() as folder:

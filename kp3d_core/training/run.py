@@ -5,10 +5,7 @@ from __future__ import annotations
 import json
 import warnings
 from pathlib import Path
-from typing import Any
 
-import lightning as L
-import torch
 from lightning.pytorch.callbacks import ModelCheckpoint
 from lightning.pytorch.cli import LightningCLI, SaveConfigCallback
 
@@ -100,14 +97,3 @@ def _keep_old_metrics(output: Path) -> None:
     if metrics.exists():
         number = len(list(output.glob("metrics.*.csv")))
         metrics.rename(output / f"metrics.{number}.csv")
-
-
-def load_checkpoint(path: Path) -> tuple[KeypointModule, dict[str, Any]]:
-    """The trained module and the settings of its data module, from a checkpoint of a run."""
-    if not path.is_file():
-        raise ValueError(
-            f"CHECKPOINT must be a file made by `kp3d train`, got {path}, which does not exist."
-        )
-    content = torch.load(path, map_location="cpu", weights_only=False)
-    module = KeypointModule.load_from_checkpoint(path, map_location="cpu", weights_only=False)
-    return module.eval(), dict(content.get(L.LightningDataModule.CHECKPOINT_HYPER_PARAMS_KEY, {}))

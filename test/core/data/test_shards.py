@@ -202,6 +202,8 @@ def test_manifest_gives_the_camera_back(rendered):
     assert read_manifest(rendered).differences(wanted) == ["views is 2 there and 7 now"]
 
 
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # its open files
+@pytest.mark.filterwarnings("ignore::ResourceWarning")
 def test_the_webdataset_library_reads_the_shards(rendered):
     webdataset = pytest.importorskip("webdataset")
     ours = list(ShardDataset(rendered))

@@ -11,7 +11,7 @@ from kp3d_core.export.graph import OUTPUT_NAMES, DetectorGraph
 from kp3d_core.export.to_onnx import TOLERANCE_PX, TOLERANCE_UNITS, export_checkpoint
 from kp3d_core.inference import create_engine, load_model
 from kp3d_core.models import create_model
-from kp3d_core.training.run import load_checkpoint
+from kp3d_core.training.checkpoint import load_checkpoint
 
 
 @pytest.fixture(scope="module")
@@ -85,9 +85,10 @@ def test_mirrored_images_get_mirrored_orientations():
 
 
 def test_checkpoint_restores_the_network(trained_run):
-    module, data = load_checkpoint(trained_run / "checkpoints" / "last.ckpt")
-    assert data["input_size"] == 64
-    assert not module.training
+    trained = load_checkpoint(trained_run / "checkpoints" / "last.ckpt")
+    assert trained.data["input_size"] == 64
+    assert trained.settings["network"] == "fast"
+    assert not trained.model.training
     with pytest.raises(ValueError, match="CHECKPOINT must be a file .* got nowhere.ckpt"):
         load_checkpoint(Path("nowhere.ckpt"))
 

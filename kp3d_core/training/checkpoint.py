@@ -1,0 +1,55 @@
+"""The trained network out of a checkpoint, whatever else the run was made of."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from kp3d_core.models import KeypointModel, create_model
+
+_PREFIX = "model."
+"""What Lightning puts before the names of the network's weights."""
+
+
+@dataclass(frozen=True)
+class TrainedNetwork:
+    """A network in evaluation mode, and the settings it was trained with."""
+
+    model: KeypointModel
+    settings: dict[str, Any]
+    """Of `KeypointModule`."""
+    data: dict[str, Any]
+    """Of `ShardDataModule`."""
+
+
+def load_checkpoint(path: Path) -> TrainedNetwork:
+    """Read a checkpoint of `kp3d train`.
+
+    Only the network's name and size are taken from the settings, so that checkpoints stay readable
+    when schedules and losses change.
+
+    Raises:
+        ValueError: no such file, or not a checkpoint of a keypoint network.
+    """
+    if not path.is_file():
+        raise ValueError(
+            f"CHECKPOINT must be a file made by `kp3d train`, got {path}, which does not exist."
+        )
+    content = torch.load(path, map_location="cpu", weights_only=False)
+    try:
+        settings = dict(content["hyper_parameters"])
+        model = create_model(settings["network"], settings["num_keypoints"])
+        weights = content["state_dict"]
+    except KeyError as error:
+        raise ValueError(
+            f"CHECKPOINT must be a file made by `kp3d train`, got {path}, which lacks {error}."
+        ) from error
+    model.load_state_dict(
+        {name[len(_PREFIX) :]: value for name, value in weights.items() if name.startswith(_PREFIX)}
+    )
+    return TrainedNetwork(
+        model.eval(), settings, dict(content.get("datamodule_hyper_parameters", {}))
+    )
