@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import gc
+import signal
 import sys
 import time
 import traceback
@@ -265,6 +266,9 @@ def _run(args: list[str] | None) -> int:
     except (KeyboardInterrupt, ExternalShutdownException):
         pass
     finally:
+        # `ros2 launch` passes Ctrl-C on to a process that has got it from the terminal already: a
+        # second one must not interrupt the cleaning up.
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
         node.destroy_node()
         rclpy.try_shutdown()
     return 1 if node.failed else 0

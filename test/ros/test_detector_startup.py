@@ -70,14 +70,20 @@ def test_malformed_argument() -> None:
     assert "-p model" in output
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_stops_without_a_word(model_path: Path, number: signal.Signals) -> None:
+@pytest.mark.parametrize(
+    "numbers",
+    [[signal.SIGINT], [signal.SIGTERM], [signal.SIGINT, signal.SIGINT]],
+    ids=["SIGINT", "SIGTERM", "SIGINT twice, as under ros2 launch"],
+)
+def test_stops_without_a_word(model_path: Path, numbers: list[signal.Signals]) -> None:
     process = start("-p", f"model:={model_path}")
     assert process.stdout is not None
     lines = [process.stdout.readline() for _ in range(2)]
     time.sleep(0.2)  # let it start to spin
 
-    process.send_signal(number)
+    for number in numbers:
+        process.send_signal(number)
+        time.sleep(0.05)
     rest, _ = process.communicate(timeout=20)
 
     assert "Model tiny 1.0 (discs, 6 keypoints) on onnxruntime" in lines[0]
