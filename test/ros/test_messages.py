@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from scipy.spatial.transform import Rotation
 from std_msgs.msg import Header
-from trimesh import transformations
 
 from kp3d_ros.messages import pose_message, quat_xyzw, transform_message
 
@@ -13,9 +13,9 @@ ANGLES_DEG = [0.0, 1e-6, 0.1, 45, 90, 179.999, 180]
 
 
 @pytest.mark.parametrize("angle_deg", ANGLES_DEG)
-def test_quaternion_matches_trimesh(angle_deg: float) -> None:
+def test_quaternion_matches_scipy(angle_deg: float) -> None:
     axis = np.array([0.36, -0.48, 0.8])
-    R = transformations.rotation_matrix(np.radians(angle_deg), axis)[:3, :3]
+    R = Rotation.from_rotvec(np.radians(angle_deg) * axis).as_matrix()
 
     quaternion = np.array(quat_xyzw(R))
 
@@ -27,7 +27,8 @@ def test_quaternion_matches_trimesh(angle_deg: float) -> None:
 
 
 def test_pose_and_transform_agree() -> None:
-    T = transformations.euler_matrix(0.3, -0.5, 2.0)
+    T = np.eye(4)
+    T[:3, :3] = Rotation.from_euler("xyz", [0.3, -0.5, 2.0]).as_matrix()
     T[:3, 3] = 0.1, -0.2, 1.5
     covariance = np.arange(36.0).reshape(6, 6)
 
