@@ -68,7 +68,10 @@ class ResultPublisher:
             messages.keypoints_message(header, detection, self._model, camera, instance_id)
         )
         if self._reference is None or self._reference_wanted:
-            self._reference, self._reference_wanted = RelativePose(detection), False
+            self._reference, self._reference_wanted = (
+                RelativePose(detection, self._model.calibration),
+                False,
+            )
         self._publish_poses(header, detection, self._reference, settings)
         lifetime_s = settings.marker_lifetime
         self._markers.publish(

@@ -17,7 +17,7 @@ from kp3d_core.inference.detection import Detection
 from kp3d_core.inference.engines import Engine, create_engine
 from kp3d_core.inference.lift import LiftedKeypoints, calibrate_covariance, lift_keypoints
 from kp3d_core.inference.model import Model
-from kp3d_core.inference.pose_fit import PoseFit, fit_pose
+from kp3d_core.inference.pose_fit import PoseFit, calibrate_pose_covariance, fit_pose
 from kp3d_core.inference.search import most_plausible, search_views
 from kp3d_core.inference.settings import DetectorSettings
 from kp3d_core.inference.view import Region, View, view_of_region, whole_image
@@ -198,7 +198,7 @@ class Detector:
             common_errors=lifted.common,
             score=values["score"],
             T_camera_object=fit.T,
-            pose_covariance=self._calibrate_pose(fit.covariance),
+            pose_covariance=calibrate_pose_covariance(fit.covariance, self.model.calibration),
             orientation_score=float(values["orientation_score"]),
             scale=scale,
             metric=self.metric,
@@ -243,11 +243,6 @@ class Detector:
             lifted.covariance,
             target_common=lifted.common,
         )
-
-    def _calibrate_pose(self, covariance: FloatArray) -> FloatArray:
-        calibration = self.model.calibration
-        factors = np.repeat([calibration.translation_scale, calibration.rotation_scale], 3)
-        return factors[:, None] * covariance * factors
 
     def _rays(self, crop_uv: FloatArray, crop: CropCamera) -> FloatArray:
         """Directions in the camera frame of crop pixels, independent of any distance."""

@@ -9,7 +9,8 @@ from numpy.typing import NDArray
 
 from kp3d_core.geometry.rotation import invert_transform, transform_points
 from kp3d_core.inference.detection import Detection
-from kp3d_core.inference.pose_fit import fit_pose
+from kp3d_core.inference.model import Calibration
+from kp3d_core.inference.pose_fit import calibrate_pose_covariance, fit_pose
 
 FloatArray = NDArray[np.float64]
 
@@ -34,8 +35,14 @@ class RelativePose:
     counts as exact.
     """
 
-    def __init__(self, reference: Detection) -> None:
-        """Remember the reference."""
+    def __init__(self, reference: Detection, calibration: Calibration | None = None) -> None:
+        """Remember the reference.
+
+        Args:
+            reference: the view that motion is counted from.
+            calibration: of the model, for covariances; taken as exact if None.
+        """
+        self._calibration = calibration or Calibration()
         self.reference = reference
         self.T_camera_reference = reference.T_camera_object
         """Pose of the object when the reference was taken, shape (4, 4)."""
@@ -64,7 +71,8 @@ class RelativePose:
             source_common=self.reference.common_errors @ R.T,
             target_common=current.common_errors @ R.T,
         )
-        return RelativeMotion(fit.T, fit.covariance, fit.residual)
+        covariance = calibrate_pose_covariance(fit.covariance, self._calibration)
+        return RelativeMotion(fit.T, covariance, fit.residual)
 
     def _rotate(self, covariance: FloatArray) -> FloatArray:
         """Covariances in the reference frame of those in the camera frame."""

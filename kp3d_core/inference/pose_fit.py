@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from kp3d_core.geometry.procrustes import weighted_procrustes
 from kp3d_core.geometry.rotation import make_transform, skew
+from kp3d_core.inference.model import Calibration
 
 FloatArray = NDArray[np.float64]
 
@@ -66,6 +67,17 @@ def fit_pose(
     residuals = source @ R.T + t - target
     rms = float(np.sqrt(np.sum(weights * np.sum(residuals**2, axis=1))))
     return PoseFit(make_transform(R, t), covariance, rms)
+
+
+def calibrate_pose_covariance(covariance: FloatArray, calibration: Calibration) -> FloatArray:
+    """Covariance of a pose whose keypoints err together, not each on its own.
+
+    Args:
+        covariance: propagated from keypoints, shape (6, 6).
+        calibration: of the model; its factors were measured on absolute poses of held-out views.
+    """
+    factors = np.repeat([calibration.translation_scale, calibration.rotation_scale], 3)
+    return factors[:, None] * covariance * factors
 
 
 def procrustes_jacobian(

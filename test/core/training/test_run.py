@@ -24,7 +24,8 @@ def test_run_folder(trained_run):
     assert {"train/rotation_deg", "train/flag_accuracy", "train/extent_x"} <= columns
     assert {"val/rotation_median_deg", "val/extent_y", "loss/pose", "loss/total"} <= columns
     config = yaml.safe_load((trained_run / "config.yaml").read_text())
-    assert config["model"]["weights"]["pose_noise"] == 0.03
+    given = yaml.safe_load(CONFIG.read_text())["model"]["weights"]
+    assert config["model"]["weights"]["pose_noise"] == given["pose_noise"]
     assert config["model"]["weights"]["separation_threshold"] == 0.05  # resolved, not only given
     assert "commit" in json.loads((trained_run / "provenance.json").read_text())
     assert (trained_run / "checkpoints" / "best.ckpt").is_file()
