@@ -168,7 +168,7 @@ def test_shipped_car_model(tmp_path: Path) -> None:
     assert result.returncode == 0, result.stdout
     summary = json.loads((tmp_path / "summary.json").read_text())
     assert summary["frames_in"] == 45
-    # How many and how fast is for the whole demo to say, on an idle machine: a busy one drops images.
+    # How many and how fast is for the whole demo to say: a busy machine drops images.
     assert summary["frames_with_pose"] >= 10
     assert 0 < summary["latency_ms"]["p50"] <= summary["latency_ms"]["p99"]
     # Loose: three seconds of one car. The numbers that count are those of the whole demo.
