@@ -27,6 +27,10 @@ FloatArray = NDArray[np.float64]
 _MAX_ZOOM_STEP = 4.0
 """Largest change of zoom between two looks: a scale far from 1 is a rough guess itself."""
 
+_CANDIDATES = 6
+"""Views of a search that get a second look. The object often is cut off in the first one, where it
+looks no more plausible than what is not the object."""
+
 
 class Detector:
     """Finds the keypoints and the pose of one object of the model's category."""
@@ -168,7 +172,7 @@ class Detector:
         levels = self.settings.search_levels
         views = search_views(camera, whole, levels, self.model.input_size)
         found = self.detect_views(image, camera, views, down_camera=down_camera)
-        best = most_plausible(found, 3)
+        best = most_plausible(found, _CANDIDATES)
         if len(found) == 1:
             return best[0]
         # Each of the best gets a second look, centred and zoomed, before one is chosen.
@@ -210,7 +214,9 @@ class Detector:
             runs=1,
             problems=(),
         )
-        problems = self.settings.problems_of(detection, values["keypoints_uv"])
+        problems = self.settings.problems_of(
+            detection, values["keypoints_uv"], self.model.calibration.residual_limit
+        )
         if not finite:
             problems = ("the network returned values that are not finite", *problems)
         return dataclasses.replace(detection, problems=problems)

@@ -125,6 +125,22 @@ def test_error_after_acquisition_does_not_depend_on_the_place_in_the_image(car, 
     assert max(errors[1:]) < errors[0] + 2
 
 
+def test_what_is_not_a_car_gives_no_pose(detector):
+    # Plain grey, a smooth gradient, coarse and fine noise; as a whole and with a box somewhere.
+    rng = np.random.default_rng(0)
+    gradient = np.linspace(40, 220, WIDTH)[None, :, None].repeat(HEIGHT, 0).repeat(3, 2)
+    coarse = rng.integers(0, 256, (6, 8, 3)).repeat(80, 0).repeat(80, 1)
+    scenes = [np.full((HEIGHT, WIDTH, 3), 128), gradient, coarse]
+    scenes += [rng.integers(0, 256, (HEIGHT, WIDTH, 3)) for _ in range(2)]
+    camera = CameraModel(intrinsics_from_fov(0.9, WIDTH, HEIGHT), WIDTH, HEIGHT)
+    accepted = [
+        detector.detect(image.astype(np.uint8), camera, region).accepted
+        for image in scenes
+        for region in (None, Region(200.0, 150.0, 240.0, 160.0))
+    ]
+    assert sum(accepted) <= 1  # the limits let one wrong view in a hundred pass
+
+
 def test_accuracy_over_distances_and_fields_of_view(car, detector):
     # Unseen car, 4 azimuths x 3 fields of view x 2 sizes. The model's median error is a few
     # degrees and its distance error a few percent; a wrong lift or crop is far outside.
