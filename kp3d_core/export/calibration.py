@@ -78,14 +78,14 @@ def _fit_variance(variance: FloatArray, error: FloatArray) -> tuple[float, float
 
 
 def calibrate_pose(model: Model, engine: Engine, views: ViewSet) -> Calibration:
-    """Factors of the pose covariance, and the limit of the residual.
+    """Factors of the pose covariance, and the limit of the misfit.
 
     Errors of keypoints are not independent of each other, hence the factors.
 
     Chosen so that the mean normalised squared error (NEES) over held-out views is 3 for rotation
     and 3 for translation, as for a correct Gaussian.
     """
-    rotation_nees, translation_nees, residuals = [], [], []
+    rotation_nees, translation_nees, misfits = [], [], []
     detector = Detector(model, engine)
     for i in range(len(views.rgba)):
         for image, K, T in zip(
@@ -100,7 +100,7 @@ def calibrate_pose(model: Model, engine: Engine, views: ViewSet) -> Calibration:
             omega = _rotation_vector(R_error)
             if np.degrees(np.linalg.norm(omega)) > _OUTLIER_DEG:
                 continue
-            residuals.append(detection.residual)
+            misfits.append(detection.misfit)
             t_error = detection.T_camera_object[:3, 3] - T[:3, 3]
             covariance = detection.pose_covariance
             rotation_nees.append(omega @ np.linalg.solve(covariance[3:, 3:], omega))
@@ -111,7 +111,7 @@ def calibrate_pose(model: Model, engine: Engine, views: ViewSet) -> Calibration:
         * float(np.sqrt(np.mean(rotation_nees) / 3)),
         translation_scale=model.calibration.translation_scale
         * float(np.sqrt(np.mean(translation_nees) / 3)),
-        residual_limit=float(np.percentile(residuals, 99.5)),
+        misfit_limit=float(np.percentile(misfits, 99.5)),
     )
 
 

@@ -215,7 +215,7 @@ class Detector:
             problems=(),
         )
         problems = self.settings.problems_of(
-            detection, values["keypoints_uv"], self.model.calibration.residual_limit
+            detection, values["keypoints_uv"], self.model.calibration.misfit_limit
         )
         if not finite:
             problems = ("the network returned values that are not finite", *problems)

@@ -59,9 +59,9 @@ class Calibration:
     """Factor on the standard deviations of the pose's rotation."""
     translation_scale: float = 1.0
     """Factor on the standard deviations of the pose's translation."""
-    residual_limit: float = 0.5
-    """RMS distance of keypoints from the fitted canonical ones that 99.5 % of the views stay under
-    [model units]; what is not the object gives more."""
+    misfit_limit: float = 0.5
+    """Misfit (`Detection.misfit`) that 99.5 % of the views stay under; what is not the object
+    mostly gives more."""
 
 
 @dataclass(frozen=True, eq=False)

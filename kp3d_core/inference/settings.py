@@ -37,9 +37,8 @@ class DetectorSettings:
     """Smallest accepted mean score of the keypoints."""
     min_inside: float = 0.8
     """Smallest accepted fraction of keypoints inside the crop and the full image."""
-    max_residual: float = 1.0
-    """Largest accepted RMS distance from the fitted canonical keypoints, in multiples of the
-    model's `residual_limit`."""
+    max_misfit: float = 1.0
+    """Largest accepted misfit, in multiples of the model's `misfit_limit`."""
     max_turn_deg: float = 90.0
     """A tracked object that seems to turn by more than this from one image to the next is refused
     at first: most likely its front and back were confused [deg]."""
@@ -67,14 +66,14 @@ class DetectorSettings:
             raise ValueError("Detector settings cannot be used: " + " ".join(problems))
 
     def problems_of(
-        self, detection: Detection, crop_uv: NDArray[np.float64], residual_limit: float
+        self, detection: Detection, crop_uv: NDArray[np.float64], misfit_limit: float
     ) -> tuple[str, ...]:
         """Reasons to refuse a detection.
 
         Args:
             detection: what was found.
             crop_uv: its keypoints in the crop [px].
-            residual_limit: of the model's calibration [model units].
+            misfit_limit: of the model's calibration.
         """
         problems = []
         if not self.min_scale <= detection.scale <= self.max_scale:
@@ -91,10 +90,10 @@ class DetectorSettings:
             problems.append(
                 f"only {inside:.0%} of the keypoints are in view, below {self.min_inside:.0%}"
             )
-        if detection.residual > self.max_residual * residual_limit:
+        if detection.misfit > self.max_misfit * misfit_limit:
             problems.append(
-                f"keypoints do not form the object: RMS distance {detection.residual:.2f} is over "
-                f"{self.max_residual * residual_limit:.2g} model units"
+                f"keypoints do not form the object: misfit {detection.misfit:.2f} is over "
+                f"{self.max_misfit * misfit_limit:.2g}"
             )
         if detection.keypoints_camera[:, 2].min() <= 0 and detection.crop.R_crop_camera[2, 2] > 0:
             problems.append("keypoints lie behind the camera")

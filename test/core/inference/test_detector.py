@@ -214,7 +214,7 @@ def test_a_training_view_is_seen_as_it_is(model, engine):
     ("changes", "message"),
     [
         ({"max_scale": 1.01, "min_scale": 0.99}, "apparent size .* is outside"),
-        ({"max_residual": 1e-4}, "keypoints do not form the object"),
+        ({"max_misfit": 1e-4}, "keypoints do not form the object"),
     ],
 )
 def test_doubtful_results_are_marked(model, engine, pinhole, changes, message):

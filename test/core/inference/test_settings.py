@@ -23,7 +23,7 @@ def test_defaults_are_valid():
         ({"min_inside": 80.0}, r"min_inside must be in \[0, 1\], got 80"),
         ({"min_scale": 1.5}, "min_scale < 1 < max_scale must hold, got 1.5 and 1.7"),
         ({"turn_patience": -1}, "turn_patience must not be negative, got -1"),
-        ({"max_runs": -1, "max_residual": 0.0}, "max_runs.*max_residual"),
+        ({"max_runs": -1, "max_misfit": 0.0}, "max_runs.*max_misfit"),
     ],
 )
 def test_bad_settings_are_refused(changes, message):

@@ -70,7 +70,7 @@ def metadata(input_size: int = 128) -> dict[str, Any]:
             "scale_std": 0.02,
             "rotation_scale": 1.0,
             "translation_scale": 1.0,
-            "residual_limit": 0.5,
+            "misfit_limit": 0.5,
         },
         "symmetry": "none",
         "metrics": {"rotation_deg": {"median": 0.1}},
