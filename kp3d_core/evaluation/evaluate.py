@@ -64,7 +64,7 @@ def evaluate(
         "provenance": provenance(),
     }
     (output / "metrics.json").write_text(json.dumps(metrics, indent=2) + "\n")
-    title = f"{model.name}: {metrics['pairs']} pairs of {total} unseen objects"
+    title = f"{model.name}: {metrics['pairs']} pairs of {total} objects"
     write_histogram(output / "histogram.png", errors.rotation_deg, title)
     keypoints = model.keypoints
     write_sheets(output, views, predictions, keypoints.colors, keypoints.edges)
