@@ -9,6 +9,12 @@ from numpy.typing import NDArray
 from kp3d_core.data.procedural.primitives import FloatArray, Points, Surface, Vector, textured
 
 _SUBPIXEL_BITS = 4
+_LETTERS = np.array(list("ABCDEFGHIKLMNOPRSTUVXZ0123456789"))
+
+
+def random_word(rng: np.random.Generator, length: int) -> str:
+    """Letters and digits without meaning."""
+    return "".join(rng.choice(_LETTERS, length))
 
 
 def planar_projection(
