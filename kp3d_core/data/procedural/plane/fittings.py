@@ -72,9 +72,7 @@ class Fitter:
 
     def _cabin(self, cabin: CabinOutline, livery: Livery) -> FloatArray:
         fuselage = self.fuselage
-        stations = np.array(
-            [cabin.foot_rear, cabin.roof_rear, cabin.roof_front, cabin.foot_front]
-        )
+        stations = np.array([cabin.foot_rear, cabin.roof_rear, cabin.roof_front, cabin.foot_front])
         crown = np.array([0.3, 1.0, 1.0, 0.05])
         x = np.concatenate([np.linspace(a, b, 3)[:-1] for a, b in zip(stations[:-1], stations[1:],
                             strict=True)] + [stations[-1:]])  # fmt: skip

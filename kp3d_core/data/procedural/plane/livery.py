@@ -107,9 +107,7 @@ class _Painter:
         projection = planar_projection(right, up, center, width, height)
         return Canvas(projection, height_px, _WING_WIDTH_PX, color)
 
-    def paint_side(
-        self, canvas: Canvas, words: tuple[str, str], rng: np.random.Generator
-    ) -> None:
+    def paint_side(self, canvas: Canvas, words: tuple[str, str], rng: np.random.Generator) -> None:
         """Everything on one side of fuselage and fin."""
         shape, style = self.shape, self.style
         half = shape.half_height
@@ -258,7 +256,12 @@ class _Painter:
         for x in (front + 0.035 * shape.length, rear - 0.03 * shape.length):
             wide, low, high = 0.009 * shape.length, -0.35, 0.5
             low, high = low * shape.half_height, high * shape.half_height
-            door = [(x - wide, 0, low), (x + wide, 0, low), (x + wide, 0, high), (x - wide, 0, high)]
+            door = [
+                (x - wide, 0, low),
+                (x + wide, 0, low),
+                (x + wide, 0, high),
+                (x - wide, 0, high),
+            ]
             canvas.line([*door, door[0]], 0.55 * style.paint)
 
     def _windscreen(self, canvas: Canvas) -> None:

@@ -218,9 +218,7 @@ def draw_shape(rng: np.random.Generator, kind: str) -> PlaneShape:
         half_height=half_height,
         squareness=float(rng.uniform(2.2, 3.6) if small or kind == "fighter" else 2.0),
         nose_length=p["nose"] * length,
-        nose_power=float(
-            rng.uniform(1.1, 1.45) if kind == "fighter" else rng.uniform(1.6, 2.2)
-        ),
+        nose_power=float(rng.uniform(1.1, 1.45) if kind == "fighter" else rng.uniform(1.6, 2.2)),
         nose_drop=float(rng.uniform(0.05, 0.4)) * (kind not in ("biplane",)),
         tail_length=p["tail"] * length,
         tail_size=float(rng.uniform(0.5, 0.75) if kind == "fighter" else rng.uniform(0.06, 0.2)),

@@ -94,9 +94,7 @@ def _assemble(
     return builder, {**landmarks, **engines}
 
 
-def _add_surfaces(
-    builder: MeshBuilder, layout: Layout, livery: Livery, style: PlaneStyle
-) -> None:
+def _add_surfaces(builder: MeshBuilder, layout: Layout, livery: Livery, style: PlaneStyle) -> None:
     """Wings, tailplane and fins."""
     shape = layout.shape
     metal = plain("leading edge", style.metal)
