@@ -267,7 +267,7 @@ def square_to_disc(u: FloatArray, v: FloatArray) -> tuple[FloatArray, FloatArray
 
     Reference: Fong, Analytical Methods for Squaring the Disc, arXiv:1509.06344, section 3.
     """
-    return u * np.sqrt(1.0 - v**2 / 2.0), v * np.sqrt(1.0 - u**2 / 2.0)
+    return np.asarray(u * np.sqrt(1.0 - v**2 / 2.0)), np.asarray(v * np.sqrt(1.0 - u**2 / 2.0))
 
 
 def corner_normals(

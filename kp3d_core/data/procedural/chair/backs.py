@@ -46,11 +46,13 @@ class BackBuilder:
             "padded": self._panel,
         }[self.shape.back]()
 
-    def post(self, s: float, low: float, high: float, size: float | None = None) -> None:
-        """Rod up the back."""
+    def post(
+        self, s: float, low: float, high: float, size: float = 0.0, ahead: float = 0.0
+    ) -> None:
+        """Rod up the back, of another size than the legs' if one is given."""
         t = np.linspace(low, high, 5)
-        half = (self.shape.rod if size is None else size) * np.linspace(1.0, 0.85, 5)
-        path = self.backrest.point(np.full(5, s), t)
+        half = (size or self.shape.rod) * np.linspace(1.0, 0.85, 5)
+        path = self.backrest.point(np.full(5, s), t, ahead)
         self.builder.add(tube(path, half, self.sides), self.frame.rod(_Z))
 
     def _posts(self, top: float = 1.0) -> tuple[FloatArray, FloatArray]:
@@ -147,7 +149,12 @@ class BackBuilder:
                 self._spine()
             else:
                 for s in (behind, -behind):
-                    self.post(s, -0.12, 0.88 if shape.back_round < 0.3 else 0.7)
+                    self.post(
+                        s,
+                        -0.12,
+                        0.88 if shape.back_round < 0.3 else 0.7,
+                        ahead=-0.35 * thick - 0.7 * shape.rod,
+                    )
         n = 8 if shape.back_bow > 0.02 or shape.back_round > 0.2 else 5
         part = self.backrest.panel((-1.0, 1.0), (low, 1.0), thick, roundness=shape.back_round,
                                    soft=soft, steps=(n, 6))  # fmt: skip

@@ -43,6 +43,8 @@ class BaseBuilder:
         """Take over the finish of the frame."""
         self.builder, self.shape, self.seat, self.frame, self.rng = builder, shape, seat, frame, rng
         self.under = shape.seat_height - shape.seat_thickness
+        if shape.kind == "shell":  # moulded, so its underside is lowest in the middle
+            self.under += 0.8 * shape.seat_bulge
         self.sides = 4 if shape.square_rods else 8
         self.dark = plain("rubber", np.full(3, rng.uniform(0.04, 0.2)))
 
@@ -70,7 +72,7 @@ class BaseBuilder:
             x, y = self.seat.plan(0.98 * u, 0.98 * v)
             head = np.array([float(x) * shape.inset, float(y) * shape.inset, self.under + 0.008])
             if shape.kind == "shell":
-                head[2] -= 0.004
+                head[2] -= 0.012
             away = np.array([float(u), float(v), 0.0]) * shape.splay
             away[0] *= 1.0 if u > 0 else 1.4  # rear legs lean more, against tipping over
             foot = head + away
@@ -91,8 +93,8 @@ class BaseBuilder:
                 ends = [heads[name] - [0.0, 0.0, 0.5 * shape.apron] for name in (a, b)]
                 along = ends[1] - ends[0]
                 across = _X if abs(along[1]) > abs(along[0]) else _Y
-                half = np.array([[0.009, 0.5 * shape.apron]]).repeat(2, axis=0)
-                part = tube(ends, half, 4, across=across)
+                board = np.array([[0.009, 0.5 * shape.apron]]).repeat(2, axis=0)
+                part = tube(ends, board, 4, across=across)
                 self.builder.add(part, self.frame.rod(along))
 
         def at(name: str, share: float) -> FloatArray:
@@ -129,7 +131,7 @@ class BaseBuilder:
         self.builder.add(lathe(profile, 12), self.frame.rod(_Z))
         half = 0.28 * min(self.shape.seat_width, self.shape.seat_depth)
         if self.shape.kind != "stool":
-            plate = box((-half, -0.7 * half, high - 0.035), (half, 0.7 * half, high + 0.012))
+            plate = box((-half, -0.7 * half, high - 0.035), (half, 0.7 * half, high + 0.004))
             self.builder.add(plate, self.dark)
             if self.rng.random() < 0.7:  # the lever that raises the seat
                 lever = [
@@ -146,13 +148,14 @@ class BaseBuilder:
         hub = drop + float(self.rng.uniform(0.02, 0.06))
         self._column(drop, 0.028)
         start = float(self.rng.uniform(0.0, 2.0 * np.pi))
-        angles = start + 2.0 * np.pi * np.arange(5) / 5.0
-        tips = []
+        angles: FloatArray = np.linspace(start, start + 2.0 * np.pi, 5, endpoint=False)
+        tips: list[FloatArray] = []
         for angle in angles:
             out = np.array([np.cos(angle), np.sin(angle), 0.0])
             aside = np.array([-out[1], out[0], 0.0])
-            path = np.stack([0.01 * out + hub * _Z, 0.5 * shape.base_radius * out + (hub - 0.004) * _Z,
-                             shape.base_radius * out + (drop + 0.004) * _Z])  # fmt: skip
+            reach = np.array([0.01, 0.5 * shape.base_radius, shape.base_radius])
+            level = np.array([hub, hub - 0.004, drop + 0.004])
+            path = reach[:, None] * out + level[:, None] * _Z
             half = np.array([[0.024, 0.02], [0.02, 0.015], [0.015, 0.009]])
             self.builder.add(tube(path, half, 4, across=aside), self.frame.rod(out))
             tips.append(path[-1])
@@ -169,14 +172,14 @@ class BaseBuilder:
             self.builder.add(wheel.moved(center, rotation @ Z_TO_Y), self.dark)
             pin = lathe([(0.0, 0.03), (0.008, 0.03), (0.008, 0.066), (0.0, 0.066)], 6)
             self.builder.add(pin.moved(foot), self.dark)
-        return self._nearest(np.stack(tips), angles)
+        return self._nearest(tips, angles)
 
-    def _nearest(self, tips: FloatArray, angles: FloatArray) -> Feet:
+    def _nearest(self, tips: list[FloatArray], angles: FloatArray) -> Feet:
         """The arm's end nearest to each diagonal; 72 degrees apart, no arm is nearest to two."""
         feet = {}
         for name, (u, v) in _CORNERS.items():
             off = angles - np.arctan2(v, u)
-            feet[name] = tips[np.argmax(np.cos(off))]
+            feet[name] = tips[int(np.argmax(np.cos(off)))]
         return feet
 
     def _pedestal(self) -> Feet:
@@ -184,16 +187,19 @@ class BaseBuilder:
         shape = self.shape
         r, trumpet = shape.base_radius, self.rng.random() < 0.4
         rise = 0.15 if trumpet else 0.02
-        profile = [(0.0, 0.0), (r, 0.0), (0.99 * r, 0.012), (0.5 * r, 0.02 + 0.25 * rise),
-                   (0.2 * r, 0.02 + 0.7 * rise), (0.03, 0.05 + rise), (0.0, 0.05 + rise)]  # fmt: skip
+        radii = np.array([0.0, r, 0.99 * r, 0.5 * r, 0.2 * r, 0.03, 0.0])
+        levels = np.array([0.0, 0.0, 0.012, 0.02, 0.02, 0.05, 0.05])
+        levels = levels + rise * np.array([0.0, 0.0, 0.0, 0.25, 0.7, 1.0, 1.0])
+        profile = np.stack([radii, levels], axis=-1)
         self.builder.add(lathe(profile, 24), self.frame.rod(_Z))
         self._column(0.02, 0.026)
         if shape.stretchers == "front":
             z = float(self.rng.uniform(0.2, 0.3))
             reach = 0.8 * shape.seat_depth / 2.0
             wide = 0.7 * shape.seat_width / 2.0
-            loop = rounded_path([(0.0, -0.015, z), (0.6 * reach, -wide, z), (reach, -wide, z),
-                                 (reach, wide, z), (0.6 * reach, wide, z), (0.0, 0.015, z)], 0.05)  # fmt: skip
+            right = [(0.0, -0.015, z), (0.6 * reach, -wide, z), (reach, -wide, z)]
+            left = [(x, -y, z) for x, y, _ in right[::-1]]
+            loop = rounded_path(right + left, 0.05)
             self.builder.add(tube(loop, 0.01, 6, across=_Z), self.frame.rod(_Y))
         diagonal = r * np.sqrt(0.5)
         return {n: np.array([u * diagonal, v * diagonal, 0.0]) for n, (u, v) in _CORNERS.items()}

@@ -30,7 +30,8 @@ class Seat:
         across = (1.0 - share) * v + share * round_v
         along = (1.0 - share) * u + share * round_u
         width = 1.0 - shape.seat_taper * 0.5 * (1.0 - along)
-        return 0.5 * shape.seat_depth * along, 0.5 * shape.seat_width * across * width
+        x, y = 0.5 * shape.seat_depth * along, 0.5 * shape.seat_width * across * width
+        return np.asarray(x), np.asarray(y)
 
     def rise(self, u: Values, v: Values) -> FloatArray:
         """Height of the upper side over its edge."""
@@ -60,17 +61,23 @@ class Seat:
         axis = np.linspace(-1.0, 1.0, 8)
         u, v, w = np.meshgrid(axis, axis, np.array([-1.0, 0.0, 1.0]), indexing="ij")
         x, y = self.plan(u, v)
-        edge = 1.0 - (1.0 - np.exp(-thickness / 0.05)) * 0.06 * np.abs(w)
+        edge = np.where(w == 0.0, 1.0, _edge(thickness))
         rise = self.rise(u, v)
         fall = -self.shape.seat_fall * np.clip((u - 0.4) / 0.6, 0.0, 1.0) ** 2
         below = rise if sheet else fall
         z = top + 0.5 * (w - 1.0) * thickness + np.where(w > 0.0, rise, below)
         return lattice_box(np.stack([size * edge * x, size * edge * y, z], axis=-1))
 
-    def corner(self, u: int, v: int) -> FloatArray:
-        """Corner of the upper side, a vertex of `part`."""
-        part_edge = 1.0 - (1.0 - np.exp(-self.shape.seat_thickness / 0.05)) * 0.06
-        return self.point(u, v) * np.array([part_edge, part_edge, 1.0])
+    def corner(self, u: int, v: int, top: float, thickness: float, size: float) -> FloatArray:
+        """Corner of the upper side of a `pad`, one of its vertices."""
+        share = size * _edge(thickness)
+        x, y = self.plan(u, v)
+        return np.array([share * float(x), share * float(y), top + float(self.rise(u, v))])
+
+
+def _edge(thickness: float) -> float:
+    """Share of its plan that the upper side of a pad keeps; thick ones are rounder."""
+    return 1.0 - 0.06 * (1.0 - float(np.exp(-thickness / 0.05)))
 
 
 class Backrest:

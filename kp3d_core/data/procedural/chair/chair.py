@@ -33,14 +33,14 @@ LANDMARK_NAMES = (
 )
 """Front is where the sitter looks; left and right as the sitter sees.
 
-seat_*: corners of the seat's upper side, on the diagonals where it is round; under a loose cushion
-they stay on the seat, which the cushion does not cover at its corners. back_top_*: tops of the
+seat_*: corners of the seat's upper side, on the diagonals where it is round; of the cushion in an
+easy chair, else of the seat beside a loose cushion, which leaves them free. back_top_*: tops of the
 posts or upper corners of the panel, without headrest; on a medallion or bow the points at its upper
 diagonals. On the rare stool without a back they coincide with seat_back_*; its straight rear edge,
-its round front edge and the foot rest in front tell its direction. leg_*: lower ends of the legs; on
-a sled the ends of the straight part of its runners; on a cantilever the same in front, and the ends
-of the tube behind; on a star the arm's end that is nearest to each diagonal, whichever way the star
-is turned; on a round foot the points of its rim on the diagonals.
+its round front edge and the foot rest in front tell its direction. leg_*: lower ends of the legs;
+on a sled the ends of the straight part of its runners; on a cantilever the same in front, and the
+ends of the tube behind; on a star the arm's end that is nearest to each diagonal, whichever way the
+star is turned; on a round foot the points of its rim on the diagonals.
 """
 
 
@@ -82,9 +82,12 @@ def _assemble(
     _add_cushion(builder, shape, style, seat, rng)
     feet = BaseBuilder(builder, shape, seat, frame, rng).add()
     landmarks = {f"leg_{name}": point for name, point in feet.items()}
+    sitting = shape.seat_height, shape.seat_thickness, 1.0
+    if shape.kind == "armchair" and shape.cushion:
+        sitting = _cushion_place(shape)
     for end, u in (("front", 1), ("back", -1)):
         for side, v in (("left", 1), ("right", -1)):
-            landmarks[f"seat_{end}_{side}"] = seat.corner(u, v)
+            landmarks[f"seat_{end}_{side}"] = seat.corner(u, v, *sitting)
     backrest = Backrest(shape, seat)
     top = landmarks["seat_back_left"], landmarks["seat_back_right"]
     if shape.back != "none":
@@ -109,9 +112,13 @@ def _add_cushion(
     finish: Finish = make_finish(
         "fabric", style.cushion_color, rng, second=style.second_color, pattern=style.pattern
     )
-    lowest = shape.seat_height + min(shape.seat_bulge, 0.0)
-    size = 0.93 if shape.kind == "armchair" else 0.86
-    builder.add(seat.pad(lowest + shape.cushion, shape.cushion, size), finish.seat())
+    builder.add(seat.pad(*_cushion_place(shape)), finish.seat())
+
+
+def _cushion_place(shape: ChairShape) -> tuple[float, float, float]:
+    """Height of a cushion's upper side, its thickness, and the share of the seat it covers."""
+    top = shape.seat_height + min(shape.seat_bulge, 0.0) + shape.cushion
+    return top, shape.cushion, 0.97 if shape.kind == "armchair" else 0.86
 
 
 def _add_seat_label(builder: MeshBuilder, shape: ChairShape, style: ChairStyle) -> None:

@@ -72,7 +72,7 @@ def make_finish(
     if name == "fabric":
         return _fabric(color, color if second is None else second, pattern, rng)
     if name == "leather":
-        return _shaded(name, color, 1.0 + 0.06 * _noise(rng, 8, 8), 0.25)
+        return _shaded(name, color, 1.0 + 0.03 * _noise(rng, 8, 8), 0.25)
     if name == "cane":
         return _shaded(name, color, _weave(4, 0.35), 0.06)
     if name == "net":

@@ -146,7 +146,7 @@ def draw_shape(rng: np.random.Generator, kind: str) -> ChairShape:
     thin = back in ("slat", "spindle", "ladder", "hoop")
     round_seat = float(rng.uniform(0.0, 0.35) if rng.random() < 0.7 else rng.uniform(0.5, 1.0))
     padded = p["thick"] > 0.04
-    bulge = rng.uniform(0.1, 0.4) * p["thick"] if padded else -rng.uniform(0.0, 0.02)
+    bulge = rng.uniform(0.1, 0.4) * p["thick"] if padded else -rng.uniform(0.0, 0.4) * p["thick"]
     if kind == "shell":
         bulge, round_seat = -rng.uniform(0.015, 0.04), float(rng.uniform(0.3, 0.7))
     cushion = 0.0
@@ -162,7 +162,9 @@ def draw_shape(rng: np.random.Generator, kind: str) -> ChairShape:
         seat_rear_round=0.0 if back == "none" else round_seat * float(rng.uniform(0.2, 1.0)),
         seat_taper=float(rng.uniform(0.0, 0.2)),
         seat_bulge=float(bulge) if kind != "armchair" else 0.0,
-        seat_fall=float(rng.uniform(0.0, 0.035)) if kind != "armchair" else 0.0,
+        seat_fall=float(rng.uniform(0.0, 0.4)) * min(p["thick"], 0.06)
+        if kind != "armchair"
+        else 0.0,
         back=back,
         back_height=p["back"] if back != "none" else 0.0,
         back_gap=_draw_gap(rng, kind, back),

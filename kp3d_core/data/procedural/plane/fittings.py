@@ -192,12 +192,13 @@ class Fitter:
             edge, chord = self.layout.wing.at((0.45 + 0.18 * k) * shape.span / 2.0)
             r = (0.022 if k == 0 else 0.011) * shape.length
             length = (0.22 if k == 0 else 0.16) * shape.length
-            profile = [(0.0, -0.5 * length), (0.5 * r, -0.45 * length), (r, -0.2 * length),
-                       (r, 0.25 * length), (0.6 * r, 0.42 * length), (0.0, 0.5 * length)]  # fmt: skip
+            radii = r * np.array([0.0, 0.5, 1.0, 1.0, 0.6, 0.0])
+            along = length * np.array([-0.5, -0.45, -0.2, 0.25, 0.42, 0.5])
+            profile = np.stack([radii, along], axis=-1)
             center = edge + np.array([-0.4 * chord, 0.0, -1.1 * r - 0.05 * chord])
             part = lathe(profile, 8).moved(center, Z_TO_X)
-            pylon = tube([center, edge - np.array([0.4 * chord, 0.0, 0.0])],
-                         np.array([[0.15 * r, 0.3 * length], [0.15 * r, 0.3 * length]]), 4)  # fmt: skip
+            under = edge - np.array([0.4 * chord, 0.0, 0.0])
+            pylon = tube([center, under], np.array([[0.15 * r, 0.3 * length]] * 2), 4)
             color = self.paint if k == 0 else plain("missile", (0.9, 0.9, 0.9))
             for tank in (part, part.mirrored()):
                 self.builder.add(tank, color)

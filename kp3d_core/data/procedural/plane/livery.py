@@ -248,7 +248,7 @@ class _Painter:
         front = self.fuselage.nose_x - 1.15 * shape.nose_length
         rear = self.fuselage.tail_x + 0.75 * shape.tail_length
         px = canvas.image.shape[1] * float(np.linalg.norm(canvas.projection[0, :3]))
-        small = max(0.17 * style.window_pitch * px * 1.6, 0.7)
+        small = max(min(0.11 * shape.half_height, 0.28 * style.window_pitch) * px, 0.7)
         for row in range(style.window_rows):
             z = (0.2 + 0.42 * row) * shape.half_height
             for x in np.arange(rear, front, style.window_pitch):
@@ -288,11 +288,15 @@ class _Painter:
 
         def front(z: float, inset: float) -> tuple[float, float, float]:
             share = (z - cabin.sill) / rise
-            return (cabin.foot_front + share * (cabin.roof_front - cabin.foot_front) - inset, 0, z)
+            return (
+                cabin.foot_front + share * (cabin.roof_front - cabin.foot_front) - inset,
+                0.0,
+                z,
+            )
 
         def rear(z: float, inset: float) -> tuple[float, float, float]:
             share = (z - cabin.sill) / rise
-            return (cabin.foot_rear + share * (cabin.roof_rear - cabin.foot_rear) + inset, 0, z)
+            return (cabin.foot_rear + share * (cabin.roof_rear - cabin.foot_rear) + inset, 0.0, z)
 
         pillar = 0.012 * self.shape.length
         canvas.fill(
