@@ -131,6 +131,23 @@ def box(minimum: Vector, maximum: Vector) -> Part:
     return lattice_box(np.stack(np.meshgrid(*axes, indexing="ij"), axis=-1))
 
 
+def frustum(low: Vector, low_half: Vector, high: Vector, high_half: Vector) -> Part:
+    """Block between two level rectangles.
+
+    Args:
+        low: middle of the lower one.
+        low_half: its half extents along x and y.
+        high: middle of the upper one.
+        high_half: its half extents along x and y.
+    """
+    signs = np.stack(np.meshgrid([-1.0, 1.0], [-1.0, 1.0], [0.0], indexing="ij"), axis=-1)
+    ends = [
+        np.asarray(center) + signs * np.array([half[0], half[1], 0.0])
+        for center, half in ((low, low_half), (high, high_half))
+    ]
+    return lattice_box(np.concatenate(ends, axis=2))
+
+
 def rounded_box(
     center: Vector,
     half_size: Vector,

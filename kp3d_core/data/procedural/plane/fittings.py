@@ -15,6 +15,7 @@ from kp3d_core.data.procedural.primitives import (
     MeshBuilder,
     Part,
     Surface,
+    frustum,
     lathe,
     plain,
     tube,
@@ -198,7 +199,7 @@ class Fitter:
             center = edge + np.array([-0.4 * chord, 0.0, -1.1 * r - 0.05 * chord])
             part = lathe(profile, 8).moved(center, Z_TO_X)
             under = edge - np.array([0.4 * chord, 0.0, 0.0])
-            pylon = tube([center, under], np.array([[0.15 * r, 0.3 * length]] * 2), 4)
+            pylon = frustum(center, (0.3 * length, 0.15 * r), under, (0.25 * length, 0.15 * r))
             color = self.paint if k == 0 else plain("missile", (0.9, 0.9, 0.9))
             for tank in (part, part.mirrored()):
                 self.builder.add(tank, color)

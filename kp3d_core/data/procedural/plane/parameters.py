@@ -164,7 +164,7 @@ _RANGES: dict[str, dict[str, tuple[float, float]]] = {
     },
     "glider": {
         "length": (6.3, 8.8), "radius": (0.036, 0.052), "nose": (0.26, 0.36), "tail": (0.5, 0.6),
-        "span": (1.9, 2.9), "wing_x": (0.1, 0.17), "root": (0.1, 0.15), "tip": (0.04, 0.08),
+        "span": (1.7, 2.5), "wing_x": (0.1, 0.17), "root": (0.1, 0.15), "tip": (0.04, 0.08),
         "sweep": (-0.01, 0.05), "dihedral": (0.03, 0.08), "tail_span": (0.14, 0.2),
         "tail_chord": (0.06, 0.09), "tail_sweep": (0.02, 0.2), "fin": (0.14, 0.19),
         "fin_chord": (0.1, 0.15), "fin_sweep": (0.1, 0.45),

@@ -13,6 +13,7 @@ from kp3d_core.data.procedural.primitives import (
     MeshBuilder,
     Part,
     box,
+    frustum,
     lathe,
     plain,
     tube,
@@ -85,10 +86,8 @@ class Propulsion:
             edge, chord = self.layout.wing.at(share * shape.span / 2.0)
             center = edge + np.array([0.12 * length, 0.0, -1.25 * r - 0.02 * chord])
             wing = edge + np.array([-0.3 * chord, 0.0, -0.01 * chord])
-            pylon = tube(
-                [center + [-0.1 * length, 0.0, 0.7 * r], wing],
-                np.array([[0.09 * r, 0.32 * length], [0.09 * r, 0.25 * chord]]), 4,
-            )  # fmt: skip
+            foot = center + np.array([-0.1 * length, 0.0, 0.7 * r])
+            pylon = frustum(foot, (0.34 * length, 0.09 * r), wing, (0.24 * chord, 0.09 * r))
             for part in self._pair(self.nacelle(center)):
                 self._add_nacelle(part)
             for part in self._pair(pylon):
@@ -126,7 +125,7 @@ class Propulsion:
             out = np.array([0.0, np.cos(angle), np.sin(angle)])
             flat = np.array([0.45, -np.sin(angle), np.cos(angle)])
             stations = reach * np.array([0.05, 0.35, 0.75, 0.88])
-            wide = np.array([0.05, 0.085, 0.075, 0.065]) * reach
+            wide = np.array([0.07, 0.115, 0.1, 0.085]) * reach
             sizes = np.stack([wide, np.full(4, 0.014 * reach)], -1)
             blade = tube(root + stations[:, None] * out, sizes, 4, across=flat)
             self.builder.add(blade, self.blade)
