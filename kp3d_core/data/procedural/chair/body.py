@@ -58,7 +58,7 @@ class Seat:
             size: share of the seat that it covers.
             sheet: follow the upper side also below, as moulded plastic does.
         """
-        axis = np.linspace(-1.0, 1.0, 8)
+        axis = np.linspace(-1.0, 1.0, 10)
         u, v, w = np.meshgrid(axis, axis, np.array([-1.0, 0.0, 1.0]), indexing="ij")
         x, y = self.plan(u, v)
         edge = np.where(w == 0.0, 1.0, _edge(thickness))

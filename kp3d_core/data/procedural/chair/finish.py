@@ -99,7 +99,7 @@ def _wood(color: FloatArray, rng: np.random.Generator) -> Finish:
     """Bent growth rings along v, and fine fibres."""
     u = np.arange(_SIZE_PX)[None, :] / _SIZE_PX
     bend = 0.12 * _noise(rng, 3, 3)
-    rings = np.sin(2.0 * np.pi * (int(rng.integers(3, 8)) * u + 4.0 * bend))
+    rings = np.sin(2.0 * np.pi * (int(rng.integers(3, 8)) * u + 2.2 * bend))
     strength = rng.uniform(0.05, 0.16)
     shade = 1.0 + strength * rings + 0.5 * strength * _noise(rng, 3, 32)
     return _shaded("wood", color, shade, float(rng.uniform(0.18, 0.4)))

@@ -145,6 +145,8 @@ def draw_shape(rng: np.random.Generator, kind: str) -> ChairShape:
     wooden = kind in ("dining", "armchair") or (kind == "stool" and rng.random() < 0.5)
     thin = back in ("slat", "spindle", "ladder", "hoop")
     round_seat = float(rng.uniform(0.0, 0.35) if rng.random() < 0.7 else rng.uniform(0.5, 1.0))
+    if back == "none":  # round in front and straight behind: else nothing would tell them apart
+        round_seat = float(rng.uniform(0.7, 1.0))
     padded = p["thick"] > 0.04
     bulge = rng.uniform(0.1, 0.4) * p["thick"] if padded else -rng.uniform(0.0, 0.4) * p["thick"]
     if kind == "shell":
