@@ -279,7 +279,7 @@ def draw_style(rng: np.random.Generator, shape: ChairShape) -> ChairStyle:
               "metal": _metal_color(rng)}  # fmt: skip
     frame_color = colors[frame_finish]
     if kind == "swivel" and frame_finish == "plastic":
-        frame_color = np.full(3, rng.choice([0.06, 0.1, 0.4, 0.85]))
+        frame_color = np.full(3, rng.choice([0.1, 0.14, 0.4, 0.85]))
     same = seat == back or rng.random() < 0.6
     return ChairStyle(
         frame=frame_finish,
@@ -309,7 +309,7 @@ def _wood_color(rng: np.random.Generator) -> FloatArray:
 
 def _bright_color(rng: np.random.Generator) -> FloatArray:
     if rng.random() < 0.4:
-        return np.full(3, rng.choice([0.07, 0.15, 0.5, 0.88, 0.95]))
+        return np.full(3, rng.choice([0.1, 0.18, 0.5, 0.88, 0.95]))
     return _hsv(rng.random(), rng.uniform(0.2, 0.9), rng.uniform(0.35, 0.95))
 
 
@@ -319,7 +319,7 @@ def _cloth_color(rng: np.random.Generator) -> FloatArray:
 
 def _leather_color(rng: np.random.Generator) -> FloatArray:
     if rng.random() < 0.5:
-        return np.full(3, rng.choice([0.06, 0.12, 0.85]))
+        return np.full(3, rng.choice([0.1, 0.15, 0.85]))
     return _hsv(rng.uniform(0.0, 0.09), rng.uniform(0.4, 0.8), rng.uniform(0.2, 0.7))
 
 
