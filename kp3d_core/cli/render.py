@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 
 def render(
-    category: Annotated[str, typer.Option(help="Object category, such as car.")],
+    category: Annotated[str, typer.Option(help="Object category: car, chair or plane.")],
     output: Annotated[
         Path, typer.Option(help="Folder for the shards; an unfinished set in it is continued.")
     ],

@@ -8,11 +8,17 @@ from collections.abc import Callable
 import numpy as np
 
 from kp3d_core.data.procedural.car.car import make_car
+from kp3d_core.data.procedural.chair.chair import make_chair
 from kp3d_core.data.procedural.instance import Instance
+from kp3d_core.data.procedural.plane.plane import make_plane
 
 __all__ = ["CATEGORIES", "Instance", "make_instance"]
 
-_MAKERS: dict[str, Callable[[int, np.random.Generator], Instance]] = {"car": make_car}
+_MAKERS: dict[str, Callable[[int, np.random.Generator], Instance]] = {
+    "car": make_car,
+    "chair": make_chair,
+    "plane": make_plane,
+}
 
 CATEGORIES: tuple[str, ...] = tuple(_MAKERS)
 """Names of the procedural categories."""

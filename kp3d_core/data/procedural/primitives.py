@@ -1,4 +1,4 @@
-"""Closed surface parts (lattice boxes, solids of revolution) and their assembly into one mesh."""
+"""Closed surface parts (boxes, lathed solids, lofts, tubes) and their assembly into one mesh."""
 
 from __future__ import annotations
 
@@ -23,6 +23,11 @@ Points = Sequence[Vector] | FloatArray
 REAR, FRONT, RIGHT, LEFT, BOTTOM, TOP = range(6)
 """Face groups of a lattice box: the sides at -x, +x, -y, +y, -z, +z."""
 
+Z_TO_X: FloatArray = np.array([[0.0, 0.0, 1.0], [0.0, 1.0, 0.0], [-1.0, 0.0, 0.0]])
+"""Rotation that lays a part built along z forwards."""
+Z_TO_Y: FloatArray = np.array([[1.0, 0.0, 0.0], [0.0, 0.0, 1.0], [0.0, -1.0, 0.0]])
+"""Rotation that lays a part built along z to the left."""
+
 CREASE_ANGLE_DEG = 40.0
 """Edges that bend more than this stay sharp; flatter ones are shaded smoothly."""
 
@@ -36,7 +41,7 @@ class Part:
     faces: IntArray
     """Vertex indices, shape (F, 3), counter-clockwise seen from outside."""
     groups: IntArray
-    """Group of each face, shape (F,): a side of a box, a band of a solid of revolution."""
+    """Group of each face, shape (F,): a side of a box or loft, a band of a solid of revolution."""
 
     def moved(self, offset: Vector, rotation: FloatArray | None = None) -> Part:
         """Rotated about the origin, then shifted."""
@@ -126,6 +131,23 @@ def box(minimum: Vector, maximum: Vector) -> Part:
     return lattice_box(np.stack(np.meshgrid(*axes, indexing="ij"), axis=-1))
 
 
+def frustum(low: Vector, low_half: Vector, high: Vector, high_half: Vector) -> Part:
+    """Block between two level rectangles.
+
+    Args:
+        low: middle of the lower one.
+        low_half: its half extents along x and y.
+        high: middle of the upper one.
+        high_half: its half extents along x and y.
+    """
+    signs = np.stack(np.meshgrid([-1.0, 1.0], [-1.0, 1.0], [0.0], indexing="ij"), axis=-1)
+    ends = [
+        np.asarray(center) + signs * np.array([half[0], half[1], 0.0])
+        for center, half in ((low, low_half), (high, high_half))
+    ]
+    return lattice_box(np.concatenate(ends, axis=2))
+
+
 def rounded_box(
     center: Vector,
     half_size: Vector,
@@ -173,6 +195,96 @@ def lathe(profile: Points, segments: int) -> Part:
     groups = [np.full(len(band), k) for k, band in enumerate(faces)]
     vertices = np.concatenate([poles, rings.reshape(-1, 3)])
     return Part(vertices, np.concatenate(faces), np.concatenate(groups))
+
+
+def loft(rings: FloatArray) -> Part:
+    """Closed skin over a row of cross-sections, with a fan of triangles at both ends.
+
+    Args:
+        rings: shape (n, m, 3); the m points of a section run counter-clockwise seen from the last
+            section. Face group j < m joins the points j and j + 1 of all sections; group m is the
+            first end, group m + 1 the last.
+    """
+    n, m = rings.shape[:2]
+    poles = np.stack([rings[0].mean(axis=0), rings[-1].mean(axis=0)])
+    ring = 2 + np.arange(n * m).reshape(n, m)
+    after = np.roll(ring, -1, axis=1)
+    low, high = np.zeros(m, dtype=np.int64), np.ones(m, dtype=np.int64)
+    a, b, c, d = (x.ravel() for x in (ring[:-1], after[:-1], after[1:], ring[1:]))
+    side = np.tile(np.arange(m), n - 1)
+    faces = [
+        np.stack([a, b, c], -1),
+        np.stack([a, c, d], -1),
+        np.stack([low, after[0], ring[0]], -1),
+        np.stack([high, ring[-1], after[-1]], -1),
+    ]
+    groups = [side, side, np.full(m, m), np.full(m, m + 1)]
+    vertices = np.concatenate([poles, rings.reshape(-1, 3)])
+    return Part(vertices, np.concatenate(faces), np.concatenate(groups))
+
+
+def tube(
+    path: Points,
+    half_size: float | Sequence[float] | FloatArray,
+    sides: int = 8,
+    *,
+    across: Vector = (0.0, 1.0, 0.0),
+) -> Part:
+    """Rod of a constant or tapered profile along a polyline, mitred at its bends.
+
+    Args:
+        path: positions, shape (n, 3).
+        half_size: radius; or (n,) radii, one per position; or (n, 2) half extents along `across`
+            and at right angles to it.
+        sides: corners of the profile; 4 makes a bar whose flat sides face `across`.
+        across: direction that the profile's first axis follows; not along the path.
+    """
+    points = np.asarray(path, dtype=np.float64)
+    sizes = np.asarray(half_size, dtype=np.float64)
+    sizes = np.broadcast_to(sizes[:, None] if sizes.ndim == 1 else sizes, (len(points), 2))
+    steps = np.diff(points, axis=0)
+    along = steps / np.linalg.norm(steps, axis=1, keepdims=True)
+    first = np.asarray(across, dtype=np.float64)
+    first = first - (first @ along[0]) * along[0]
+    first = first / np.linalg.norm(first)
+    second = np.cross(along[0], first)
+    turn = np.pi / 4.0 if sides == 4 else 0.0
+    angle = turn + np.linspace(0.0, 2.0 * np.pi, sides, endpoint=False)
+    stretch = np.sqrt(2.0) if sides == 4 else 1.0
+    axes = stretch * np.stack(
+        [np.cos(angle)[:, None] * first, np.sin(angle)[:, None] * second], axis=0
+    )
+    rings = []
+    for k in range(len(points)):
+        before, after = along[max(k - 1, 0)], along[min(k, len(along) - 1)]
+        normal = before + after
+        # Slide the profile along the rod into the plane that halves the bend.
+        axes = axes - (axes @ normal / (before @ normal))[..., None] * before
+        rings.append(points[k] + sizes[k, 0] * axes[0] + sizes[k, 1] * axes[1])
+    return loft(np.stack(rings))
+
+
+def rounded_path(points: Points, radius: float, steps: int = 3) -> FloatArray:
+    """Polyline whose inner corners are replaced by parabolas that begin `radius` away from them."""
+    corners = np.asarray(points, dtype=np.float64)
+    path = [corners[0]]
+    for before, corner, after in zip(corners[:-2], corners[1:-1], corners[2:], strict=True):
+        reach = [
+            corner + (end - corner) * min(radius / np.linalg.norm(end - corner), 0.49)
+            for end in (before, after)
+        ]
+        for t in np.linspace(0.0, 1.0, steps + 1):
+            path.append((1 - t) ** 2 * reach[0] + 2 * t * (1 - t) * corner + t**2 * reach[1])
+    path.append(corners[-1])
+    return np.stack(path)
+
+
+def square_to_disc(u: FloatArray, v: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """Elliptical grid mapping of the square [-1, 1]^2 onto the unit disc.
+
+    Reference: Fong, Analytical Methods for Squaring the Disc, arXiv:1509.06344, section 3.
+    """
+    return np.asarray(u * np.sqrt(1.0 - v**2 / 2.0)), np.asarray(v * np.sqrt(1.0 - u**2 / 2.0))
 
 
 def corner_normals(

@@ -9,6 +9,12 @@ from numpy.typing import NDArray
 from kp3d_core.data.procedural.primitives import FloatArray, Points, Surface, Vector, textured
 
 _SUBPIXEL_BITS = 4
+_LETTERS = np.array(list("ABCDEFGHIKLMNOPRSTUVXZ0123456789"))
+
+
+def random_word(rng: np.random.Generator, length: int) -> str:
+    """Letters and digits without meaning."""
+    return "".join(rng.choice(_LETTERS, length))
 
 
 def planar_projection(
@@ -59,9 +65,10 @@ class Canvas:
 
     def fill(self, points: Points, color: Vector) -> None:
         """Fill a polygon given by its corners."""
-        self._fill_pixels(self.pixels(points), color)
+        self.fill_pixels(self.pixels(points), color)
 
-    def _fill_pixels(self, pixels: FloatArray, color: Vector) -> None:
+    def fill_pixels(self, pixels: FloatArray, color: Vector) -> None:
+        """Fill a polygon given in pixels (column, row)."""
         fixed = np.round(pixels * (1 << _SUBPIXEL_BITS)).astype(np.int32)
         cv2.fillPoly(self.image, [fixed], _bytes(color), cv2.LINE_AA, _SUBPIXEL_BITS)
 
@@ -77,7 +84,7 @@ class Canvas:
         angle = np.linspace(0.0, 2.0 * np.pi, 24, endpoint=False)
         middle = self.pixels(np.asarray(center)[None])[0]
         circle = np.stack([np.cos(angle), np.sin(angle)], axis=-1)
-        self._fill_pixels(middle + circle * np.asarray(half_size_px), color)
+        self.fill_pixels(middle + circle * np.asarray(half_size_px), color)
 
     def text(self, words: str, center: Vector, width_px: float, color: Vector) -> None:
         """Write a line of text, centred, of a given width."""

@@ -12,9 +12,13 @@ from kp3d_core.data.procedural.primitives import (
     Part,
     box,
     corner_normals,
+    frustum,
     lathe,
+    loft,
     plain,
     rounded_box,
+    rounded_path,
+    tube,
 )
 from kp3d_core.data.procedural.textures import Canvas, planar_projection
 
@@ -46,6 +50,42 @@ def test_lathe_makes_a_prism_of_the_given_radius() -> None:
     part = lathe([(0.0, 0.0), (radius, 0.0), (radius, height), (0.0, height)], segments)
     area = segments / 2.0 * radius**2 * np.sin(2.0 * np.pi / segments)
     assert _volume(part) == pytest.approx(area * height, rel=1e-12)
+
+
+def test_frustum_has_the_volume_of_a_truncated_pyramid() -> None:
+    part = frustum((0.0, 0.0, 1.0), (1.0, 2.0), (5.0, 0.0, 4.0), (0.5, 1.0))
+    # Height / 3 * (A + B + sqrt(A B)); leaning does not change it.
+    assert _volume(part) == pytest.approx(3.0 / 3.0 * (8.0 + 2.0 + 4.0), rel=1e-12)
+
+
+def test_loft_closes_a_prism_and_numbers_its_sides() -> None:
+    square = np.array([(1.0, 1.0), (-1.0, 1.0), (-1.0, -1.0), (1.0, -1.0)])
+    rings = np.stack([np.insert(square, 2, z, axis=1) for z in (0.0, 1.0, 3.0)])
+    part = loft(rings)
+    assert _volume(part) == pytest.approx(12.0)
+    for group, normal in ((0, (0, 1, 0)), (3, (1, 0, 0)), (4, (0, 0, -1)), (5, (0, 0, 1))):
+        a, b, c = (part.vertices[part.faces[part.groups == group, k]] for k in range(3))
+        outwards = np.cross(b - a, c - a)
+        np.testing.assert_allclose(
+            outwards / np.linalg.norm(outwards, axis=1)[:, None], [normal] * len(a), atol=1e-12
+        )
+
+
+def test_tube_keeps_its_profile_around_a_mitred_bend() -> None:
+    part = tube([(0.0, 0.0, 0.0), (2.0, 0.0, 0.0), (2.0, 0.0, 3.0)], 0.25, 4)
+    # Two bars of profile 0.5 x 0.5 whose centre lines meet at the mitre.
+    assert _volume(part) == pytest.approx(0.25 * (2.0 + 3.0), rel=1e-12)
+    np.testing.assert_allclose(part.vertices.min(axis=0), [0.0, -0.25, -0.25], atol=1e-12)
+    np.testing.assert_allclose(part.vertices.max(axis=0), [2.25, 0.25, 3.0], atol=1e-12)
+
+
+def test_rounded_path_leaves_and_meets_the_corner_at_its_radius() -> None:
+    path = rounded_path([(0.0, 0.0, 0.0), (1.0, 0.0, 0.0), (1.0, 0.0, 1.0)], 0.2)
+    np.testing.assert_allclose(path[[0, 1, -2, -1], 0], [0.0, 0.8, 1.0, 1.0])
+    np.testing.assert_allclose(path[[0, 1, -2, -1], 2], [0.0, 0.0, 0.2, 1.0])
+    inner = path[2:-2]
+    assert (inner[:, 0] < 1.0).all()
+    assert (inner[:, 2] > 0.0).all()
 
 
 def test_normals_are_flat_on_a_box_and_round_on_a_cylinder() -> None:

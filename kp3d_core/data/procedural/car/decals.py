@@ -6,14 +6,7 @@ import numpy as np
 
 from kp3d_core.data.procedural.car.parameters import CarShape, CarStyle
 from kp3d_core.data.procedural.primitives import FloatArray
-from kp3d_core.data.procedural.textures import Canvas
-
-_LETTERS = np.array(list("ABCDEFGHIKLMNOPRSTUVXZ0123456789"))
-
-
-def random_word(rng: np.random.Generator, length: int) -> str:
-    """Letters and digits without meaning."""
-    return "".join(rng.choice(_LETTERS, length))
+from kp3d_core.data.procedural.textures import Canvas, random_word
 
 
 def paint_decal(canvas: Canvas, shape: CarShape, style: CarStyle, rng: np.random.Generator) -> None:

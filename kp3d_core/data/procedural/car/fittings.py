@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 
 from kp3d_core.data.procedural.car.body import Body, Cabin
-from kp3d_core.data.procedural.car.decals import random_word
 from kp3d_core.data.procedural.car.parameters import CarShape, CarStyle
 from kp3d_core.data.procedural.primitives import (
+    Z_TO_X,
     FloatArray,
     MeshBuilder,
     Part,
@@ -17,12 +17,12 @@ from kp3d_core.data.procedural.primitives import (
     lattice_box,
     plain,
     rounded_box,
+    square_to_disc,
 )
-from kp3d_core.data.procedural.textures import Canvas, planar_projection
+from kp3d_core.data.procedural.textures import Canvas, planar_projection, random_word
 
 _PROUD = 0.02  # how far panels stand out of the body [m]
 _SUNK = 0.05  # how far they reach into it, so that no gap shows where the body is faceted [m]
-_Z_TO_X = np.array([[0.0, 0.0, 1.0], [0.0, 1.0, 0.0], [-1.0, 0.0, 0.0]])
 
 
 class Fitter:
@@ -75,7 +75,7 @@ class Fitter:
             indexing="ij",
         )
         if is_round:
-            across, up = _square_to_disc(across, up)
+            across, up = square_to_disc(across, up)
         column = 0.5 * (columns[0] + columns[1]) + 0.5 * (columns[1] - columns[0]) * across
         height = 0.5 * (z[0] + z[1]) + 0.5 * (z[1] - z[0]) * up
         height = height + slant * (np.abs(column) - np.abs(np.mean(columns)))
@@ -312,21 +312,11 @@ class Fitter:
             column = np.array(0.6 if k == 0 else -0.6)
             edge = self.level(-1, 0.0)
             center = self.body.end_point(-1, column, edge) + np.array([0.14, 0.0, -0.01])
-            self.builder.add(pipe.moved(center, _Z_TO_X), self.chrome)
+            self.builder.add(pipe.moved(center, Z_TO_X), self.chrome)
         if style.spare_wheel:
             z = self.level(-1, 0.8)
             r = 0.9 * shape.wheel_radius
             center = self.body.end_point(-1, 0.0, z)
             spare = lathe([(0.0, -0.2), (r, -0.2), (r, 0.08), (0.85 * r, 0.12), (0.0, 0.13)], 16)
-            turned = spare.moved(
-                center - np.array([0.05, 0.0, 0.0]), -_Z_TO_X @ np.diag([1, -1, 1])
-            )
+            turned = spare.moved(center - np.array([0.05, 0.0, 0.0]), -Z_TO_X @ np.diag([1, -1, 1]))
             self.builder.add(turned, plain("spare wheel", style.tyre * 1.5))
-
-
-def _square_to_disc(u: FloatArray, v: FloatArray) -> tuple[FloatArray, FloatArray]:
-    """Elliptical grid mapping of the square [-1, 1]^2 onto the unit disc.
-
-    Reference: Fong, Analytical Methods for Squaring the Disc, arXiv:1509.06344, section 3.
-    """
-    return u * np.sqrt(1.0 - v**2 / 2.0), v * np.sqrt(1.0 - u**2 / 2.0)

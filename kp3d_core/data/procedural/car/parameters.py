@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from kp3d_core.data.procedural.car.paint import draw_paint, draw_second_paint
+from kp3d_core.data.procedural.paint import draw_paint, draw_second_paint
 from kp3d_core.data.procedural.primitives import FloatArray
 
 KINDS = ("sedan", "hatchback", "suv", "pickup", "van", "bus", "sports")

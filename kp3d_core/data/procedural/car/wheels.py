@@ -6,6 +6,7 @@ import numpy as np
 
 from kp3d_core.data.procedural.car.parameters import CarShape, CarStyle
 from kp3d_core.data.procedural.primitives import (
+    Z_TO_Y,
     FloatArray,
     MeshBuilder,
     Part,
@@ -17,7 +18,6 @@ from kp3d_core.data.procedural.textures import Canvas, planar_projection
 
 _SEGMENTS = 16
 _RIM_SIZE_PX = 32
-_Z_TO_Y = np.array([[1.0, 0.0, 0.0], [0.0, 0.0, 1.0], [0.0, -1.0, 0.0]])
 
 
 def wheel_part(shape: CarShape, style: CarStyle) -> Part:
@@ -33,7 +33,7 @@ def wheel_part(shape: CarShape, style: CarStyle) -> Part:
         (rim, 0.95 * half),
         (0.0, 0.75 * half),
     ]
-    return lathe(profile, _SEGMENTS).moved((0.0, 0.0, 0.0), _Z_TO_Y)
+    return lathe(profile, _SEGMENTS).moved((0.0, 0.0, 0.0), Z_TO_Y)
 
 
 def add_wheels(

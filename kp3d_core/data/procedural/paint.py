@@ -1,4 +1,4 @@
-"""Paint colours in the shares seen on roads: much grey, black and white, some of everything."""
+"""Paint colours in the shares seen on vehicles: much grey, black, white, some of everything."""
 
 from __future__ import annotations
 

@@ -1,0 +1,1 @@
+"""Parametric chairs: dining, shell, sled, cantilever, swivel and easy chairs, bar stools."""

@@ -1,0 +1,1 @@
+"""Parametric planes: airliners, business jets, turboprops, light planes, fighters, gliders."""
