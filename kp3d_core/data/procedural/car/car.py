@@ -15,7 +15,7 @@ from kp3d_core.data.procedural.car.parameters import (
     draw_style,
 )
 from kp3d_core.data.procedural.car.wheels import add_wheels
-from kp3d_core.data.procedural.instance import Instance
+from kp3d_core.data.procedural.instance import Instance, normalized_instance
 from kp3d_core.data.procedural.primitives import FloatArray, MeshBuilder, plain
 
 LANDMARK_NAMES = (
@@ -41,17 +41,8 @@ def make_car(seed: int, rng: np.random.Generator) -> Instance:
     shape = draw_shape(rng, kind)
     style = draw_style(rng, shape)
     builder, landmarks = _assemble(shape, style, rng)
-    mesh, center, unit = builder.build()
-    return Instance(
-        category="car",
-        seed=seed,
-        kind=kind,
-        mesh=mesh,
-        landmarks={
-            name: ((landmarks[name] - center) / unit).astype(np.float32) for name in LANDMARK_NAMES
-        },
-        metres_per_unit=unit,
-    )
+    ordered = {name: landmarks[name] for name in LANDMARK_NAMES}
+    return normalized_instance("car", seed, kind, builder, ordered)
 
 
 def _assemble(

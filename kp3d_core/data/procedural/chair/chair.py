@@ -16,7 +16,7 @@ from kp3d_core.data.procedural.chair.parameters import (
     draw_shape,
     draw_style,
 )
-from kp3d_core.data.procedural.instance import Instance
+from kp3d_core.data.procedural.instance import Instance, normalized_instance
 from kp3d_core.data.procedural.primitives import FloatArray, MeshBuilder, box, plain
 
 LANDMARK_NAMES = (
@@ -50,17 +50,8 @@ def make_chair(seed: int, rng: np.random.Generator) -> Instance:
     shape = draw_shape(rng, kind)
     style = draw_style(rng, shape)
     builder, landmarks = _assemble(shape, style, rng)
-    mesh, center, unit = builder.build()
-    return Instance(
-        category="chair",
-        seed=seed,
-        kind=kind,
-        mesh=mesh,
-        landmarks={
-            name: ((landmarks[name] - center) / unit).astype(np.float32) for name in LANDMARK_NAMES
-        },
-        metres_per_unit=unit,
-    )
+    ordered = {name: landmarks[name] for name in LANDMARK_NAMES}
+    return normalized_instance("chair", seed, kind, builder, ordered)
 
 
 def _assemble(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from kp3d_core.data.procedural.instance import Instance
+from kp3d_core.data.procedural.instance import Instance, normalized_instance
 from kp3d_core.data.procedural.plane.fittings import Fitter, cabin_outline, side_skins
 from kp3d_core.data.procedural.plane.layout import Layout, Lifting
 from kp3d_core.data.procedural.plane.livery import Livery, paint_livery
@@ -46,17 +46,8 @@ def make_plane(seed: int, rng: np.random.Generator) -> Instance:
     shape = draw_shape(rng, kind)
     style = draw_style(rng, shape)
     builder, landmarks = _assemble(shape, style, rng)
-    mesh, center, unit = builder.build()
-    return Instance(
-        category="plane",
-        seed=seed,
-        kind=kind,
-        mesh=mesh,
-        landmarks={
-            name: ((landmarks[name] - center) / unit).astype(np.float32) for name in LANDMARK_NAMES
-        },
-        metres_per_unit=unit,
-    )
+    ordered = {name: landmarks[name] for name in LANDMARK_NAMES}
+    return normalized_instance("plane", seed, kind, builder, ordered)
 
 
 def _assemble(
