@@ -23,6 +23,8 @@ from rich.progress import (
 )
 from rich.text import Text
 
+from kp3d_core.cli.errors import user_errors
+
 if TYPE_CHECKING:
     from kp3d_core.data.cameras import CameraSettings
     from kp3d_core.data.generate import GenerateSettings
@@ -55,26 +57,27 @@ def render(
     ] = None,
 ) -> None:
     """Render a data set of a category: RGB, mask and exact cameras in WebDataset shards."""
-    import joblib
+    with user_errors():
+        import joblib
 
-    from kp3d_core.data.generate import generate
+        from kp3d_core.data.generate import generate
 
     jobs = joblib.cpu_count() if jobs is None else jobs
     started = time.monotonic()
     already_there: list[int] = []
     try:
-        settings = _settings(category, split, instances, views, camera, size, seed_offset, jobs)
-        with _interrupt_once(), _progress(views) as progress:
-            bar = progress.add_task(f"{category} {split}", total=instances, already_there=0)
+        with user_errors():
+            settings = _settings(category, split, instances, views, camera, size, seed_offset, jobs)
+            with _interrupt_once(), _progress(views) as progress:
+                bar = progress.add_task(f"{category} {split}", total=instances, already_there=0)
 
-            def on_progress(done: int, total: int) -> None:
-                already_there.append(done)
-                progress.update(bar, completed=done, total=total, already_there=already_there[0])
+                def on_progress(done: int, total: int) -> None:
+                    already_there.append(done)
+                    progress.update(
+                        bar, completed=done, total=total, already_there=already_there[0]
+                    )
 
-            manifest = generate(settings, output, jobs=jobs, on_progress=on_progress)
-    except ValueError as error:
-        typer.secho(f"Error: {error}", fg="red", err=True)
-        raise typer.Exit(1) from error
+                manifest = generate(settings, output, jobs=jobs, on_progress=on_progress)
     except KeyboardInterrupt as error:
         typer.echo(
             "Interrupted. Finished shards are kept: the same command continues after them.",

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import cv2
 import numpy as np
@@ -16,7 +15,7 @@ import torch
 from numpy.typing import NDArray
 from torch.utils.data import Dataset
 
-from kp3d_core.data.cameras import PaperCamera
+from kp3d_core.data.cameras import RobotCamera
 from kp3d_core.data.shards import InstanceRecord, ShardDataset
 
 
@@ -74,7 +73,8 @@ def load_views(folder: str | Path, size: int) -> ViewSet:
         )
     arrays = [_resize_instance(record, size) for record in dataset]
     rgba, K, T, keys = zip(*arrays, strict=True)
-    camera = PaperCamera(**training_camera_settings(manifest.camera))
+    sampling = manifest.camera_settings
+    camera = sampling.paper if isinstance(sampling, RobotCamera) else sampling
     return ViewSet(
         np.stack(rgba),
         np.stack(K),
@@ -84,12 +84,6 @@ def load_views(folder: str | Path, size: int) -> ViewSet:
         camera.focal_px(size),
         camera.distance,
     )
-
-
-def training_camera_settings(camera: dict[str, Any]) -> dict[str, Any]:
-    """Settings of the training camera: the far end of a robot sampling, or the paper's itself."""
-    settings = camera.get("paper", camera)
-    return {name: value for name, value in settings.items() if name != "sampling"}
 
 
 def _resize_instance(

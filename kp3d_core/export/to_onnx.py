@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import json
-import os
 import tempfile
 import warnings
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +15,7 @@ import torch
 from numpy.typing import NDArray
 
 import kp3d_core
+from kp3d_core.data.files import atomic_writer
 from kp3d_core.data.memory import ViewSet, load_views
 from kp3d_core.evaluation.predictions import Predictions, over_black, predict
 from kp3d_core.export.calibration import calibrate_keypoints, calibrate_pose
@@ -134,12 +134,8 @@ def write_model(graph: onnx.ModelProto, metadata: dict[str, Any], path: Path) ->
     onnx.helper.set_model_props(graph, {"kp3d": json.dumps(metadata)})
     graph.producer_name, graph.producer_version = "kp3d", kp3d_core.__version__
     path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
-    try:
-        partial.write_bytes(graph.SerializeToString())
-        os.replace(partial, path)
-    finally:
-        partial.unlink(missing_ok=True)
+    with atomic_writer(path) as stream:
+        stream.write(graph.SerializeToString())
 
 
 def _first_metadata(
@@ -169,8 +165,6 @@ def _first_metadata(
 
 
 def _some(views: ViewSet, max_instances: int) -> ViewSet:
-    from dataclasses import replace
-
     return replace(
         views,
         rgba=views.rgba[:max_instances],

@@ -68,6 +68,8 @@ class FastModel(KeypointModel):
         (0.0, 0.0, 1.0),
         (0.0, 0.0, -1.0),
     )
+    heatmap_stride = 4
+    orientation_limit_px = 4.0  # half a cell at 1/8 resolution
 
     def __init__(
         self, num_keypoints: int = 10, channels: tuple[int, int, int, int] = (24, 40, 64, 96)

@@ -37,6 +37,11 @@ class KeypointModel(nn.Module, ABC):
 
     orientation_points: ClassVar[tuple[tuple[float, float, float], ...]]
     """Object points whose projections the orientation stage predicts [model units]."""
+    heatmap_stride: ClassVar[int]
+    """Input pixels per cell of a keypoint heatmap."""
+    orientation_limit_px: ClassVar[float | None]
+    """Targets of the orientation points are clipped this far inside the image, to the centres of
+    the outermost cells that a heatmap can reach [input px]; None leaves them as they are."""
 
     def __init__(self, num_keypoints: int) -> None:
         """Store N."""

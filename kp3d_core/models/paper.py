@@ -78,6 +78,8 @@ class PaperModel(KeypointModel):
     """Both networks behind the common interface. Knows one distance, so its scale is always 1."""
 
     orientation_points = ((1.0, 0.0, 0.0), (-1.0, 0.0, 0.0))
+    heatmap_stride = 1
+    orientation_limit_px = None  # the authors do not clip
 
     def __init__(self, num_keypoints: int = 10) -> None:
         """Xavier uniform weights, zero biases."""

@@ -10,6 +10,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from kp3d_core.geometry.camera import project, unproject
+from kp3d_core.geometry.rotation import transform_points
 from kp3d_core.losses.objective import ViewPrediction
 from kp3d_core.losses.orientation import flag_logit
 from kp3d_core.models import KeypointModel
@@ -81,5 +82,4 @@ def orientation_targets(
 ) -> Float[Tensor, "B V P 2"]:
     """True projections of the object points that the orientation stage predicts [NDC]."""
     points = T_camera_object.new_tensor(model.orientation_points)
-    rotated = points @ T_camera_object[..., :3, :3].mT
-    return project(rotated + T_camera_object[..., None, :3, 3], K_ndc)
+    return project(transform_points(T_camera_object, points), K_ndc)

@@ -124,8 +124,7 @@ class KeypointModule(L.LightningModule):
             index = (chosen < self.augmentation.mirror_probability).nonzero()[:, 0].to(K.device)
             rgba, K, T = rgba.clone(), K.clone(), T.clone()
             rgba[index], K[index], T[index] = mirror(rgba[index], K[index], T[index])
-        images = composite(rgba.flatten(0, 1).cpu(), self.augmentation, generator)
-        images = images.unflatten(0, rgba.shape[:2]).to(K.device)
+        images = _images(rgba, self.augmentation, generator)
         views = self._view_batch(rgba, K, T)
         start, end = (int(share * self.total_steps) for share in self.schedule.flag_anneal)
         result = self._forward(
@@ -154,10 +153,7 @@ class KeypointModule(L.LightningModule):
     def validation_step(self, batch: dict[str, Any], batch_idx: int) -> None:
         """Noise-free metrics with the predicted flag, over black."""
         rgba, K, T = batch["rgba"], batch["K"], batch["T_camera_object"]
-        generator = torch.Generator().manual_seed(0)
-        plain = Augmentation(mirror_probability=0.0)
-        images = composite(rgba.flatten(0, 1).cpu(), plain, generator)
-        images = images.unflatten(0, rgba.shape[:2]).to(K.device)
+        images = _images(rgba, Augmentation(), torch.Generator())
         views = self._view_batch(rgba, K, T)
         result = self._forward(images, views, T, lambda predicted: predicted)
         self.validation_metrics.append(view_metrics(result, T))
@@ -199,15 +195,14 @@ class KeypointModule(L.LightningModule):
         distance = T[..., 2, 3]
         log_scale = (K[..., 0, 0] / camera.focal_px * camera.distance / distance).log()
         coverage = rgba[..., 3].float() / 255
-        stride = 1 if self.hparams["network"] == "paper" else 4
-        mask = torch.nn.functional.max_pool2d(coverage, stride) > 0
+        mask = torch.nn.functional.max_pool2d(coverage, self.model.heatmap_stride) > 0
         return ViewBatch(ndc_intrinsics(K, (size, size)), T, mask.to(K.dtype), log_scale)
 
     def _orientation_targets(self, views: ViewBatch, size: int) -> Tensor:
         uv = orientation_targets(self.model, views.T_camera_object, views.K_ndc)
-        if self.hparams["network"] == "paper":
+        if self.model.orientation_limit_px is None:
             return uv
-        edge = 1 - 8 / size  # centre of the outermost cell at 1/8 resolution
+        edge = 1 - 2 * self.model.orientation_limit_px / size
         return uv.clamp(-edge, edge)
 
     def _require_finite(self, parts: dict[str, Tensor], batch: dict[str, Any]) -> None:
@@ -222,3 +217,11 @@ class KeypointModule(L.LightningModule):
                 f"Samples of the batch: {samples}. Look at these views, or lower "
                 "schedule.learning_rate."
             )
+
+
+def _images(
+    rgba: Tensor, settings: Augmentation, generator: torch.Generator
+) -> Float[Tensor, "B V 3 S S"]:
+    """Network inputs of views (B, V, S, S, 4), on their device."""
+    flat = composite(rgba.flatten(0, 1).cpu(), settings, generator)
+    return flat.unflatten(0, rgba.shape[:2]).to(rgba.device)

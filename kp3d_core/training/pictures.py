@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from kp3d_core.evaluation.figures import draw_keypoints
 from kp3d_core.geometry.camera import ndc_intrinsics, ndc_to_pixel
 from kp3d_core.palette import keypoint_colors
 from kp3d_core.training.forward import forward_views
@@ -62,20 +63,18 @@ class KeypointPictures(L.Callback):
             lambda flag: flag,
         )
         module.train(was_training)
-        uv = ndc_to_pixel(result.prediction.uv, (size, size)).cpu().numpy()
+        uv = ndc_to_pixel(result.prediction.uv, (size, size)).cpu().double().numpy()
+        colors, no_edges = np.array(keypoint_colors(uv.shape[2])), np.zeros((0, 2), np.int64)
         rows = [
             np.concatenate(
-                [self._draw(rgba[i, v, ..., :3].numpy(), uv[i, v]) for v in range(rgba.shape[1])], 1
+                [
+                    draw_keypoints(
+                        rgba[i, v, ..., :3].numpy(), uv[i, v], colors, no_edges, self.zoom
+                    )
+                    for v in range(rgba.shape[1])
+                ],
+                axis=1,
             )
             for i in range(len(rgba))
         ]
-        return np.concatenate(rows, 0)
-
-    def _draw(self, image: NDArray[np.uint8], uv: NDArray[np.float32]) -> NDArray[np.uint8]:
-        zoomed = cv2.resize(image, None, fx=self.zoom, fy=self.zoom, interpolation=cv2.INTER_CUBIC)
-        for (u, v), color in zip(uv, keypoint_colors(len(uv)), strict=True):
-            centre = (round((u + 0.5) * self.zoom - 0.5), round((v + 0.5) * self.zoom - 0.5))
-            rgb = tuple(int(255 * c) for c in color)
-            cv2.circle(zoomed, centre, 4, (255, 255, 255), -1, cv2.LINE_AA)
-            cv2.circle(zoomed, centre, 3, rgb, -1, cv2.LINE_AA)
-        return np.asarray(zoomed, dtype=np.uint8)
+        return np.concatenate(rows, axis=0)
