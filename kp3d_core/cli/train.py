@@ -14,16 +14,21 @@ CONTEXT = {"allow_extra_args": True, "ignore_unknown_options": True}
 
 def train(
     context: typer.Context,
-    config: Annotated[Path, typer.Argument(help="YAML file, see config/train/.")],
+    configs: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="CONFIG...", help="YAML files, see config/train/; later ones override earlier."
+        ),
+    ],
     output: Annotated[
-        Path | None, typer.Option(help="Run folder; default: runs/<name of the config>.")
+        Path | None, typer.Option(help="Run folder; default: runs/<name of the last config>.")
     ] = None,
     resume: Annotated[bool, typer.Option(help="Continue an interrupted run in the folder.")] = True,
     threads: Annotated[
         int | None, typer.Option(help="CPU threads.", show_default="all cores")
     ] = None,
 ) -> None:
-    """Train from a YAML file. Further options override it: `--trainer.max_steps=1000`."""
+    """Train from YAML files. Further options override them: `--trainer.max_steps=1000`."""
     with user_errors(RuntimeError, FloatingPointError):
         import torch
 
@@ -31,6 +36,9 @@ def train(
 
         if threads is not None:
             torch.set_num_threads(threads)
-        folder = output or Path("runs") / config.stem
-        best = run_training(config, folder, context.args, resume)
-    typer.echo(f"Best checkpoint: {best}. Next: kp3d export {best} -o {config.stem}.onnx")
+        # Options that typer does not know end up among the arguments.
+        files = [Path(value) for value in configs if not value.startswith("--")]
+        overrides = [value for value in configs if value.startswith("--")] + context.args
+        folder = output or Path("runs") / files[-1].stem
+        best = run_training(files, folder, overrides, resume)
+    typer.echo(f"Best checkpoint: {best}. Next: kp3d export {best} -o {files[-1].stem}.onnx")

@@ -1,7 +1,8 @@
-"""Random changes of training views on the fly: mirroring, backgrounds, light."""
+"""Random changes of training views on the fly: mirroring, backgrounds, light, occlusion."""
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import torch
@@ -20,6 +21,10 @@ class Augmentation:
     """Share of views set before a random background; the others stay black, as in the paper."""
     light: float = 0.0
     """Largest relative change of brightness, of contrast and of each colour channel."""
+    occlusion_probability: float = 0.0
+    """Share of views with something in front of the object."""
+    occlusion_max: float = 0.4
+    """Largest share of the silhouette that may be hidden."""
 
 
 def mirror(
@@ -115,6 +120,32 @@ def random_shadows(
     return 1 - strength[:, None, None, None] * moved
 
 
+def random_occluders(
+    alpha: Float[Tensor, "num 1 H W"], largest_share: float, generator: torch.Generator
+) -> Float[Tensor, "num 1 H W"]:
+    """Where something stands in front of the object: a rotated box or ellipse, 0 or 1.
+
+    Its centre lies anywhere in the view. One that would hide more than `largest_share` of the
+    silhouette is left out.
+    """
+    num, _, height, width = alpha.shape
+
+    def between(low: float, high: float) -> Tensor:
+        return low + (high - low) * torch.rand(num, 1, 1, 1, generator=generator)
+
+    v = torch.linspace(-1, 1, height)[:, None]
+    u = torch.linspace(-1, 1, width)
+    angle = between(0.0, math.pi)
+    du, dv = u - between(-1.0, 1.0), v - between(-1.0, 1.0)
+    along = (angle.cos() * du + angle.sin() * dv) / between(0.08, 0.7)
+    across = (angle.cos() * dv - angle.sin() * du) / between(0.08, 0.4)
+    box = torch.maximum(along.abs(), across.abs())
+    ellipse = (along.square() + across.square()).sqrt()
+    inside = (torch.where(between(0.0, 1.0) < 0.5, box, ellipse) < 1).float()
+    hidden = (inside * alpha).sum((1, 2, 3)) / alpha.sum((1, 2, 3)).clamp_min(1e-6)
+    return inside * (hidden <= largest_share).float()[:, None, None, None]
+
+
 def composite(
     rgba: UInt8[Tensor, "num H W 4"], settings: Augmentation, generator: torch.Generator
 ) -> Float[Tensor, "num 3 H W"]:
@@ -127,13 +158,21 @@ def composite(
         tint = 1 + 0.5 * settings.light * (2 * torch.rand(num, 3, 1, 1, generator=generator) - 1)
         gamma = torch.exp(settings.light * (2 * torch.rand(num, 1, 1, 1, generator=generator) - 1))
         color = (color * gain * tint).clamp(0, 1) ** gamma
-    if settings.background_probability > 0:
-        chosen = torch.rand(num, generator=generator) < settings.background_probability
-        index = chosen.nonzero()[:, 0]
-        if len(index):
-            behind = random_backgrounds(len(index), height, width, generator)
-            behind = behind * random_shadows(alpha[index], generator)
-            visible = color[index] + (1 - alpha[index]) * behind
-            visible = visible * image_borders(len(index), height, width, generator)
-            color = color.index_copy(0, index, visible)
+    index = _choose(num, settings.background_probability, generator)
+    if len(index):
+        behind = random_backgrounds(len(index), height, width, generator)
+        behind = behind * random_shadows(alpha[index], generator)
+        visible = color[index] + (1 - alpha[index]) * behind
+        visible = visible * image_borders(len(index), height, width, generator)
+        color = color.index_copy(0, index, visible)
+    index = _choose(num, settings.occlusion_probability, generator)
+    if len(index):
+        cover = random_occluders(alpha[index], settings.occlusion_max, generator)
+        texture = random_backgrounds(len(index), height, width, generator)
+        color = color.index_copy(0, index, torch.lerp(color[index], texture, cover))
     return color.clamp(0, 1)
+
+
+def _choose(num: int, probability: float, generator: torch.Generator) -> Tensor:
+    """Indices of a random share of `num` views."""
+    return (torch.rand(num, generator=generator) < probability).nonzero()[:, 0]

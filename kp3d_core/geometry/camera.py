@@ -88,3 +88,12 @@ def ndc_intrinsics(
     width, height = size_wh
     to_ndc = [[2 / width, 0, 1 / width - 1], [0, 2 / height, 1 / height - 1], [0, 0, 1]]
     return constant(to_ndc, K) @ K
+
+
+def pixel_intrinsics(
+    K_ndc: Float[Array, "*batch 3 3"], size_wh: tuple[int, int]
+) -> Float[Array, "*batch 3 3"]:
+    """Intrinsics that project to pixels of an image of `size_wh`. Inverse of `ndc_intrinsics`."""
+    width, height = size_wh
+    to_pixels = [[width / 2, 0, (width - 1) / 2], [0, height / 2, (height - 1) / 2], [0, 0, 1]]
+    return constant(to_pixels, K_ndc) @ K_ndc

@@ -71,12 +71,12 @@ class FastModel(KeypointModel):
     heatmap_stride = 4
     orientation_limit_px = 4.0  # half a cell at 1/8 resolution
 
-    def __init__(
-        self, num_keypoints: int = 10, channels: tuple[int, int, int, int] = (24, 40, 64, 96)
-    ) -> None:
-        """`channels` are the widths at 1/2, 1/4, 1/8 and 1/16 of the input resolution."""
+    channels = (24, 40, 64, 96)  # at 1/2, 1/4, 1/8 and 1/16 of the input resolution
+
+    def __init__(self, num_keypoints: int = 10, width: float = 1.0) -> None:
+        """`width` scales the number of channels of every level, to multiples of 8."""
         super().__init__(num_keypoints)
-        c2, c4, c8, c16 = channels
+        c2, c4, c8, c16 = (max(8, 8 * round(width * c / 8)) for c in self.channels)
         self.stem = nn.Sequential(ConvBlock(3, c2, 2), ConvBlock(c2, c4, 2), ResidualBlock(c4))
         self.down8 = nn.Sequential(ConvBlock(c4, c8, 2), ResidualBlock(c8), ResidualBlock(c8))
         self.down16 = nn.Sequential(ConvBlock(c8, c16, 2), ResidualBlock(c16), ResidualBlock(c16))

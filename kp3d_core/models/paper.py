@@ -44,12 +44,12 @@ def dilated_trunk(in_channels: int, channels: int) -> nn.Sequential:
 class PaperKeypointNetwork(nn.Module):
     """RGB and flag in, heatmap logits and depth maps out."""
 
-    def __init__(self, num_keypoints: int) -> None:
-        """64 channels, two separate heads."""
+    def __init__(self, num_keypoints: int, channels: int = 64) -> None:
+        """Two separate heads; the paper has 64 channels."""
         super().__init__()
-        self.trunk = dilated_trunk(4, 64)
-        self.heatmap_head = nn.Conv2d(64, num_keypoints, 3, padding=1)
-        self.depth_head = nn.Conv2d(64, num_keypoints, 3, padding=1)
+        self.trunk = dilated_trunk(4, channels)
+        self.heatmap_head = nn.Conv2d(channels, num_keypoints, 3, padding=1)
+        self.depth_head = nn.Conv2d(channels, num_keypoints, 3, padding=1)
 
     def forward(
         self, image: Float[Tensor, "B 3 H W"], flag: Float[Tensor, " B"]
@@ -63,11 +63,11 @@ class PaperKeypointNetwork(nn.Module):
 class PaperOrientationNetwork(nn.Module):
     """RGB in, heatmap logits of the object's front and back out; half the width."""
 
-    def __init__(self) -> None:
-        """32 channels, one head."""
+    def __init__(self, channels: int = 32) -> None:
+        """One head; the paper has 32 channels."""
         super().__init__()
-        self.trunk = dilated_trunk(3, 32)
-        self.head = nn.Conv2d(32, 2, 3, padding=1)
+        self.trunk = dilated_trunk(3, channels)
+        self.head = nn.Conv2d(channels, 2, 3, padding=1)
 
     def forward(self, image: Float[Tensor, "B 3 H W"]) -> Float[Tensor, "B 2 H W"]:
         """Logits at the resolution of the image."""
@@ -81,11 +81,11 @@ class PaperModel(KeypointModel):
     heatmap_stride = 1
     orientation_limit_px = None  # the authors do not clip
 
-    def __init__(self, num_keypoints: int = 10) -> None:
-        """Xavier uniform weights, zero biases."""
+    def __init__(self, num_keypoints: int = 10, width: float = 1.0) -> None:
+        """Xavier uniform weights, zero biases; `width` scales the paper's 64 and 32 channels."""
         super().__init__(num_keypoints)
-        self.keypoint_network = PaperKeypointNetwork(num_keypoints)
-        self.orientation_network = PaperOrientationNetwork()
+        self.keypoint_network = PaperKeypointNetwork(num_keypoints, max(1, round(64 * width)))
+        self.orientation_network = PaperOrientationNetwork(max(1, round(32 * width)))
         for module in self.modules():
             if isinstance(module, nn.Conv2d):
                 nn.init.xavier_uniform_(module.weight)

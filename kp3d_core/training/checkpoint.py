@@ -41,7 +41,9 @@ def load_checkpoint(path: Path) -> TrainedNetwork:
     content = torch.load(path, map_location="cpu", weights_only=False)
     try:
         settings = dict(content["hyper_parameters"])
-        model = create_model(settings["network"], settings["num_keypoints"])
+        model = create_model(
+            settings["network"], settings["num_keypoints"], settings.get("width", 1.0)
+        )
         weights = content["state_dict"]
     except KeyError as error:
         raise ValueError(
@@ -53,3 +55,19 @@ def load_checkpoint(path: Path) -> TrainedNetwork:
     return TrainedNetwork(
         model.eval(), settings, dict(content.get("datamodule_hyper_parameters", {}))
     )
+
+
+def copy_weights(path: Path, model: KeypointModel) -> None:
+    """Start a network from the weights of a checkpoint, of the same or another category.
+
+    Raises:
+        ValueError: no such file, not a checkpoint, or of a network of another shape.
+    """
+    trained = load_checkpoint(path).model
+    try:
+        model.load_state_dict(trained.state_dict())
+    except RuntimeError as error:
+        raise ValueError(
+            f"initial_weights must come from a network of the same kind, width and number of "
+            f"keypoints, got {path}: {str(error).splitlines()[-1].strip()}"
+        ) from error

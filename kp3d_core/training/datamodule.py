@@ -17,6 +17,7 @@ class ShardDataModule(L.LightningDataModule):
         train: str = "data/car/train",
         val: str = "data/car/val",
         input_size: int = 64,
+        source_size: int | None = None,
         objects_per_batch: int = 16,
         views_per_object: int = 4,
         steps_per_epoch: int = 200,
@@ -28,7 +29,9 @@ class ShardDataModule(L.LightningDataModule):
         Args:
             train: folder of training views, made by `kp3d render`.
             val: folder of validation views.
-            input_size: side of the network's input [px]; views are shrunk to it.
+            input_size: side of the network's input [px].
+            source_size: side at which training views are held in memory [px], at least the input's;
+                larger ones stay sharp when reframed. The input's if None.
             objects_per_batch: B.
             views_per_object: V; losses between views use every pair of them.
             steps_per_epoch: an epoch is a unit of validation and checkpoints, not of data.
@@ -40,6 +43,11 @@ class ShardDataModule(L.LightningDataModule):
         self.train_folder = train
         self.val_folder = val
         self.input_size = input_size
+        self.source_size = source_size or input_size
+        if self.source_size < input_size:
+            raise ValueError(
+                f"source_size must be at least input_size {input_size}, got {source_size}."
+            )
         self.objects_per_batch = objects_per_batch
         self.views_per_object = views_per_object
         self.steps_per_epoch = steps_per_epoch
@@ -52,7 +60,7 @@ class ShardDataModule(L.LightningDataModule):
         """Decode both folders once."""
         if self._train is not None:
             return
-        self._train = load_views(self.train_folder, self.input_size)
+        self._train = load_views(self.train_folder, self.source_size)
         self._val = load_views(self.val_folder, self.input_size)
         if self._train.category != self._val.category:
             raise ValueError(
@@ -69,8 +77,10 @@ class ShardDataModule(L.LightningDataModule):
     @property
     def training_camera(self) -> TrainingCamera:
         """Camera that defines apparent size 1, at the input size."""
-        assert self._train is not None
-        return TrainingCamera(self._train.training_focal_px, self._train.training_distance)
+        assert self._val is not None
+        return TrainingCamera(
+            self._val.training_focal_px, self._val.training_distance, self.input_size
+        )
 
     @property
     def category(self) -> str:

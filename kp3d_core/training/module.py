@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import lightning as L
@@ -12,11 +13,13 @@ from jaxtyping import Float
 from torch import Tensor
 
 from kp3d_core.data.augmentation import Augmentation, composite, mirror
+from kp3d_core.data.reframing import Reframing, random_reframe
 from kp3d_core.geometry.camera import ndc_intrinsics
 from kp3d_core.losses.objective import LossWeights, ViewBatch, losses
 from kp3d_core.losses.orientation import annealed_flag, true_flag
 from kp3d_core.models import create_model
 from kp3d_core.training.anchors import ellipsoid_anchors
+from kp3d_core.training.checkpoint import copy_weights
 from kp3d_core.training.forward import ForwardResult, forward_views, orientation_targets
 from kp3d_core.training.monitor import ViewMetrics, view_metrics
 from kp3d_core.training.precision import uses_bf16
@@ -24,10 +27,12 @@ from kp3d_core.training.schedule import Schedule
 
 
 class TrainingCamera(NamedTuple):
-    """The camera that defines apparent size 1."""
+    """The camera that defines apparent size 1, at the size of the network's input."""
 
     focal_px: float
     distance: float
+    input_size: int
+    """Side of the network's input [px]."""
 
 
 class KeypointModule(L.LightningModule):
@@ -39,28 +44,34 @@ class KeypointModule(L.LightningModule):
         self,
         network: str = "fast",
         num_keypoints: int = 10,
+        width: float = 1.0,
         weights: LossWeights | None = None,
         schedule: Schedule | None = None,
         augmentation: Augmentation | None = None,
+        reframing: Reframing | None = None,
         anchor_semi_axes: tuple[float, float, float] = (0.8, 0.35, 0.3),
         centre_depth: str = "known",
         gradient_clip: float = 5.0,
         precision: str = "auto",
+        initial_weights: str | None = None,
         seed: int = 0,
     ) -> None:
-        """Create the network with random weights.
+        """Create the network.
 
         Args:
             network: name in `kp3d_core.models.MODELS`.
             num_keypoints: N.
+            width: factor on the network's numbers of channels.
             weights: weights of the losses at the end of the ramp.
             schedule: what changes over the run.
             augmentation: random changes of training views.
+            reframing: random changes of their cameras.
             anchor_semi_axes: ellipsoid of the warm-up anchors [model units].
             centre_depth: depths are relative to the object's true centre ("known"), or to the
                 training camera's distance ("nominal", as the authors').
             gradient_clip: largest global norm of the gradient.
             precision: of the network's arithmetic: "auto", "bf16" or "fp32".
+            initial_weights: checkpoint of the same kind of network to start from; random if None.
             seed: of weights and of the noise in losses.
         """
         super().__init__()
@@ -68,13 +79,16 @@ class KeypointModule(L.LightningModule):
             raise ValueError(f"centre_depth must be 'known' or 'nominal', got {centre_depth!r}.")
         self.save_hyperparameters()
         torch.manual_seed(seed)
-        self.model = create_model(network, num_keypoints)
+        self.model = create_model(network, num_keypoints, width)
+        if initial_weights is not None:
+            copy_weights(Path(initial_weights), self.model)
         for parameter in self.model.parameters():  # channels last: what CPU convolutions want
             if parameter.ndim == 4:
                 parameter.data = parameter.data.contiguous(memory_format=torch.channels_last)
         self.weights = weights or LossWeights()
         self.schedule = schedule or Schedule()
         self.augmentation = augmentation or Augmentation()
+        self.reframing = reframing or Reframing()
         self.centre_depth = centre_depth
         self.gradient_clip = gradient_clip
         self.precision = precision
@@ -124,6 +138,7 @@ class KeypointModule(L.LightningModule):
             index = (chosen < self.augmentation.mirror_probability).nonzero()[:, 0].to(K.device)
             rgba, K, T = rgba.clone(), K.clone(), T.clone()
             rgba[index], K[index], T[index] = mirror(rgba[index], K[index], T[index])
+        rgba, K, T = self._reframe(rgba, K, T, self.reframing, generator)
         images = _images(rgba, self.augmentation, generator)
         views = self._view_batch(rgba, K, T)
         start, end = (int(share * self.total_steps) for share in self.schedule.flag_anneal)
@@ -153,6 +168,7 @@ class KeypointModule(L.LightningModule):
     def validation_step(self, batch: dict[str, Any], batch_idx: int) -> None:
         """Noise-free metrics with the predicted flag, over black."""
         rgba, K, T = batch["rgba"], batch["K"], batch["T_camera_object"]
+        rgba, K, T = self._reframe(rgba, K, T, Reframing(), torch.Generator())
         images = _images(rgba, Augmentation(), torch.Generator())
         views = self._view_batch(rgba, K, T)
         result = self._forward(images, views, T, lambda predicted: predicted)
@@ -164,6 +180,21 @@ class KeypointModule(L.LightningModule):
         self.validation_metrics.clear()
         self.log_dict(metrics.means("val"))
         self.log("val_rotation_median_deg", metrics.rotation_deg.median())
+
+    def _reframe(
+        self, rgba: Tensor, K: Tensor, T: Tensor, settings: Reframing, generator: torch.Generator
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """Stored views (B, V, ...) brought to the network's input size."""
+        flat = random_reframe(
+            rgba.flatten(0, 1),
+            K.flatten(0, 1),
+            T.flatten(0, 1),
+            self.training_camera.input_size,
+            settings,
+            generator,
+        )
+        rgba, K, T = (values.unflatten(0, rgba.shape[:2]) for values in flat)
+        return rgba, K, T
 
     def _forward(
         self,

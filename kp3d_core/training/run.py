@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import warnings
+from collections.abc import Sequence
 from pathlib import Path
 
 from lightning.pytorch.callbacks import ModelCheckpoint
@@ -16,11 +17,13 @@ from kp3d_core.training.monitor import CollapseGuard
 from kp3d_core.training.pictures import KeypointPictures
 
 
-def run_training(config: Path, output: Path, overrides: list[str], resume: bool = True) -> Path:
+def run_training(
+    configs: Sequence[Path], output: Path, overrides: list[str], resume: bool = True
+) -> Path:
     """Train to the end, or go on from the last checkpoint of an interrupted run.
 
     Args:
-        config: YAML with the keys `model`, `data` and `trainer`.
+        configs: YAML files with the keys `model`, `data` and `trainer`; later ones override.
         output: run folder; gets config.yaml, metrics.csv, provenance.json, checkpoints/, pictures/.
             On a resume the metrics so far are kept as metrics.0.csv, metrics.1.csv, ...
         overrides: further arguments in jsonargparse form, such as `--trainer.max_steps=100`.
@@ -33,8 +36,12 @@ def run_training(config: Path, output: Path, overrides: list[str], resume: bool 
     Raises:
         ValueError: no such file, or a run in the way.
     """
-    if not config.is_file():
-        raise ValueError(f"CONFIG must be a YAML file, got {config}, which does not exist.")
+    missing = [str(config) for config in configs if not config.is_file()]
+    if missing or not configs:
+        raise ValueError(
+            f"CONFIG must be YAML files, got {', '.join(missing) or 'none'}"
+            f"{', which does not exist' if missing else ''}. See config/train/."
+        )
     last = output / "checkpoints" / "last.ckpt"
     if last.exists() and not resume:
         raise ValueError(
@@ -62,7 +69,7 @@ def run_training(config: Path, output: Path, overrides: list[str], resume: bool 
         KeypointModule,
         ShardDataModule,
         run=False,
-        args=["--config", str(config), *overrides],
+        args=[*(f"--config={config}" for config in configs), *overrides],
         save_config_callback=SaveConfigCallback,
         save_config_kwargs={"overwrite": True},
         seed_everything_default=0,

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-CONFIG = Path(__file__).parents[2] / "config" / "train" / "car_fast.yaml"
+CONFIGS = Path(__file__).parents[2] / "config" / "train"
 
 LIBRARY_WARNINGS = (
     # Lightning on torch 2.13, and torch's exporter: not ours to mend.
@@ -46,17 +46,18 @@ def rendered_cars(tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def tiny_training(rendered_cars):
-    """Train the shipped configuration for a few steps on few cars."""
+    """Train the shipped recipe for a few steps on few cars."""
     from kp3d_core.training.run import run_training
 
     def train(output, *overrides):
         return run_training(
-            CONFIG,
+            [CONFIGS / "fast.yaml", CONFIGS / "car.yaml"],
             Path(output),
             [
                 f"--data.train={rendered_cars / 'train'}",
                 f"--data.val={rendered_cars / 'val'}",
                 "--data.input_size=64",
+                "--data.source_size=64",
                 "--data.objects_per_batch=3",
                 "--data.views_per_object=2",
                 "--data.steps_per_epoch=2",

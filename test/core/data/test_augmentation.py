@@ -10,6 +10,7 @@ from kp3d_core.data.augmentation import (
     image_borders,
     mirror,
     random_backgrounds,
+    random_occluders,
     random_shadows,
 )
 from kp3d_core.data.cameras import RobotCamera
@@ -93,3 +94,24 @@ def test_light_changes_colours_within_range(generator):
     values = images[:, :, 32, 32]
     assert values.std(0).min() > 0.01
     assert values.max() <= 1
+
+
+def test_occluders_hide_no_more_than_allowed(generator):
+    alpha = (disc()[..., 3:].permute(0, 3, 1, 2) / 255).repeat(400, 1, 1, 1)
+    cover = random_occluders(alpha, 0.4, generator)
+    assert set(cover.unique().tolist()) == {0.0, 1.0}
+    hidden = (cover * alpha).sum((1, 2, 3)) / alpha.sum((1, 2, 3))
+    assert hidden.max() <= 0.4
+    assert (hidden > 0.1).float().mean() > 0.15  # and many do hide something
+
+
+def test_occluded_share_of_views(generator):
+    settings = Augmentation(occlusion_probability=0.5, occlusion_max=1.0)
+    images = composite(disc().repeat(200, 1, 1, 1), settings, generator)
+    changed = (images != composite(disc(), Augmentation(), generator)).flatten(1).any(1)
+    assert 60 < changed.sum() < 120  # half of the views, some occluders outside the image
+
+
+def test_no_chosen_view_is_no_problem(generator):
+    settings = Augmentation(background_probability=1e-9, occlusion_probability=1e-9)
+    assert torch.isfinite(composite(disc(), settings, generator)).all()

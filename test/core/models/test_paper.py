@@ -70,3 +70,12 @@ def test_unknown_network_and_too_few_keypoints_are_named():
         create_model("huge")
     with pytest.raises(ValueError, match="at least 3, got 2"):
         create_model("fast", 2)
+
+
+def test_width_scales_the_channels():
+    # A convolution between levels has channels in x channels out weights: 4 times at width 2.
+    narrow, wide = create_model("fast").down8[1].first[0], create_model("fast", width=2.0).down8[1]
+    assert wide.first[0].weight.shape[0] == 2 * narrow.weight.shape[0]
+    assert create_model("paper", width=0.5).keypoint_network.heatmap_head.in_channels == 32
+    with pytest.raises(ValueError, match="width must be positive, got 0"):
+        create_model("fast", width=0.0)

@@ -10,7 +10,7 @@ import yaml
 
 from kp3d_core.training.run import run_training
 
-CONFIG = Path(__file__).parents[3] / "config" / "train" / "car_fast.yaml"
+CONFIGS = Path(__file__).parents[3] / "config" / "train"
 
 
 def weights(folder):
@@ -24,7 +24,7 @@ def test_run_folder(trained_run):
     assert {"train/rotation_deg", "train/flag_accuracy", "train/extent_x"} <= columns
     assert {"val/rotation_median_deg", "val/extent_y", "loss/pose", "loss/total"} <= columns
     config = yaml.safe_load((trained_run / "config.yaml").read_text())
-    given = yaml.safe_load(CONFIG.read_text())["model"]["weights"]
+    given = yaml.safe_load((CONFIGS / "fast.yaml").read_text())["model"]["weights"]
     assert config["model"]["weights"]["pose_noise"] == given["pose_noise"]
     assert config["model"]["weights"]["separation_threshold"] == 0.05  # resolved, not only given
     assert "commit" in json.loads((trained_run / "provenance.json").read_text())
@@ -46,7 +46,7 @@ def test_a_resumed_run_equals_an_unbroken_one(tiny_training, trained_run, tmp_pa
 
 def test_without_resume_a_finished_run_is_not_overwritten(trained_run):
     with pytest.raises(ValueError, match="already holds a run"):
-        run_training(trained_run / "config.yaml", trained_run, [], resume=False)
+        run_training([trained_run / "config.yaml"], trained_run, [], resume=False)
 
 
 def test_values_that_are_not_finite_stop_the_run_and_name_the_samples(tiny_training, tmp_path):
@@ -60,8 +60,8 @@ def test_values_that_are_not_finite_stop_the_run_and_name_the_samples(tiny_train
 
 
 def test_missing_config_and_missing_data_are_named(tiny_training, tmp_path):
-    with pytest.raises(ValueError, match="CONFIG must be a YAML file, got .*none.yaml"):
-        run_training(tmp_path / "none.yaml", tmp_path, [])
+    with pytest.raises(ValueError, match="CONFIG must be YAML files, got .*none.yaml, which"):
+        run_training([tmp_path / "none.yaml"], tmp_path, [])
     with pytest.raises(ValueError, match=r"nowhere"):
         tiny_training(tmp_path / "run", f"--data.train={tmp_path / 'nowhere'}")
 
@@ -74,7 +74,7 @@ def test_training_and_validation_must_not_share_objects(tiny_training, rendered_
 def test_the_paper_configuration_takes_a_step(rendered_cars, tmp_path):
     # At 64 px and with 2 objects, so that the dilated networks take seconds.
     run_training(
-        CONFIG.with_name("car_paper.yaml"),
+        [CONFIGS / "paper.yaml", CONFIGS / "car.yaml"],
         tmp_path,
         [
             f"--data.train={rendered_cars / 'train'}",
@@ -91,3 +91,28 @@ def test_the_paper_configuration_takes_a_step(rendered_cars, tmp_path):
     state, step = weights(tmp_path)
     assert step == 1
     assert all(value.isfinite().all() for value in state.values())
+
+
+def test_a_second_stage_starts_from_trained_weights(tiny_training, trained_run, tmp_path):
+    # No step is taken: what is saved is what the run started from.
+    tiny_training(
+        tmp_path,
+        f"--model.initial_weights={trained_run / 'checkpoints' / 'last.ckpt'}",
+        "--model.schedule.learning_rate=0.0",
+        "--trainer.max_epochs=1",
+    )
+    first, _ = weights(trained_run)
+    started, _ = weights(tmp_path)
+    learned = [name for name in first if name.endswith("weight")]
+    assert all(torch.equal(first[name], started[name]) for name in learned)
+
+
+def test_initial_weights_of_another_network_are_refused(tiny_training, trained_run, tmp_path):
+    checkpoint = trained_run / "checkpoints" / "last.ckpt"
+    with pytest.raises(ValueError, match="same kind, width and number of keypoints, got .*last"):
+        tiny_training(tmp_path, f"--model.initial_weights={checkpoint}", "--model.num_keypoints=7")
+
+
+def test_views_kept_smaller_than_the_input_are_refused(tiny_training, tmp_path):
+    with pytest.raises(ValueError, match="source_size must be at least input_size 64, got 32"):
+        tiny_training(tmp_path, "--data.source_size=32")

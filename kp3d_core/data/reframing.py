@@ -1,0 +1,137 @@
+"""Random changes of the camera behind a rendered view: roll, zoom and aim, as a robot's crops have.
+
+A rotation about the optical axis and a change of focal length or principal point need no new
+rendering: they move pixels, whatever the depth. Views are stored larger than the network's input,
+so that they can be warped without loss.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float, UInt8
+from torch import Tensor
+from torch.nn import functional as F
+
+from kp3d_core.geometry.camera import ndc_intrinsics, pixel_intrinsics
+
+
+@dataclass(frozen=True)
+class Reframing:
+    """How often and how far the camera of a training view is changed."""
+
+    probability: float = 0.0
+    """Share of views that are changed; the others are only shrunk to the network's input."""
+    roll_deg: float = 30.0
+    """Largest roll to either side [deg]."""
+    zoom_min: float = 0.8
+    """Smallest factor on the focal length; the factor is log-uniform."""
+    zoom_max: float = 1.25
+    """Largest factor on the focal length."""
+    shift: float = 0.2
+    """Largest movement of the image content along each axis [NDC]; cuts objects off at the edge."""
+
+    def __post_init__(self) -> None:
+        """Report impossible settings."""
+        if not 0 <= self.probability <= 1:
+            raise ValueError(f"reframing.probability must be in [0, 1], got {self.probability}.")
+        if not 0 < self.zoom_min <= self.zoom_max:
+            raise ValueError(
+                "reframing must have 0 < zoom_min <= zoom_max, "
+                f"got {self.zoom_min} and {self.zoom_max}."
+            )
+
+
+def shrink(rgba: UInt8[Tensor, "num H W 4"], size: int) -> UInt8[Tensor, "num size size 4"]:
+    """Area-average square views to `size`; the views themselves if they have that size."""
+    if rgba.shape[1] == size:
+        return rgba
+    small = F.interpolate(rgba.permute(0, 3, 1, 2).float(), (size, size), mode="area")
+    return small.round().to(torch.uint8).permute(0, 2, 3, 1)
+
+
+def reframe(
+    rgba: UInt8[Tensor, "num H W 4"],
+    K: Float[Tensor, "num 3 3"],
+    T_camera_object: Float[Tensor, "num 4 4"],
+    roll: Float[Tensor, " num"],
+    zoom: Float[Tensor, " num"],
+    shift: Float[Tensor, "num 2"],
+    size: int,
+) -> tuple[UInt8[Tensor, "num size size 4"], Tensor, Tensor]:
+    """Views of cameras that are rolled, zoomed and aimed elsewhere.
+
+    A point at NDC p of the old image appears at zoom R(roll) p + shift in the new one. With square
+    pixels that is the image of a camera turned by `roll` about its optical axis, with the focal
+    length times `zoom` and a moved principal point.
+
+    Args:
+        rgba: square views, H = W.
+        K: their intrinsics [px of `rgba`], square pixels, no skew.
+        T_camera_object: their poses.
+        roll: positive turns the image clockwise [rad].
+        zoom: factors on the focal length.
+        shift: right and down [NDC].
+        size: side of the new views [px].
+
+    Returns:
+        New views, their intrinsics [px of the new views] and poses.
+    """
+    source_size = rgba.shape[1]
+    cos, sin = roll.cos(), roll.sin()
+    R = torch.stack([torch.stack([cos, -sin], -1), torch.stack([sin, cos], -1)], -2)
+    back = R.mT / zoom[:, None, None]  # from new NDC to old
+    theta = torch.cat([back, -back @ shift[..., None]], dim=-1)
+    # Sampled at the source's density and averaged: no aliasing, however much smaller `size` is.
+    density = max(1, round(source_size / size))
+    grid = F.affine_grid(theta, [len(rgba), 4, density * size, density * size], align_corners=False)
+    dense = F.grid_sample(rgba.permute(0, 3, 1, 2).float(), grid, align_corners=False)
+    warped = F.avg_pool2d(dense, density).round().to(torch.uint8).permute(0, 2, 3, 1)
+
+    K_ndc = ndc_intrinsics(K, (source_size, source_size))
+    K_new = K_ndc.clone()
+    K_new[:, :2, :2] = zoom[:, None, None] * K_ndc[:, :2, :2]
+    K_new[:, :2, 2] = (zoom[:, None, None] * R @ K_ndc[:, :2, 2:])[..., 0] + shift
+    roll_matrix = torch.eye(4, dtype=T_camera_object.dtype, device=roll.device).repeat(
+        len(rgba), 1, 1
+    )
+    roll_matrix[:, :2, :2] = R
+    return warped, pixel_intrinsics(K_new, (size, size)), roll_matrix @ T_camera_object
+
+
+def random_reframe(
+    rgba: UInt8[Tensor, "num H W 4"],
+    K: Float[Tensor, "num 3 3"],
+    T_camera_object: Float[Tensor, "num 4 4"],
+    size: int,
+    settings: Reframing,
+    generator: torch.Generator,
+) -> tuple[UInt8[Tensor, "num size size 4"], Tensor, Tensor]:
+    """Views at the network's input size, a random share of them through changed cameras."""
+    num, source_size = rgba.shape[:2]
+    chosen = (torch.rand(num, generator=generator) < settings.probability).nonzero()[:, 0]
+    # Drawn for all views, so that a view's numbers do not depend on how many others are chosen.
+    draws = 2 * torch.rand(num, 4, generator=generator) - 1
+    images = shrink(rgba, size)
+    K_small = pixel_intrinsics(ndc_intrinsics(K, (source_size, source_size)), (size, size))
+    if len(chosen) == 0:
+        return images, K_small, T_camera_object
+    draws = draws[chosen].to(K)
+    chosen = chosen.to(rgba.device)
+    low, high = math.log(settings.zoom_min), math.log(settings.zoom_max)
+    warped, K_warped, T_warped = reframe(
+        rgba[chosen],
+        K[chosen],
+        T_camera_object[chosen],
+        roll=math.radians(settings.roll_deg) * draws[:, 0],
+        zoom=torch.exp((low + high) / 2 + (high - low) / 2 * draws[:, 1]),
+        shift=settings.shift * draws[:, 2:],
+        size=size,
+    )
+    return (
+        images.index_copy(0, chosen, warped),
+        K_small.index_copy(0, chosen, K_warped),
+        T_camera_object.index_copy(0, chosen, T_warped),
+    )

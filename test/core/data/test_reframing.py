@@ -1,0 +1,105 @@
+"""Reframed views: the image and the camera must change together."""
+
+import math
+
+import numpy as np
+import pytest
+import torch
+
+from kp3d_core.data.cameras import RobotCamera
+from kp3d_core.data.reframing import Reframing, random_reframe, reframe, shrink
+from kp3d_core.geometry.camera import project
+from kp3d_core.geometry.rotation import transform_points
+
+POINT = torch.tensor([[0.5, -0.2, 0.3]])
+
+
+def view_of_a_dot(size=128):
+    """A white disc of 5 px around the projection of POINT, with its camera."""
+    view = RobotCamera(paper_probability=0.0).sample(np.random.default_rng(5), size)
+    K = torch.tensor(view.K, dtype=torch.float32)[None]
+    T = torch.tensor(view.T_camera_object, dtype=torch.float32)[None]
+    u, v = project(transform_points(T, POINT), K)[0, 0]
+    rows, columns = torch.meshgrid(torch.arange(size), torch.arange(size), indexing="ij")
+    inside = ((columns - u) ** 2 + (rows - v) ** 2 < 5**2).to(torch.uint8)
+    return (255 * inside[..., None]).repeat(1, 1, 4)[None], K, T
+
+
+def centre_of_mass(rgba):
+    weight = rgba[0, ..., 3].double()
+    rows, columns = torch.meshgrid(
+        torch.arange(weight.shape[0]), torch.arange(weight.shape[1]), indexing="ij"
+    )
+    total = weight.sum()
+    return torch.stack([(weight * columns).sum() / total, (weight * rows).sum() / total])
+
+
+@pytest.mark.parametrize("size", [64, 96, 128])
+@pytest.mark.parametrize(
+    ("roll_deg", "zoom", "shift"),
+    [(0.0, 1.0, (0.0, 0.0)), (30.0, 1.0, (0.0, 0.0)), (-20.0, 0.8, (0.1, -0.15))],
+)
+def test_the_new_camera_sees_the_point_where_the_new_image_shows_it(size, roll_deg, zoom, shift):
+    rgba, K, T = view_of_a_dot()
+    new, K_new, T_new = reframe(
+        rgba,
+        K,
+        T,
+        torch.tensor([math.radians(roll_deg)]),
+        torch.tensor([zoom]),
+        torch.tensor([shift]),
+        size,
+    )
+    assert new.shape == (1, size, size, 4)
+    expected = project(transform_points(T_new, POINT), K_new)[0, 0].double()
+    # The disc's own centre is within 0.1 px of the point (its edge is not smooth).
+    assert torch.allclose(centre_of_mass(new), expected, atol=0.15)
+    assert torch.linalg.det(T_new[0, :3, :3]).item() == pytest.approx(1, abs=1e-5)
+
+
+def test_positive_roll_turns_the_image_clockwise():
+    _, K, T = view_of_a_dot()
+    rgba = torch.zeros(1, 128, 128, 4, dtype=torch.uint8)
+    rgba[0, 60:68, 100:108] = 255  # on the right
+    turned, _, _ = reframe(
+        rgba, K, T, torch.tensor([math.pi / 2]), torch.ones(1), torch.zeros(1, 2), 128
+    )
+    u, v = centre_of_mass(turned)
+    assert u.item() == pytest.approx(63.5, abs=0.1)
+    assert v.item() == pytest.approx(103.5, abs=0.1)  # now below
+
+
+def test_views_that_are_not_chosen_are_only_shrunk():
+    rgba, K, T = view_of_a_dot()
+    new, K_new, T_new = random_reframe(
+        rgba, K, T, 64, Reframing(probability=0.0), torch.Generator().manual_seed(0)
+    )
+    assert torch.equal(new, shrink(rgba, 64))
+    assert torch.equal(T_new, T)
+    expected = project(transform_points(T, POINT), K_new)[0, 0].double()
+    assert torch.allclose(centre_of_mass(new), expected, atol=0.1)
+
+
+def test_random_cameras_stay_in_their_limits():
+    rgba, K, T = (values.repeat(200, *[1] * (values.ndim - 1)) for values in view_of_a_dot(32))
+    settings = Reframing(probability=0.5, roll_deg=30.0, zoom_min=0.8, zoom_max=1.25, shift=0.2)
+    _, K_new, T_new = random_reframe(rgba, K, T, 32, settings, torch.Generator().manual_seed(0))
+    changed = (T_new != T).flatten(1).any(1)
+    assert 70 < changed.sum() < 130  # binomial(200, 0.5): sd 7
+    zoom = K_new[:, 0, 0] / K[:, 0, 0]
+    assert zoom.min() >= 0.8 - 1e-5
+    assert zoom.max() <= 1.25 + 1e-5
+    roll = torch.rad2deg(torch.arccos(((T_new @ torch.linalg.inv(T))[:, 0, 0]).clamp(-1, 1)))
+    assert 20 < roll.max() <= 30.1
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"probability": 1.5}, r"probability must be in \[0, 1\], got 1.5"),
+        ({"zoom_min": 2.0}, "zoom_min <= zoom_max, got 2.0 and 1.25"),
+    ],
+)
+def test_impossible_settings_are_refused(settings, message):
+    with pytest.raises(ValueError, match=message):
+        Reframing(**settings)
