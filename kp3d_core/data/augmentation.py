@@ -114,8 +114,10 @@ def random_shadows(
     grid = F.affine_grid(theta, list(alpha.shape), align_corners=False)
     moved = F.grid_sample(alpha, grid, align_corners=False)
     radius = int(torch.randint(1, max(2, height // 10), (1,), generator=generator))
+    width = 2 * radius + 1
     for _ in range(2):  # a box blur twice is close to a Gaussian
-        moved = F.avg_pool2d(moved, 2 * radius + 1, 1, radius, count_include_pad=False)
+        for kernel, padding in (((width, 1), (radius, 0)), ((1, width), (0, radius))):
+            moved = F.avg_pool2d(moved, kernel, 1, padding, count_include_pad=False)
     strength = between(-0.4, 0.85).clamp_min(0)  # a third of the objects cast none
     return 1 - strength[:, None, None, None] * moved
 
