@@ -37,7 +37,9 @@ def evaluate(
                 lambda done, total: progress.update(task, completed=done, total=total),
             )
     Console().print(_table(metrics))
-    typer.echo(f"Written to {output}: metrics.json, histogram.png, views.png, instances.png")
+    typer.echo(
+        f"Written to {output}: metrics.json, histogram.png, views.png, instances.png, failures.png"
+    )
 
 
 def _table(metrics: dict[str, Any]) -> Table:

@@ -36,6 +36,8 @@ class ViewSet:
     """Focal length f0 of the training camera at S pixels."""
     training_distance: float
     """Distance d0 of the training camera [model units]."""
+    kinds: tuple[str, ...] = ()
+    """Variant of each object, such as "van"."""
 
     @property
     def size(self) -> int:
@@ -72,7 +74,7 @@ def load_views(folder: str | Path, size: int) -> ViewSet:
             f"Render them with --size {size} or train at a smaller input size."
         )
     arrays = [_resize_instance(record, size) for record in dataset]
-    rgba, K, T, keys = zip(*arrays, strict=True)
+    rgba, K, T, keys, kinds = zip(*arrays, strict=True)
     sampling = manifest.camera_settings
     camera = sampling.paper if isinstance(sampling, RobotCamera) else sampling
     return ViewSet(
@@ -83,12 +85,13 @@ def load_views(folder: str | Path, size: int) -> ViewSet:
         manifest.category,
         camera.focal_px(size),
         camera.distance,
+        kinds,
     )
 
 
 def _resize_instance(
     record: InstanceRecord, size: int
-) -> tuple[NDArray[np.uint8], NDArray[np.float32], NDArray[np.float32], str]:
+) -> tuple[NDArray[np.uint8], NDArray[np.float32], NDArray[np.float32], str, str]:
     resized = [resize_view(view, K, size) for view, K in zip(record.rgba, record.K, strict=True)]
     images, K = zip(*resized, strict=True)
     return (
@@ -96,6 +99,7 @@ def _resize_instance(
         np.stack(K).astype(np.float32),
         record.T_camera_object.astype(np.float32),
         record.key,
+        record.kind,
     )
 
 

@@ -11,8 +11,9 @@ from typing import Any
 import numpy as np
 
 from kp3d_core.data.memory import load_views
+from kp3d_core.evaluation.breakdown import by_kind
 from kp3d_core.evaluation.figures import write_histogram, write_sheets
-from kp3d_core.evaluation.metrics import pair_errors, summarize
+from kp3d_core.evaluation.metrics import absolute_rotation_deg, pair_errors, summarize
 from kp3d_core.evaluation.predictions import predict
 from kp3d_core.inference import create_engine, load_model
 from kp3d_core.provenance import provenance
@@ -32,7 +33,8 @@ def evaluate(
     Args:
         model_name_or_path: shipped name or path of a model file.
         data: folder made by `kp3d render`.
-        output: folder for metrics.json, predictions.npz, histogram.png, views.png, instances.png.
+        output: folder for metrics.json, predictions.npz, histogram.png, views.png, instances.png,
+            failures.png.
         engine_name: engine to run the model with.
         pairs_per_instance: random pairs of views of each object.
         seed: of the choice of pairs.
@@ -58,6 +60,7 @@ def evaluate(
     errors = pair_errors(predictions, views, pairs_per_instance, seed)
     metrics = summarize(predictions, views, errors, model.keypoints.canonical)
     metrics |= {
+        "by_kind": by_kind(errors, predictions.flag_correct, views.kinds),
         "model": {"name": model.name, "version": model.version, "sha256": model.sha256},
         "engine": {"name": engine.name, "device": engine.device},
         "data": {"folder": str(data), "first": views.keys[0], "last": views.keys[-1]},
@@ -66,6 +69,8 @@ def evaluate(
     (output / "metrics.json").write_text(json.dumps(metrics, indent=2) + "\n")
     title = f"{model.name}: {metrics['pairs']} pairs of {total} objects"
     write_histogram(output / "histogram.png", errors.rotation_deg, title)
-    keypoints = model.keypoints
-    write_sheets(output, views, predictions, keypoints.colors, keypoints.edges)
+    absolute = absolute_rotation_deg(predictions, model.keypoints.canonical, views.T_camera_object)
+    write_sheets(
+        output, views, predictions, absolute, model.keypoints.colors, model.keypoints.edges
+    )
     return metrics

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kp3d_core.data.memory import ViewSet
+from kp3d_core.evaluation.breakdown import worst_views
 from kp3d_core.evaluation.metrics import summarize_rotation
 from kp3d_core.evaluation.predictions import Predictions
 
@@ -74,12 +75,14 @@ def write_sheets(
     folder: Path,
     views: ViewSet,
     predictions: Predictions,
+    absolute_rotation_deg: FloatArray,
     colors: FloatArray,
     edges: NDArray[np.int64],
 ) -> None:
     """`views.png`: single objects over views (Figure 3). `instances.png`: many objects (Figure 4).
 
-    The first objects and views of the set are shown, not chosen ones.
+    Both show the first objects and views of the set, not chosen ones. `failures.png`: the views
+    with the largest error of the absolute rotation (I, V), at most one of each object.
     """
     num_instances, num_views = views.rgba.shape[:2]
     over_views = [[(i, v) for v in range(min(8, num_views))] for i in range(min(5, num_instances))]
@@ -88,7 +91,10 @@ def write_sheets(
         [(row * columns + column, row % num_views) for column in range(columns)]
         for row in range(min(6, num_instances // columns))
     ]
-    for name, cells in (("views", over_views), ("instances", over_instances)):
+    worst = worst_views(absolute_rotation_deg, min(24, num_instances // columns * columns))
+    failures = [worst[i : i + columns] for i in range(0, len(worst), columns)]
+    sheets = {"views": over_views, "instances": over_instances, "failures": failures}
+    for name, cells in sheets.items():
         sheet = keypoint_sheet(views, predictions, cells, colors, edges)
         cv2.imwrite(str(folder / f"{name}.png"), sheet[..., ::-1])
 
