@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import typer
 
+from kp3d_core.cli.card import card
 from kp3d_core.cli.evaluate import evaluate
 from kp3d_core.cli.export import export
 from kp3d_core.cli.render import render
@@ -21,6 +22,7 @@ app.command()(render)
 app.command(context_settings=CONTEXT)(train)
 app.command()(export)
 app.command()(evaluate)
+app.command()(card)
 
 
 def main() -> None:

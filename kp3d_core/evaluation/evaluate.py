@@ -61,7 +61,12 @@ def evaluate(
     metrics = summarize(predictions, views, errors, model.keypoints.canonical)
     metrics |= {
         "by_kind": by_kind(errors, predictions.flag_correct, views.kinds),
-        "model": {"name": model.name, "version": model.version, "sha256": model.sha256},
+        "model": {
+            "name": model.name,
+            "version": model.version,
+            "sha256": model.sha256,
+            "file": model_name_or_path,
+        },
         "engine": {"name": engine.name, "device": engine.device},
         "data": {"folder": str(data), "first": views.keys[0], "last": views.keys[-1]},
         "provenance": provenance(),

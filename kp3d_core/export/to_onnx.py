@@ -101,6 +101,7 @@ def export_checkpoint(
     metadata["metrics"] = metrics or {}
     metadata["provenance"] = provenance() | {
         "checkpoint": checkpoint.name,
+        "steps": trained.steps,
         "config": json.loads(json.dumps(trained.settings, default=_plain)),
         "data": settings,
     }

@@ -23,6 +23,8 @@ class TrainedNetwork:
     """Of `KeypointModule`."""
     data: dict[str, Any]
     """Of `ShardDataModule`."""
+    steps: int
+    """Training steps behind the weights."""
 
 
 def load_checkpoint(path: Path) -> TrainedNetwork:
@@ -53,7 +55,10 @@ def load_checkpoint(path: Path) -> TrainedNetwork:
         {name[len(_PREFIX) :]: value for name, value in weights.items() if name.startswith(_PREFIX)}
     )
     return TrainedNetwork(
-        model.eval(), settings, dict(content.get("datamodule_hyper_parameters", {}))
+        model.eval(),
+        settings,
+        dict(content.get("datamodule_hyper_parameters", {})),
+        int(content.get("global_step", 0)),
     )
 
 

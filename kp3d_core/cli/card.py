@@ -1,0 +1,27 @@
+"""`kp3d card`: a Markdown page about model files."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from kp3d_core.cli.errors import user_errors
+
+
+def card(
+    evaluations: Annotated[
+        list[Path], typer.Argument(metavar="EVALUATION...", help="Folders of `kp3d evaluate`.")
+    ],
+    output: Annotated[Path, typer.Option(help="Markdown file to write.")],
+    pictures: Annotated[
+        Path | None, typer.Option(help="Folder for pictures; default: `images` beside the file.")
+    ] = None,
+) -> None:
+    """Write what models reach, where they fail and how they were made."""
+    with user_errors():
+        from kp3d_core.evaluation.card import write_cards
+
+        write_cards(evaluations, output, pictures or output.parent / "images")
+    typer.echo(f"Written: {output}")

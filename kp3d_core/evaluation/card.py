@@ -1,0 +1,186 @@
+"""Model cards: what a model file reaches, where it fails and how it was made, as Markdown."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import cv2
+
+from kp3d_core.inference import Model, load_model
+
+_PICTURES = ("instances", "views", "failures", "histogram")
+_PICTURE_WIDTH = 960
+_INTRODUCTION = """\
+Written by `kp3d card`; the figures are those in the metadata of the files. Relative rotation
+between random pairs of views of unseen objects, without noise, with the predicted flag, through
+ONNX Runtime (Suwajanakorn et al. 2018, section 4.1). `absolute`: rotation of a single view, from
+the category's mean keypoints. `3D-SE`: how far a keypoint strays on its object. `extent`: standard
+deviation of the mean keypoints along each object axis. Model units: the longest dimension of an
+object is 2."""
+
+
+@dataclass(frozen=True)
+class Evaluated:
+    """A model and the folder of an evaluation of it."""
+
+    model: Model
+    folder: Path
+
+    @property
+    def metrics(self) -> Mapping[str, Any]:
+        """Figures kept in the model file."""
+        return self.model.metrics
+
+
+def read_evaluation(folder: Path) -> Evaluated:
+    """The model that an evaluation folder is about; its file must hold the same figures.
+
+    Raises:
+        ValueError: no evaluation, or of another version of the model.
+    """
+    file = folder / "metrics.json"
+    if not file.is_file():
+        raise ValueError(f"EVALUATION must be a folder made by `kp3d evaluate`, got {folder}.")
+    metrics = json.loads(file.read_text())
+    model = load_model(metrics["model"]["file"])
+    if model.metrics.get("rotation_deg") != metrics["rotation_deg"]:
+        raise ValueError(
+            f"{folder} must be the evaluation whose figures are kept in the model file "
+            f"{model.name}, got others. Export with `--metrics {file}`, or evaluate again."
+        )
+    return Evaluated(model, folder)
+
+
+def write_cards(folders: Sequence[Path], output: Path, pictures: Path) -> None:
+    """Write one Markdown page about several models, and the pictures that it shows.
+
+    Args:
+        folders: made by `kp3d evaluate`.
+        output: Markdown file.
+        pictures: folder for the pictures, best below that of `output`: links are relative.
+
+    Raises:
+        ValueError: a folder is not the evaluation of its model's file.
+    """
+    evaluated = [read_evaluation(folder) for folder in folders]
+    pictures.mkdir(parents=True, exist_ok=True)
+    sections = [_overview(evaluated)]
+    for item in evaluated:
+        links = _copy_pictures(item, pictures, output.parent)
+        sections.append(_card(item, links))
+    output.write_text("\n".join(sections))
+
+
+def _copy_pictures(item: Evaluated, pictures: Path, base: Path) -> dict[str, str]:
+    links = {}
+    for name in _PICTURES:
+        image = cv2.imread(str(item.folder / f"{name}.png"))
+        if image is None:
+            raise ValueError(f"{item.folder} lacks {name}.png. Evaluate again.")
+        height, width = image.shape[:2]
+        if width > _PICTURE_WIDTH:
+            size = (_PICTURE_WIDTH, round(height * _PICTURE_WIDTH / width))
+            image = cv2.resize(image, size, interpolation=cv2.INTER_AREA)
+        path = pictures / f"{item.model.name}_{name}.jpg"
+        cv2.imwrite(str(path), image, [cv2.IMWRITE_JPEG_QUALITY, 88])
+        links[name] = path.resolve().relative_to(base.resolve()).as_posix()
+    return links
+
+
+def _overview(evaluated: Sequence[Evaluated]) -> str:
+    rows = [
+        (
+            item.model.name,
+            f"{item.model.input_size} px",
+            f"{item.metrics['rotation_deg']['mean']:.2f}",
+            f"{item.metrics['rotation_deg']['median']:.2f}",
+            f"{100 * item.metrics['flag_accuracy']:.2f}",
+            f"{item.metrics['absolute_rotation_deg']['median']:.2f}",
+            f"{item.metrics['spread_3d']:.3f}",
+            " / ".join(f"{item.metrics['extent'][axis]:.2f}" for axis in "xyz"),
+        )
+        for item in evaluated
+    ]
+    header = (
+        "model",
+        "input",
+        "mean [deg]",
+        "median [deg]",
+        "flags [%]",
+        "absolute, median [deg]",
+        "3D-SE",
+        "extent x / y / z",
+    )
+    return "\n".join(
+        [
+            "# Shipped models",
+            "",
+            _INTRODUCTION,
+            "",
+            *_table(header, rows),
+            "",
+        ]
+    )
+
+
+def _card(item: Evaluated, links: Mapping[str, str]) -> str:
+    metrics, name = item.metrics, item.model.name
+    data = metrics["data"]
+    kinds = sorted(metrics["by_kind"].items(), key=lambda entry: -entry[1]["mean"])
+    kind_rows = [
+        (
+            kind,
+            str(figures["instances"]),
+            f"{figures['mean']:.1f}",
+            f"{figures['median']:.1f}",
+            f"{100 * figures['flag_accuracy']:.1f}",
+        )
+        for kind, figures in kinds
+    ]
+    return "\n".join(
+        [
+            f"## {name}",
+            "",
+            f"![{name}: keypoints on many objects]({links['instances']})",
+            "",
+            f"One column per object; {metrics['instances']} objects, {metrics['pairs']} pairs of",
+            f"views (`{data['first']}` to `{data['last']}`). Single objects over views:",
+            "",
+            f"![{name}: keypoints over views]({links['views']})",
+            f"![{name}: distribution of errors]({links['histogram']})",
+            "",
+            "**Where it fails.** By kind of object, worst first, and the views with the largest",
+            "errors, at most one of each object:",
+            "",
+            *_table(("kind", "objects", "mean [deg]", "median [deg]", "flags [%]"), kind_rows),
+            "",
+            f"![{name}: worst views]({links['failures']})",
+            "",
+            "**How it was made.** " + _origin(item.model),
+            "",
+        ]
+    )
+
+
+def _origin(model: Model) -> str:
+    origin = model.provenance
+    config, data = origin["config"], origin["data"]
+    views = data["objects_per_batch"] * data["views_per_object"]
+    steps = f"{origin['steps']:,} steps of" if "steps" in origin else "Steps of"
+    start = config.get("initial_weights")
+    return (
+        f"{steps} {views} views at {data['input_size']} px, network `{config['network']}` of width "
+        f"{config.get('width', 1.0):g}, from {'trained' if start else 'random'} weights"
+        f"{f' (`{start}`)' if start else ''}; exported {origin['created'][:10]} from commit "
+        f"`{origin['commit'][:10]}` with torch {origin['torch']}. The whole configuration is in "
+        f"the file's metadata. SHA-256 `{model.sha256[:16]}`."
+    )
+
+
+def _table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
+    lines = [header, ["---"] + ["---:"] * (len(header) - 1), *rows]
+    return ["| " + " | ".join(line) + " |" for line in lines]

@@ -1,0 +1,53 @@
+"""Model cards from a real evaluation of the shipped car model on a few small cars."""
+
+import json
+
+import onnx
+import pytest
+
+from kp3d_core.evaluation.card import write_cards
+from kp3d_core.evaluation.evaluate import evaluate
+from kp3d_core.inference import load_model
+
+
+@pytest.fixture(scope="module")
+def evaluation(rendered_cars, tmp_path_factory):
+    """Evaluation folder of a copy of the shipped model that holds its figures."""
+    folder = tmp_path_factory.mktemp("card")
+    first = evaluate("car", rendered_cars / "val", folder / "first", pairs_per_instance=3)
+    proto = onnx.load_model_from_string(load_model("car").data)
+    (entry,) = (item for item in proto.metadata_props if item.key == "kp3d")
+    content = json.loads(entry.value) | {"metrics": first}
+    entry.value = json.dumps(content)
+    onnx.save(proto, folder / "car.onnx")
+    evaluate(
+        str(folder / "car.onnx"), rendered_cars / "val", folder / "second", pairs_per_instance=3
+    )
+    return folder / "second"
+
+
+def test_card_shows_figures_kinds_failures_and_origin(evaluation, tmp_path):
+    write_cards([evaluation], tmp_path / "MODELS.md", tmp_path / "docs" / "images")
+    text = (tmp_path / "MODELS.md").read_text()
+    metrics = json.loads((evaluation / "metrics.json").read_text())
+    row = next(line for line in text.splitlines() if line.startswith("| car |"))
+    assert f"| {metrics['rotation_deg']['median']:.2f} |" in row
+    for kind in metrics["by_kind"]:
+        assert f"| {kind} |" in text
+    assert "network `fast`" in text
+    for name in ("instances", "views", "failures", "histogram"):
+        assert f"(docs/images/car_{name}.jpg)" in text
+        assert (tmp_path / "docs" / "images" / f"car_{name}.jpg").stat().st_size > 1000
+
+
+def test_evaluation_with_other_figures_than_the_file_is_refused(evaluation, tmp_path):
+    metrics = json.loads((evaluation / "metrics.json").read_text())
+    metrics["rotation_deg"]["mean"] += 1
+    (tmp_path / "metrics.json").write_text(json.dumps(metrics))
+    with pytest.raises(ValueError, match="must be the evaluation whose figures are kept"):
+        write_cards([tmp_path], tmp_path / "MODELS.md", tmp_path)
+
+
+def test_folder_without_an_evaluation_is_refused(tmp_path):
+    with pytest.raises(ValueError, match="made by `kp3d evaluate`, got "):
+        write_cards([tmp_path], tmp_path / "MODELS.md", tmp_path)
