@@ -32,19 +32,16 @@ class BatchDraws:
             rows: the rows of interest; all if None.
             device: where values are drawn; the CPU if None.
         """
-        self._values = torch.Generator(device or "cpu").manual_seed(seed)
+        self.device = torch.device(device or "cpu")
+        self._values = torch.Generator(self.device).manual_seed(seed)
         self._decisions = np.random.default_rng(seed)
         self._total = total
-        self._rows = np.arange(total)[rows] if rows is not None else None
+        own = np.arange(total) if rows is None else np.arange(total)[rows]
+        self._rows = None if len(own) == total else own
 
     def __len__(self) -> int:
         """Number of rows of interest."""
         return self._total if self._rows is None else len(self._rows)
-
-    @property
-    def device(self) -> torch.device:
-        """Where values are drawn."""
-        return self._values.device
 
     def uniform(self, *shape: int, low: float = 0.0, high: float = 1.0) -> Tensor:
         """Values between two bounds, shape (rows, *shape)."""
@@ -66,29 +63,29 @@ class BatchDraws:
         """One number from `low` to below `high` for all rows of the batch."""
         return int(self._decisions.integers(low, high))
 
-    def chosen(self, probability: float) -> NDArray[np.int64]:
-        """Which of the rows of interest are picked, each with `probability`: their indices."""
-        picked = self._decisions.random(self._total) < probability
-        return np.flatnonzero(picked if self._rows is None else picked[self._rows])
+    def choose(self, probability: float) -> tuple[Tensor, BatchDraws]:
+        """Pick each row with a probability.
 
-    def select(self, index: NDArray[np.int64]) -> BatchDraws:
-        """Go on with some of the rows of interest, from the same source of numbers."""
-        return self._restricted(self._total, index if self._rows is None else self._rows[index])
+        Returns:
+            The picked ones among the rows of interest, on the device, and draws for them alone.
+            Those have a source of their own: a process without any of them need not draw.
+        """
+        picked = self._decisions.random(self._total) < probability
+        index = np.flatnonzero(picked if self._rows is None else picked[self._rows])
+        rows = index if self._rows is None else self._rows[index]
+        seed = int(self._decisions.integers(2**62))
+        return self._to_device(index), BatchDraws(seed, self._total, rows, self.device)
 
     def per_view(self, views: int) -> BatchDraws:
-        """Go on with `views` rows for each row, object after object."""
+        """Draws with `views` rows for each row, object after object; a source of their own."""
         rows = self._rows
         if rows is not None:
             rows = (rows[:, None] * views + np.arange(views)).ravel()
-        return self._restricted(self._total * views, rows)
-
-    def _restricted(self, total: int, rows: NDArray[np.int64] | None) -> BatchDraws:
-        other = object.__new__(BatchDraws)
-        other._values, other._decisions = self._values, self._decisions
-        other._total, other._rows = total, rows
-        return other
+        seed = int(self._decisions.integers(2**62))
+        return BatchDraws(seed, self._total * views, rows, self.device)
 
     def _own(self, values: Tensor) -> Tensor:
-        if self._rows is None:
-            return values
-        return values[torch.from_numpy(self._rows).to(self.device, non_blocking=True)]
+        return values if self._rows is None else values[self._to_device(self._rows)]
+
+    def _to_device(self, index: NDArray[np.int64]) -> Tensor:
+        return torch.from_numpy(index).to(self.device, non_blocking=True)

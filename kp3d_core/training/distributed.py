@@ -58,8 +58,9 @@ class SharedBatchNorm2d(nn.BatchNorm2d):
         assert self.running_var is not None
         assert self.momentum is not None
         assert self.num_batches_tracked is not None
+        wide = input if input.dtype == torch.float64 else input.float()
         shift = self.running_mean.clone()
-        variance, mean = torch.var_mean(input.float(), dim=(0, 2, 3), correction=0)
+        variance, mean = torch.var_mean(wide, dim=(0, 2, 3), correction=0)
         offset = mean - shift
         moments = torch.stack([offset, variance + offset.square()])
         offset, square = _MeanOverProcesses.apply(moments)
@@ -71,7 +72,7 @@ class SharedBatchNorm2d(nn.BatchNorm2d):
             self.num_batches_tracked += 1
         scale = self.weight * (variance + self.eps).rsqrt()
         bias = self.bias - mean * scale
-        result = torch.addcmul(bias[:, None, None], input.float(), scale[:, None, None])
+        result = torch.addcmul(bias[:, None, None], wide, scale[:, None, None])
         return result.to(input.dtype)
 
 

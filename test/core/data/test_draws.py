@@ -11,15 +11,12 @@ from kp3d_core.data.sharing import Share
 def everything(draws):
     """One draw of each kind, with decisions and subsets between them."""
     per_view = draws.per_view(3)
-    chosen = per_view.chosen(0.5)
-    some = per_view.select(chosen)
+    chosen, some = per_view.choose(0.5)
     return {
         "uniform": draws.uniform(2, low=-1.0, high=3.0),
         "radius": torch.tensor(per_view.common_integer(1, 100)),
-        "chosen": torch.zeros(len(per_view)).index_fill_(0, torch.from_numpy(chosen), 1),
-        "noise": torch.zeros(len(per_view), 4).index_copy_(
-            0, torch.from_numpy(chosen), some.normal(4)
-        ),
+        "chosen": torch.zeros(len(per_view)).index_fill_(0, chosen, 1),
+        "noise": torch.zeros(len(per_view), 4).index_copy_(0, chosen, some.normal(4)),
         "side": per_view.integers(4),
     }
 
@@ -42,7 +39,7 @@ def test_values_are_distributed_as_said():
     assert uniform.mean().item() == pytest.approx(1.0, abs=0.04)  # 5 sigma of 4 / sqrt(12 n)
     assert draws.normal(1).std().item() == pytest.approx(1.0, abs=0.03)
     assert set(draws.integers(3).tolist()) == {0, 1, 2}
-    assert len(draws.chosen(0.3)) == pytest.approx(6000, abs=330)  # 5 sigma
+    assert len(draws.choose(0.3)[0]) == pytest.approx(6000, abs=330)  # 5 sigma
     assert {draws.common_integer(1, 3) for _ in range(30)} == {1, 2}
 
 
