@@ -153,7 +153,7 @@ class KeypointModule(L.LightningModule):
         metrics = self._of_all_processes(view_metrics(result, views.T_camera_object))
         means = self.trainer.strategy.reduce(torch.stack(list(parts.values())).detach())
         self.log_dict({f"loss/{name}": value for name, value in zip(parts, means, strict=True)})
-        self.log_dict(metrics.means("train"), prog_bar=False)
+        self.log_dict({**metrics.means("train"), "step": self._step_number()})
         return parts["total"]
 
     def validation_step(self, batch: dict[str, Any], batch_idx: int) -> None:
@@ -170,8 +170,13 @@ class KeypointModule(L.LightningModule):
         """Log medians and means over all pairs of the validation set."""
         metrics = self._of_all_processes(ViewMetrics.concatenate(self.validation_metrics))
         self.validation_metrics.clear()
-        self.log_dict(metrics.means("val"), sync_dist=True)  # equal everywhere; Lightning asks
+        means = {**metrics.means("val"), "step": self._step_number()}
+        self.log_dict(means, sync_dist=True)  # equal everywhere, but Lightning asks for it
         self.log("val_rotation_median_deg", metrics.rotation_deg.median(), sync_dist=True)
+
+    def _step_number(self) -> Tensor:
+        """Of a row of the log: Lightning's own count is one ahead after a resume."""
+        return torch.tensor(float(self.global_step))
 
     def _of_all_processes(self, metrics: ViewMetrics) -> ViewMetrics:
         return metrics.gathered(self.all_gather) if self.trainer.world_size > 1 else metrics

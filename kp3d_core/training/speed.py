@@ -6,7 +6,7 @@ import json
 import platform
 import resource
 import time
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -52,10 +52,11 @@ class SpeedLog(L.Callback):
     def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         """The clock starts."""
         self._mark_s = time.monotonic()
+        self._before = replace(self.totals)
 
     def on_train_epoch_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         """The first batch is waited for."""
-        self._before = Totals(**asdict(self.totals))
+        self._before = replace(self.totals)
         self._epoch_s = self._idle_s = time.monotonic()
 
     def on_train_batch_start(self, *args: Any, **kwargs: Any) -> None:
@@ -84,6 +85,8 @@ class SpeedLog(L.Callback):
     def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         """Log the epoch, write the sums."""
         self._advance()
+        if self.totals.images == self._before.images:
+            return  # a resumed run first ends the epoch that its checkpoint is of, once more
         totals, before = self.totals, self._before
         step_s = max(totals.step_s - before.step_s, 1e-9)
         metrics = {

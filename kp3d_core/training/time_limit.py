@@ -40,18 +40,23 @@ class TimeLimit(L.Callback):
         """`started_s` is the reading of `time.monotonic` from which the limit counts."""
         self.limit_s = limit_s
         self.started_s = started_s
-        self._epoch_started_s = 0.0
+        self._mark_s = started_s
         self._longest_epoch_s = 0.0
+        self._epochs = 0
 
-    def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        """The first epoch begins."""
-        self._epoch_started_s = time.monotonic()
+    def on_train_epoch_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        """From here on, the time from one end to the next is that of an epoch."""
+        if self._epochs == 0:
+            self._mark_s = time.monotonic()
+        self._epochs += 1
 
     def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         """Judge whether one more epoch, with its validation and checkpoint, fits."""
+        if self._epochs == 0:
+            return  # a resumed run first ends the epoch that its checkpoint is of, once more
         now = time.monotonic()
-        self._longest_epoch_s = max(self._longest_epoch_s, now - self._epoch_started_s)
-        self._epoch_started_s = now
+        self._longest_epoch_s = max(self._longest_epoch_s, now - self._mark_s)
+        self._mark_s = now
         stop = now - self.started_s + _SPREAD * self._longest_epoch_s > self.limit_s
         # All processes must stop after the same epoch: the first one's clock decides.
         if trainer.strategy.broadcast(stop):
