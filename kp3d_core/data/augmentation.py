@@ -124,7 +124,7 @@ def random_occluders(
     def between(low: float, high: float) -> Tensor:
         return draws.uniform(1, 1, 1, low=low, high=high)
 
-    u, v = _axes(*alpha.shape[-2:], alpha.device)
+    u, v = _axes(alpha.shape[-2], alpha.shape[-1], alpha.device)
     angle = between(0.0, math.pi)
     du, dv = u - between(-1.0, 1.0), v - between(-1.0, 1.0)
     along = (angle.cos() * du + angle.sin() * dv) / between(0.08, 0.7)

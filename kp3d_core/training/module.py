@@ -56,6 +56,7 @@ class KeypointModule(L.LightningModule):
         precision: str = "auto",
         initial_weights: str | None = None,
         seed: int = 0,
+        compile_backend: str | None = None,
     ) -> None:
         """Create the network.
 
@@ -74,6 +75,7 @@ class KeypointModule(L.LightningModule):
             precision: of the network's arithmetic: "auto", "bf16" or "fp32".
             initial_weights: checkpoint of the same kind of network to start from; random if None.
             seed: of weights and of the noise in losses.
+            compile_backend: of `torch.compile` for the network, such as "inductor"; None: as it is.
         """
         super().__init__()
         if centre_depth not in ("known", "nominal"):
@@ -94,6 +96,7 @@ class KeypointModule(L.LightningModule):
         self.gradient_clip = gradient_clip
         self.precision = precision
         self.seed = seed
+        self.compile_backend = compile_backend
         anchors = torch.from_numpy(ellipsoid_anchors(num_keypoints, anchor_semi_axes))
         self.register_buffer("anchors", anchors, persistent=False)
         self.validation_metrics: list[ViewMetrics] = []
@@ -110,6 +113,15 @@ class KeypointModule(L.LightningModule):
     def progress(self) -> float:
         """Share of the run's steps that is done."""
         return min(self.global_step / self.total_steps, 1.0)
+
+    def setup(self, stage: str) -> None:
+        """Compile the network's two stages, if wanted."""
+        if stage == "fit" and self.compile_backend is not None:
+            for name in ("encode", "decode"):
+                stage_of_model = torch.compile(
+                    getattr(self.model, name), backend=self.compile_backend
+                )
+                setattr(self.model, name, stage_of_model)
 
     def configure_optimizers(self) -> Any:
         """Adam with the scheduled learning rate."""

@@ -32,8 +32,8 @@ class ViewMetrics(NamedTuple):
         """All of them, one after the other."""
         return ViewMetrics(*(torch.cat(values) for values in zip(*parts, strict=True)))
 
-    def gathered(self, all_gather: Callable[[Tensor], Tensor]) -> ViewMetrics:
-        """Those of all processes, given what stacks a tensor's values from each."""
+    def gathered(self, all_gather: Callable[[Tensor], Any]) -> ViewMetrics:
+        """Those of all processes, given what stacks the values that each has of a tensor."""
         return ViewMetrics(*(all_gather(values).flatten(0, 1) for values in self))
 
     @property

@@ -72,3 +72,12 @@ def test_the_step_computes_nothing_on_the_cpu(batch_and_module, monkeypatch):
     assert judge.found == []
     gradients = [parameter.grad for parameter in module.parameters()]
     assert all(gradient is not None and gradient.device == META for gradient in gradients)
+
+
+def test_a_compiled_network_trains_alike(tiny_training, trained_run, tmp_path):
+    # The backend "eager" runs the captured graph as it is: the capture is tested, not a compiler.
+    tiny_training(tmp_path, "--model.compile_backend=eager")
+    expected = torch.load(trained_run / "checkpoints" / "last.ckpt", weights_only=False)
+    content = torch.load(tmp_path / "checkpoints" / "last.ckpt", weights_only=False)
+    for name, value in expected["state_dict"].items():
+        assert torch.allclose(content["state_dict"][name], value, rtol=1e-3, atol=1e-4), name
