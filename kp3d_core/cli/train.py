@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import time
 from pathlib import Path
 from typing import Annotated
 
@@ -27,12 +29,22 @@ def train(
     threads: Annotated[
         int | None, typer.Option(help="CPU threads.", show_default="all cores")
     ] = None,
+    max_time: Annotated[
+        str | None,
+        typer.Option(
+            metavar="HH:MM:SS",
+            help="Stop in time, with a checkpoint to go on from.",
+            show_default="no limit",
+        ),
+    ] = None,
 ) -> None:
     """Train from YAML files. Further options override them: `--trainer.max_steps=1000`."""
+    started_s = time.monotonic()
     with user_errors(RuntimeError, FloatingPointError):
         import torch
 
         from kp3d_core.training.run import run_training
+        from kp3d_core.training.time_limit import parse_duration
 
         if threads is not None:
             torch.set_num_threads(threads)
@@ -40,5 +52,6 @@ def train(
         files = [Path(value) for value in configs if not value.startswith("--")]
         overrides = [value for value in configs if value.startswith("--")] + context.args
         folder = output or Path("runs") / files[-1].stem
-        best = run_training(files, folder, overrides, resume)
+        max_time_s = math.inf if max_time is None else parse_duration(max_time)
+        best = run_training(files, folder, overrides, resume, max_time_s, started_s)
     typer.echo(f"Best checkpoint: {best}. Next: kp3d export {best} -o {files[-1].stem}.onnx")

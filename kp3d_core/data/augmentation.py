@@ -10,6 +10,8 @@ from jaxtyping import Float, UInt8
 from torch import Tensor
 from torch.nn import functional as F
 
+from kp3d_core.data.draws import BatchDraws
+
 
 @dataclass(frozen=True)
 class Augmentation:
@@ -47,56 +49,46 @@ def mirror(
 
 
 def random_backgrounds(
-    num: int, height: int, width: int, generator: torch.Generator
+    height: int, width: int, draws: BatchDraws
 ) -> Float[Tensor, "num 3 height width"]:
     """Backgrounds in 0..1: a floor that turns into a wall, under smooth noise of random scales.
 
     From plain to busy; half of them have no edge between floor and wall.
     """
-
-    def uniform(*shape: int) -> Tensor:
-        return torch.rand(*shape, generator=generator)
-
-    v = torch.linspace(-1, 1, height)[:, None]
-    u = torch.linspace(-1, 1, width)
-    wall = uniform(num, 3, 1, 1)
-    floor = torch.lerp(wall, uniform(num, 3, 1, 1), uniform(num, 1, 1, 1))
-    floor = torch.where(uniform(num, 1, 1, 1) < 0.5, wall, floor)
-    edge = 2 * uniform(num, 1, 1, 1) - 1 + 0.3 * (uniform(num, 1, 1, 1) - 0.5) * u
-    softness = 0.02 + 0.5 * uniform(num, 1, 1, 1) ** 2
+    u, v = _axes(height, width, draws.device)
+    wall = draws.uniform(3, 1, 1)
+    floor = torch.lerp(wall, draws.uniform(3, 1, 1), draws.uniform(1, 1, 1))
+    floor = torch.where(draws.uniform(1, 1, 1) < 0.5, wall, floor)
+    edge = draws.uniform(1, 1, 1, low=-1.0) + draws.uniform(1, 1, 1, low=-0.15, high=0.15) * u
+    softness = 0.02 + 0.5 * draws.uniform(1, 1, 1) ** 2
     result = torch.lerp(wall, floor, torch.sigmoid((v - edge) / softness))
     for cells in (2, 4, 8, 16):
-        noise = uniform(num, 3, cells, cells) - 0.5
-        amount = 0.9 * uniform(num, 1, 1, 1) ** 3
+        noise = draws.uniform(3, cells, cells, low=-0.5, high=0.5)
+        amount = 0.9 * draws.uniform(1, 1, 1) ** 3
         result = result + amount * F.interpolate(
             noise, (height, width), mode="bilinear", align_corners=False
         )
     grey = result.mean(1, keepdim=True)
-    return torch.lerp(grey, result, uniform(num, 1, 1, 1)).clamp(0, 1)
+    return torch.lerp(grey, result, draws.uniform(1, 1, 1)).clamp(0, 1)
 
 
 def image_borders(
-    num: int, height: int, width: int, generator: torch.Generator
+    height: int, width: int, draws: BatchDraws
 ) -> Float[Tensor, "num 1 height width"]:
     """1 inside the camera's image, 0 outside: crops near its edge see black beyond.
 
     A slightly slanted edge at a random side, up to a quarter of the crop wide; none for most.
     """
-
-    def uniform(low: float, high: float) -> Tensor:
-        return low + (high - low) * torch.rand(num, 1, 1, 1, generator=generator)
-
-    v = torch.linspace(-1, 1, height)[:, None]
-    u = torch.linspace(-1, 1, width)
-    side = torch.randint(4, (num, 1, 1, 1), generator=generator)
+    u, v = _axes(height, width, draws.device)
+    side = draws.integers(4, 1, 1, 1)
     across, along = torch.where(side < 2, u, v), torch.where(side < 2, v, u)
     across = torch.where(side % 2 == 0, across, -across)
-    limit = 1 - uniform(-0.9, 0.5).clamp_min(-0.3)
-    return (across + uniform(-0.2, 0.2) * along < limit).float()
+    limit = 1 - draws.uniform(1, 1, 1, low=-0.9, high=0.5).clamp_min(-0.3)
+    return (across + draws.uniform(1, 1, 1, low=-0.2, high=0.2) * along < limit).float()
 
 
 def random_shadows(
-    alpha: Float[Tensor, "num 1 H W"], generator: torch.Generator
+    alpha: Float[Tensor, "num 1 H W"], draws: BatchDraws
 ) -> Float[Tensor, "num 1 H W"]:
     """Share of light left by a soft shadow of the object on the ground, 0..1.
 
@@ -104,39 +96,35 @@ def random_shadows(
     dark where a contact shadow is, below and beside the object.
     """
     num, _, height, _ = alpha.shape
-
-    def between(low: float, high: float) -> Tensor:
-        return low + (high - low) * torch.rand(num, generator=generator)
-
-    theta = torch.zeros(num, 2, 3)
-    theta[:, 0, 0], theta[:, 1, 1] = 1 / between(0.9, 1.25), 1 / between(0.6, 1.1)
-    theta[:, 0, 2], theta[:, 1, 2] = between(-0.12, 0.12), between(-0.22, 0.02)
+    theta = torch.zeros(num, 2, 3, device=alpha.device)
+    theta[:, 0, 0] = 1 / draws.uniform(low=0.9, high=1.25)
+    theta[:, 1, 1] = 1 / draws.uniform(low=0.6, high=1.1)
+    theta[:, 0, 2] = draws.uniform(low=-0.12, high=0.12)
+    theta[:, 1, 2] = draws.uniform(low=-0.22, high=0.02)
     grid = F.affine_grid(theta, list(alpha.shape), align_corners=False)
     moved = F.grid_sample(alpha, grid, align_corners=False)
-    radius = int(torch.randint(1, max(2, height // 10), (1,), generator=generator))
+    radius = draws.common_integer(1, max(2, height // 10))
     width = 2 * radius + 1
     for _ in range(2):  # a box blur twice is close to a Gaussian
         for kernel, padding in (((width, 1), (radius, 0)), ((1, width), (0, radius))):
             moved = F.avg_pool2d(moved, kernel, 1, padding, count_include_pad=False)
-    strength = between(-0.4, 0.85).clamp_min(0)  # a third of the objects cast none
-    return 1 - strength[:, None, None, None] * moved
+    strength = draws.uniform(1, 1, 1, low=-0.4, high=0.85).clamp_min(0)  # a third cast none
+    return 1 - strength * moved
 
 
 def random_occluders(
-    alpha: Float[Tensor, "num 1 H W"], largest_share: float, generator: torch.Generator
+    alpha: Float[Tensor, "num 1 H W"], largest_share: float, draws: BatchDraws
 ) -> Float[Tensor, "num 1 H W"]:
     """Where something stands in front of the object: a rotated box or ellipse, 0 or 1.
 
     Its centre lies anywhere in the view. One that would hide more than `largest_share` of the
     silhouette is left out.
     """
-    num, _, height, width = alpha.shape
 
     def between(low: float, high: float) -> Tensor:
-        return low + (high - low) * torch.rand(num, 1, 1, 1, generator=generator)
+        return draws.uniform(1, 1, 1, low=low, high=high)
 
-    v = torch.linspace(-1, 1, height)[:, None]
-    u = torch.linspace(-1, 1, width)
+    u, v = _axes(alpha.shape[-2], alpha.shape[-1], alpha.device)
     angle = between(0.0, math.pi)
     du, dv = u - between(-1.0, 1.0), v - between(-1.0, 1.0)
     along = (angle.cos() * du + angle.sin() * dv) / between(0.08, 0.7)
@@ -149,32 +137,38 @@ def random_occluders(
 
 
 def composite(
-    rgba: UInt8[Tensor, "num H W 4"], settings: Augmentation, generator: torch.Generator
+    rgba: UInt8[Tensor, "num H W 4"], settings: Augmentation, draws: BatchDraws
 ) -> Float[Tensor, "num 3 H W"]:
-    """Images in 0..1 from premultiplied RGBA views, over black or a random background."""
+    """Images in 0..1 from premultiplied RGBA views, over black or a random background.
+
+    Args:
+        rgba: views, on the device of `draws`.
+        settings: of random changes.
+        draws: one row for each view.
+    """
     values = rgba.permute(0, 3, 1, 2).float() / 255
     color, alpha = values[:, :3], values[:, 3:]
-    num, _, height, width = color.shape
+    height, width = color.shape[-2:]
     if settings.light > 0:
-        gain = 1 + settings.light * (2 * torch.rand(num, 1, 1, 1, generator=generator) - 1)
-        tint = 1 + 0.5 * settings.light * (2 * torch.rand(num, 3, 1, 1, generator=generator) - 1)
-        gamma = torch.exp(settings.light * (2 * torch.rand(num, 1, 1, 1, generator=generator) - 1))
+        gain = 1 + settings.light * draws.uniform(1, 1, 1, low=-1.0)
+        tint = 1 + 0.5 * settings.light * draws.uniform(3, 1, 1, low=-1.0)
+        gamma = torch.exp(settings.light * draws.uniform(1, 1, 1, low=-1.0))
         color = (color * gain * tint).clamp(0, 1) ** gamma
-    index = _choose(num, settings.background_probability, generator)
+    index, some = draws.choose(settings.background_probability)
     if len(index):
-        behind = random_backgrounds(len(index), height, width, generator)
-        behind = behind * random_shadows(alpha[index], generator)
+        behind = random_backgrounds(height, width, some) * random_shadows(alpha[index], some)
         visible = color[index] + (1 - alpha[index]) * behind
-        visible = visible * image_borders(len(index), height, width, generator)
+        visible = visible * image_borders(height, width, some)
         color = color.index_copy(0, index, visible)
-    index = _choose(num, settings.occlusion_probability, generator)
+    index, some = draws.choose(settings.occlusion_probability)
     if len(index):
-        cover = random_occluders(alpha[index], settings.occlusion_max, generator)
-        texture = random_backgrounds(len(index), height, width, generator)
+        cover = random_occluders(alpha[index], settings.occlusion_max, some)
+        texture = random_backgrounds(height, width, some)
         color = color.index_copy(0, index, torch.lerp(color[index], texture, cover))
     return color.clamp(0, 1)
 
 
-def _choose(num: int, probability: float, generator: torch.Generator) -> Tensor:
-    """Indices of a random share of `num` views."""
-    return (torch.rand(num, generator=generator) < probability).nonzero()[:, 0]
+def _axes(height: int, width: int, device: torch.device) -> tuple[Tensor, Tensor]:
+    """U (width,) and v (height, 1) over an image, from -1 to 1."""
+    u = torch.linspace(-1, 1, width, device=device)
+    return u, torch.linspace(-1, 1, height, device=device)[:, None]

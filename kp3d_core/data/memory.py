@@ -8,15 +8,18 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import cv2
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 from torch.utils.data import Dataset
 
 from kp3d_core.data.cameras import RobotCamera
 from kp3d_core.data.shards import InstanceRecord, ShardDataset
+from kp3d_core.data.sharing import Share
 
 
 @dataclass(frozen=True)
@@ -103,17 +106,54 @@ def _resize_instance(
     )
 
 
+class ViewTensors(NamedTuple):
+    """The arrays of a `ViewSet`, view after view, where batches are put together."""
+
+    rgba: Tensor
+    """(I * V, S, S, 4), uint8."""
+    K: Tensor
+    """(I * V, 3, 3)."""
+    T_camera_object: Tensor
+    """(I * V, 4, 4)."""
+
+    @staticmethod
+    def of(views: ViewSet, device: torch.device | None = None) -> ViewTensors:
+        """Share the memory of `views`, or copy it to a device other than the CPU."""
+        arrays = (views.rgba, views.K, views.T_camera_object)
+        return ViewTensors(
+            *(torch.from_numpy(array).flatten(0, 1).to(device or "cpu") for array in arrays)
+        )
+
+
 class RandomBatches(Dataset):
     """Batch i of an epoch: B random objects with V different views of each.
 
     Batch i of epoch e is drawn by a generator seeded with (seed, e, i): a run that resumes at an
-    epoch sees the batches that an unbroken run would have seen.
+    epoch sees the batches that an unbroken run would have seen, and processes that share the
+    batches see together what one process would have seen.
     """
 
     def __init__(
-        self, views: ViewSet, num_batches: int, objects: int, views_per_object: int, seed: int
+        self,
+        views: ViewSet,
+        num_batches: int,
+        objects: int,
+        views_per_object: int,
+        seed: int,
+        share: Share | None = None,
+        tensors: ViewTensors | None = None,
     ) -> None:
-        """`seed` should contain the epoch; B = `objects`, V = `views_per_object`."""
+        """Prepare an epoch.
+
+        Args:
+            views: to choose from.
+            num_batches: length of the epoch.
+            objects: B over all processes; each batch holds this process's share of them.
+            views_per_object: V.
+            seed: should contain the epoch.
+            share: of this process; everything if None.
+            tensors: of `views`, on the device where batches are wanted; the CPU if None.
+        """
         available = views.rgba.shape[1]
         if views_per_object > available:
             raise ValueError(
@@ -125,26 +165,39 @@ class RandomBatches(Dataset):
         self._objects = objects
         self._views_per_object = views_per_object
         self._seed = seed
+        self._share = share or Share()
+        self._own = self._share.of(objects)
+        self._tensors = tensors or ViewTensors.of(views)
 
     def __len__(self) -> int:
         """Number of batches in the epoch."""
         return self._num_batches
 
     def __getitem__(self, index: int) -> dict[str, object]:
-        """Batch `index`: rgba (B, V, S, S, 4), K (B, V, 3, 3), T_camera_object (B, V, 4, 4)."""
+        """Batch `index`: rgba (B, V, S, S, 4), K (B, V, 3, 3), T_camera_object (B, V, 4, 4).
+
+        B is the share of this process; `share` and the whole batch's `seed` say how to draw for it.
+        """
         if not 0 <= index < self._num_batches:
             raise IndexError(index)
         rng = np.random.default_rng([self._seed, index])
         num_objects, num_views = self._views.rgba.shape[:2]
         objects = rng.integers(num_objects, size=self._objects)
         order = rng.permuted(np.tile(np.arange(num_views), (self._objects, 1)), axis=1)
-        views = order[:, : self._views_per_object]
-        chosen = (objects[:, None], views)
+        seed = int(rng.integers(2**62))
+        objects, views = objects[self._own], order[self._own, : self._views_per_object]
         return {
-            "rgba": torch.from_numpy(self._views.rgba[chosen]),
-            "K": torch.from_numpy(self._views.K[chosen]),
-            "T_camera_object": torch.from_numpy(self._views.T_camera_object[chosen]),
+            **self._gather(objects[:, None] * num_views + views),
             "keys": [self._views.keys[i] for i in objects],
             "views": torch.from_numpy(views),
-            "seed": int(rng.integers(2**62)),
+            "seed": seed,
+            "share": self._share,
+        }
+
+    def _gather(self, index: NDArray[np.int64]) -> dict[str, Tensor]:
+        device = self._tensors.rgba.device
+        flat = torch.from_numpy(index.ravel()).to(device, non_blocking=True)
+        return {
+            name: values.index_select(0, flat).unflatten(0, index.shape)
+            for name, values in self._tensors._asdict().items()
         }

@@ -15,6 +15,7 @@ from jaxtyping import Float, UInt8
 from torch import Tensor
 from torch.nn import functional as F
 
+from kp3d_core.data.draws import BatchDraws
 from kp3d_core.geometry.camera import ndc_intrinsics, pixel_intrinsics
 
 
@@ -107,27 +108,29 @@ def random_reframe(
     T_camera_object: Float[Tensor, "num 4 4"],
     size: int,
     settings: Reframing,
-    generator: torch.Generator,
+    draws: BatchDraws,
 ) -> tuple[UInt8[Tensor, "num size size 4"], Tensor, Tensor]:
-    """Views at the network's input size, a random share of them through changed cameras."""
-    num, source_size = rgba.shape[:2]
-    chosen = (torch.rand(num, generator=generator) < settings.probability).nonzero()[:, 0]
-    # Drawn for all views, so that a view's numbers do not depend on how many others are chosen.
-    draws = 2 * torch.rand(num, 4, generator=generator) - 1
+    """Views at the network's input size, a random share of them through changed cameras.
+
+    `draws` has one row for each view and lives on their device.
+    """
+    source_size = rgba.shape[1]
     images = shrink(rgba, size)
     K_small = pixel_intrinsics(ndc_intrinsics(K, (source_size, source_size)), (size, size))
+    chosen, some = draws.choose(settings.probability)
     if len(chosen) == 0:
         return images, K_small, T_camera_object
-    draws = draws[chosen].to(K)
-    chosen = chosen.to(rgba.device)
-    low, high = math.log(settings.zoom_min), math.log(settings.zoom_max)
+    roll_deg = some.uniform(low=-settings.roll_deg, high=settings.roll_deg)
+    zoom = torch.exp(
+        some.uniform(low=math.log(settings.zoom_min), high=math.log(settings.zoom_max))
+    )
     warped, K_warped, T_warped = reframe(
         rgba[chosen],
         K[chosen],
         T_camera_object[chosen],
-        roll=math.radians(settings.roll_deg) * draws[:, 0],
-        zoom=torch.exp((low + high) / 2 + (high - low) / 2 * draws[:, 1]),
-        shift=settings.shift * draws[:, 2:],
+        roll=torch.deg2rad(roll_deg).to(K),
+        zoom=zoom.to(K),
+        shift=some.uniform(2, low=-settings.shift, high=settings.shift).to(K),
         size=size,
     )
     return (

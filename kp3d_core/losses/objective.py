@@ -90,12 +90,20 @@ def losses(
     weights: LossWeights,
     orientation_target_uv: Float[Tensor, "B V P 2"],
     anchors: Float[Tensor, "N 3"],
-    generator: torch.Generator | None = None,
+    unit_noise: Float[Tensor, "B pairs 2 N 3"],
 ) -> dict[str, Float[Tensor, ""]]:
     """Every loss, unweighted, and their weighted sum under the key `total`.
 
     With V = 2 and default weights this is the authors' objective for a pair; with more views the
     losses between views are means over all pairs.
+
+    Args:
+        prediction: of the network.
+        batch: what is known.
+        weights: of the losses.
+        orientation_target_uv: true projections of the orientation points [NDC].
+        anchors: of the warm-up [model units].
+        unit_noise: standard normal, for both views of every pair; scaled by `weights.pose_noise`.
     """
     num_views = batch.T_camera_object.shape[1]
     X_0, X_1 = pair_views(prediction.keypoints_camera, num_views)
@@ -106,15 +114,13 @@ def losses(
     X_object = transform_points(
         invert_transform(batch.T_camera_object), prediction.keypoints_camera
     )
-    noise = weights.pose_noise * torch.randn(
-        (2, *X_0.shape), generator=generator, dtype=X_0.dtype, device=X_0.device
-    )
+    noise_0, noise_1 = (weights.pose_noise * unit_noise).to(X_0.dtype).unbind(2)
     reduction = weights.reduction
     parts = {
         "consistency": multiview_consistency_loss(
             uv_0, uv_1, X_0, X_1, T_1_0, invert_transform(T_1_0), K_0, K_1, reduction
         ),
-        "pose": relative_pose_loss(X_0 + noise[0], X_1 + noise[1], T_1_0[..., :3, :3]),
+        "pose": relative_pose_loss(X_0 + noise_0, X_1 + noise_1, T_1_0[..., :3, :3]),
         "separation": separation_loss(
             prediction.keypoints_camera, weights.separation_threshold, reduction
         ),

@@ -5,7 +5,8 @@ from __future__ import annotations
 import lightning as L
 from torch.utils.data import DataLoader
 
-from kp3d_core.data.memory import RandomBatches, ViewSet, load_views
+from kp3d_core.data.memory import RandomBatches, ViewSet, ViewTensors, load_views
+from kp3d_core.data.sharing import Share
 from kp3d_core.training.module import TrainingCamera
 
 
@@ -23,6 +24,7 @@ class ShardDataModule(L.LightningDataModule):
         steps_per_epoch: int = 200,
         val_batches: int = 25,
         seed: int = 0,
+        gpu_cache_gb: float = 16.0,
     ) -> None:
         """Remember where the views are; they are read at the start of a run.
 
@@ -32,11 +34,13 @@ class ShardDataModule(L.LightningDataModule):
             input_size: side of the network's input [px].
             source_size: side at which training views are held in memory [px], at least the input's;
                 larger ones stay sharp when reframed. The input's if None.
-            objects_per_batch: B.
+            objects_per_batch: B, over all processes that train together.
             views_per_object: V; losses between views use every pair of them.
             steps_per_epoch: an epoch is a unit of validation and checkpoints, not of data.
             val_batches: batches of the validation set, the same each time.
             seed: of the choice of objects and views.
+            gpu_cache_gb: sets up to this size are held on the GPU [GB] and cost the step nothing;
+                batches of larger ones are sent to it.
         """
         super().__init__()
         self.save_hyperparameters()
@@ -53,8 +57,10 @@ class ShardDataModule(L.LightningDataModule):
         self.steps_per_epoch = steps_per_epoch
         self.val_batches = val_batches
         self.seed = seed
+        self.gpu_cache_gb = gpu_cache_gb
         self._train: ViewSet | None = None
         self._val: ViewSet | None = None
+        self._tensors: dict[str, ViewTensors] = {}
 
     def setup(self, stage: str) -> None:
         """Decode both folders once."""
@@ -94,19 +100,28 @@ class ShardDataModule(L.LightningDataModule):
         assert self.trainer is not None
         epoch = self.trainer.global_step // self.steps_per_epoch
         epoch_seed = self.seed * 1_000_003 + epoch
-        batches = RandomBatches(
-            self._train,
-            self.steps_per_epoch,
-            self.objects_per_batch,
-            self.views_per_object,
-            epoch_seed,
-        )
-        return DataLoader(batches, batch_size=None)
+        return self._loader("train", self._train, self.steps_per_epoch, epoch_seed)
 
     def val_dataloader(self) -> DataLoader:
         """The same batches every time."""
         assert self._val is not None
+        return self._loader("val", self._val, self.val_batches, seed=1)
+
+    def _loader(self, name: str, views: ViewSet, num_batches: int, seed: int) -> DataLoader:
+        """Batches made by the training process itself: a batch is an index into memory."""
+        assert self.trainer is not None
+        device = self.trainer.strategy.root_device
+        if name not in self._tensors:
+            fits = views.rgba.nbytes <= self.gpu_cache_gb * 1e9
+            self._tensors[name] = ViewTensors.of(views, device if fits else None)
         batches = RandomBatches(
-            self._val, self.val_batches, self.objects_per_batch, self.views_per_object, seed=1
+            views,
+            num_batches,
+            self.objects_per_batch,
+            self.views_per_object,
+            seed,
+            Share(self.trainer.global_rank, self.trainer.world_size),
+            self._tensors[name],
         )
-        return DataLoader(batches, batch_size=None)
+        sent = self._tensors[name].rgba.device != device
+        return DataLoader(batches, batch_size=None, pin_memory=sent)

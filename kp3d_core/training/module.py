@@ -13,6 +13,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from kp3d_core.data.augmentation import Augmentation, composite, mirror
+from kp3d_core.data.draws import BatchDraws
 from kp3d_core.data.reframing import Reframing, random_reframe
 from kp3d_core.geometry.camera import ndc_intrinsics
 from kp3d_core.losses.objective import LossWeights, ViewBatch, losses
@@ -55,6 +56,7 @@ class KeypointModule(L.LightningModule):
         precision: str = "auto",
         initial_weights: str | None = None,
         seed: int = 0,
+        compile_backend: str | None = None,
     ) -> None:
         """Create the network.
 
@@ -73,6 +75,7 @@ class KeypointModule(L.LightningModule):
             precision: of the network's arithmetic: "auto", "bf16" or "fp32".
             initial_weights: checkpoint of the same kind of network to start from; random if None.
             seed: of weights and of the noise in losses.
+            compile_backend: of `torch.compile` for the network, such as "inductor"; None: as it is.
         """
         super().__init__()
         if centre_depth not in ("known", "nominal"):
@@ -93,6 +96,7 @@ class KeypointModule(L.LightningModule):
         self.gradient_clip = gradient_clip
         self.precision = precision
         self.seed = seed
+        self.compile_backend = compile_backend
         anchors = torch.from_numpy(ellipsoid_anchors(num_keypoints, anchor_semi_axes))
         self.register_buffer("anchors", anchors, persistent=False)
         self.validation_metrics: list[ViewMetrics] = []
@@ -109,6 +113,15 @@ class KeypointModule(L.LightningModule):
     def progress(self) -> float:
         """Share of the run's steps that is done."""
         return min(self.global_step / self.total_steps, 1.0)
+
+    def setup(self, stage: str) -> None:
+        """Compile the network's two stages, if wanted."""
+        if stage == "fit" and self.compile_backend is not None:
+            for name in ("encode", "decode"):
+                stage_of_model = torch.compile(
+                    getattr(self.model, name), backend=self.compile_backend
+                )
+                setattr(self.model, name, stage_of_model)
 
     def configure_optimizers(self) -> Any:
         """Adam with the scheduled learning rate."""
@@ -131,15 +144,15 @@ class KeypointModule(L.LightningModule):
 
     def training_step(self, batch: dict[str, Any], batch_idx: int) -> Tensor:
         """Objective of one batch; raises on a value that is not finite."""
-        generator = torch.Generator().manual_seed(batch["seed"])
+        draws = _draws(batch, batch["seed"])
         rgba, K, T = batch["rgba"], batch["K"], batch["T_camera_object"]
         if self.augmentation.mirror_probability > 0:
-            chosen = torch.rand(len(rgba), generator=generator)
-            index = (chosen < self.augmentation.mirror_probability).nonzero()[:, 0].to(K.device)
+            index, _ = draws.choose(self.augmentation.mirror_probability)
             rgba, K, T = rgba.clone(), K.clone(), T.clone()
             rgba[index], K[index], T[index] = mirror(rgba[index], K[index], T[index])
-        rgba, K, T = self._reframe(rgba, K, T, self.reframing, generator)
-        images = _images(rgba, self.augmentation, generator)
+        per_view = draws.per_view(rgba.shape[1])
+        rgba, K, T = self._reframe(rgba, K, T, self.reframing, per_view)
+        images = _images(rgba, self.augmentation, per_view)
         views = self._view_batch(rgba, K, T)
         start, end = (int(share * self.total_steps) for share in self.schedule.flag_anneal)
         result = self._forward(
@@ -148,41 +161,40 @@ class KeypointModule(L.LightningModule):
             T,
             lambda predicted: annealed_flag(true_flag(T), predicted, self.global_step, start, end),
         )
-        self._require_finite({"keypoints": result.prediction.keypoints_camera.sum()}, batch)
-        weights = self.schedule.weights_at(self.progress, self.weights)
-        noise = torch.Generator(K.device).manual_seed(batch["seed"] + 1)
-        parts = losses(
-            result.prediction,
-            views,
-            weights,
-            self._orientation_targets(views, images.shape[-1]),
-            self.anchors,
-            noise,
-        )
-        self._require_finite(parts, batch)
-        metrics = view_metrics(result, views.T_camera_object)
-        self.log_dict({f"loss/{name}": value.detach() for name, value in parts.items()})
-        self.log_dict(metrics.means("train"), prog_bar=False)
+        parts = self._losses(result, views, images.shape[-1], batch)
+        metrics = self._of_all_processes(view_metrics(result, views.T_camera_object))
+        means = self.trainer.strategy.reduce(torch.stack(list(parts.values())).detach())
+        self.log_dict({f"loss/{name}": value for name, value in zip(parts, means, strict=True)})
+        self.log_dict({**metrics.means("train"), "step": self._step_number()})
         return parts["total"]
 
     def validation_step(self, batch: dict[str, Any], batch_idx: int) -> None:
         """Noise-free metrics with the predicted flag, over black."""
         rgba, K, T = batch["rgba"], batch["K"], batch["T_camera_object"]
-        rgba, K, T = self._reframe(rgba, K, T, Reframing(), torch.Generator())
-        images = _images(rgba, Augmentation(), torch.Generator())
+        draws = _draws(batch, batch["seed"]).per_view(rgba.shape[1])  # and then none is drawn
+        rgba, K, T = self._reframe(rgba, K, T, Reframing(), draws)
+        images = _images(rgba, Augmentation(), draws)
         views = self._view_batch(rgba, K, T)
         result = self._forward(images, views, T, lambda predicted: predicted)
         self.validation_metrics.append(view_metrics(result, T))
 
     def on_validation_epoch_end(self) -> None:
         """Log medians and means over all pairs of the validation set."""
-        metrics = ViewMetrics.concatenate(self.validation_metrics)
+        metrics = self._of_all_processes(ViewMetrics.concatenate(self.validation_metrics))
         self.validation_metrics.clear()
-        self.log_dict(metrics.means("val"))
-        self.log("val_rotation_median_deg", metrics.rotation_deg.median())
+        means = {**metrics.means("val"), "step": self._step_number()}
+        self.log_dict(means, sync_dist=True)  # equal everywhere, but Lightning asks for it
+        self.log("val_rotation_median_deg", metrics.rotation_deg.median(), sync_dist=True)
+
+    def _step_number(self) -> Tensor:
+        """Of a row of the log: Lightning's own count is one ahead after a resume."""
+        return torch.tensor(float(self.global_step))
+
+    def _of_all_processes(self, metrics: ViewMetrics) -> ViewMetrics:
+        return metrics.gathered(self.all_gather) if self.trainer.world_size > 1 else metrics
 
     def _reframe(
-        self, rgba: Tensor, K: Tensor, T: Tensor, settings: Reframing, generator: torch.Generator
+        self, rgba: Tensor, K: Tensor, T: Tensor, settings: Reframing, draws: BatchDraws
     ) -> tuple[Tensor, Tensor, Tensor]:
         """Stored views (B, V, ...) brought to the network's input size."""
         flat = random_reframe(
@@ -191,7 +203,7 @@ class KeypointModule(L.LightningModule):
             T.flatten(0, 1),
             self.training_camera.input_size,
             settings,
-            generator,
+            draws,
         )
         rgba, K, T = (values.unflatten(0, rgba.shape[:2]) for values in flat)
         return rgba, K, T
@@ -236,23 +248,49 @@ class KeypointModule(L.LightningModule):
         edge = 1 - 2 * self.model.orientation_limit_px / size
         return uv.clamp(-edge, edge)
 
+    def _losses(
+        self, result: ForwardResult, views: ViewBatch, size: int, batch: dict[str, Any]
+    ) -> dict[str, Tensor]:
+        """Losses of a training batch; raises if any is not finite."""
+        keypoints = result.prediction.keypoints_camera
+        pairs = math.comb(keypoints.shape[1], 2)
+        noise = _draws(batch, batch["seed"] + 1).normal(pairs, 2, *keypoints.shape[2:])
+        weights = self.schedule.weights_at(self.progress, self.weights)
+        targets = self._orientation_targets(views, size)
+        try:
+            parts = losses(result.prediction, views, weights, targets, self.anchors, noise)
+        except torch.linalg.LinAlgError as error:  # the SVD refuses such keypoints
+            if not keypoints.isfinite().all():
+                raise self._not_finite(["keypoints"], batch) from error
+            raise
+        self._require_finite(parts, batch)
+        return parts
+
     def _require_finite(self, parts: dict[str, Tensor], batch: dict[str, Any]) -> None:
-        bad = [name for name, value in parts.items() if not math.isfinite(value.item())]
-        if bad:
-            samples = ", ".join(
-                f"{key} views {views.tolist()}"
-                for key, views in zip(batch["keys"], batch["views"], strict=True)
-            )
-            raise FloatingPointError(
-                f"{', '.join(bad)} not finite at step {self.global_step}. "
-                f"Samples of the batch: {samples}. Look at these views, or lower "
-                "schedule.learning_rate."
-            )
+        """Look at the total only, unless it is bad: each look waits for the GPU."""
+        if not parts["total"].isfinite():
+            bad = [name for name, value in parts.items() if not value.isfinite()]
+            raise self._not_finite(bad, batch)
+
+    def _not_finite(self, names: list[str], batch: dict[str, Any]) -> FloatingPointError:
+        samples = ", ".join(
+            f"{key} views {views.tolist()}"
+            for key, views in zip(batch["keys"], batch["views"], strict=True)
+        )
+        return FloatingPointError(
+            f"{', '.join(names)} not finite at step {self.global_step}. "
+            f"Samples of the batch: {samples}. Look at these views, or lower "
+            "schedule.learning_rate."
+        )
 
 
-def _images(
-    rgba: Tensor, settings: Augmentation, generator: torch.Generator
-) -> Float[Tensor, "B V 3 S S"]:
-    """Network inputs of views (B, V, S, S, 4), on their device."""
-    flat = composite(rgba.flatten(0, 1).cpu(), settings, generator)
-    return flat.unflatten(0, rgba.shape[:2]).to(rgba.device)
+def _draws(batch: dict[str, Any], seed: int) -> BatchDraws:
+    """Random numbers for the objects of a batch, on its device."""
+    K, share = batch["K"], batch["share"]
+    total = len(K) * share.processes
+    return BatchDraws(seed, total, share.of(total), K.device)
+
+
+def _images(rgba: Tensor, settings: Augmentation, draws: BatchDraws) -> Float[Tensor, "B V 3 S S"]:
+    """Network inputs of views (B, V, S, S, 4)."""
+    return composite(rgba.flatten(0, 1), settings, draws).unflatten(0, rgba.shape[:2])

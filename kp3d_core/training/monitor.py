@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import lightning as L
@@ -30,6 +31,10 @@ class ViewMetrics(NamedTuple):
     def concatenate(parts: list[ViewMetrics]) -> ViewMetrics:
         """All of them, one after the other."""
         return ViewMetrics(*(torch.cat(values) for values in zip(*parts, strict=True)))
+
+    def gathered(self, all_gather: Callable[[Tensor], Any]) -> ViewMetrics:
+        """Those of all processes, given what stacks the values that each has of a tensor."""
+        return ViewMetrics(*(all_gather(values).flatten(0, 1) for values in self))
 
     @property
     def extent(self) -> Float[Tensor, " 3"]:
@@ -80,14 +85,19 @@ class CollapseGuard(L.Callback):
         max_rotation_deg: float = 80.0,
         min_extent_x: float = 0.1,
         smoothing: float = 0.98,
+        every_n_steps: int = 50,
     ) -> None:
-        """Judge exponential means of the training metrics, from `after_steps` on."""
+        """Judge exponential means of the training metrics, from `after_steps` on.
+
+        Only every so many steps: to judge, the host has to wait for a GPU.
+        """
         self.after_steps = after_steps
         self.max_rotation_deg = max_rotation_deg
         self.min_extent_x = min_extent_x
         self.smoothing = smoothing
-        self.rotation_deg = math.nan
-        self.extent_x = math.nan
+        self.every_n_steps = every_n_steps
+        self.rotation_deg = torch.tensor(math.nan)
+        self.extent_x = torch.tensor(math.nan)
 
     def on_train_batch_end(
         self, trainer: L.Trainer, pl_module: L.LightningModule, *args: Any, **kwargs: Any
@@ -100,7 +110,7 @@ class CollapseGuard(L.Callback):
         """Update the means; raises `RuntimeError` on a collapse."""
         self.rotation_deg = self._smooth(self.rotation_deg, rotation_deg)
         self.extent_x = self._smooth(self.extent_x, extent_x)
-        if step < self.after_steps:
+        if step < self.after_steps or (step - self.after_steps) % self.every_n_steps:
             return
         if self.rotation_deg > self.max_rotation_deg or self.extent_x < self.min_extent_x:
             raise RuntimeError(
@@ -111,16 +121,16 @@ class CollapseGuard(L.Callback):
                 "schedule.anchor_until), or switch to the predicted flag later."
             )
 
-    def _smooth(self, mean: float, value: Tensor) -> float:
-        if math.isnan(mean):
-            return float(value)
-        return self.smoothing * mean + (1 - self.smoothing) * float(value)
+    def _smooth(self, mean: Tensor, value: Tensor) -> Tensor:
+        value = value.detach()
+        mean = mean.to(value)
+        return torch.where(mean.isnan(), value, value.lerp(mean, self.smoothing))
 
     def state_dict(self) -> dict[str, Any]:
         """Means survive a resume."""
-        return {"rotation_deg": self.rotation_deg, "extent_x": self.extent_x}
+        return {"rotation_deg": self.rotation_deg.item(), "extent_x": self.extent_x.item()}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Means survive a resume."""
-        self.rotation_deg = state_dict["rotation_deg"]
-        self.extent_x = state_dict["extent_x"]
+        self.rotation_deg = torch.tensor(state_dict["rotation_deg"])
+        self.extent_x = torch.tensor(state_dict["extent_x"])

@@ -31,7 +31,7 @@ class KeypointPictures(L.Callback):
 
     def on_validation_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         """Draw the first objects of the validation set."""
-        if trainer.sanity_checking:
+        if trainer.sanity_checking or not trainer.is_global_zero:
             return
         self._validations += 1
         if self._validations % self.every_n_validations:
@@ -52,7 +52,7 @@ class KeypointPictures(L.Callback):
         K = batch["K"][: self.objects].to(module.device)
         T = batch["T_camera_object"][: self.objects].to(module.device)
         size = rgba.shape[-2]
-        images = rgba[..., :3].movedim(-1, 2).float().to(module.device) / 255
+        images = rgba[..., :3].movedim(-1, 2).to(module.device).float() / 255
         was_training = module.training
         module.eval()
         result = forward_views(
@@ -69,7 +69,7 @@ class KeypointPictures(L.Callback):
             np.concatenate(
                 [
                     draw_keypoints(
-                        rgba[i, v, ..., :3].numpy(), uv[i, v], colors, no_edges, self.zoom
+                        rgba[i, v, ..., :3].cpu().numpy(), uv[i, v], colors, no_edges, self.zoom
                     )
                     for v in range(rgba.shape[1])
                 ],

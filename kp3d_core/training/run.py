@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import math
+import os
+import time
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
@@ -10,25 +13,37 @@ from pathlib import Path
 from lightning.pytorch.callbacks import ModelCheckpoint
 from lightning.pytorch.cli import LightningCLI, SaveConfigCallback
 
+from kp3d_core.data.files import remove_partial_files
 from kp3d_core.provenance import provenance
 from kp3d_core.training.datamodule import ShardDataModule
+from kp3d_core.training.distributed import torchrun_defaults
 from kp3d_core.training.module import KeypointModule
 from kp3d_core.training.monitor import CollapseGuard
 from kp3d_core.training.pictures import KeypointPictures
+from kp3d_core.training.speed import SpeedLog
+from kp3d_core.training.time_limit import TimeLimit
 
 
 def run_training(
-    configs: Sequence[Path], output: Path, overrides: list[str], resume: bool = True
+    configs: Sequence[Path],
+    output: Path,
+    overrides: list[str],
+    resume: bool = True,
+    max_time_s: float = math.inf,
+    started_s: float | None = None,
 ) -> Path:
     """Train to the end, or go on from the last checkpoint of an interrupted run.
 
     Args:
         configs: YAML files with the keys `model`, `data` and `trainer`; later ones override.
-        output: run folder; gets config.yaml, metrics.csv, provenance.json, checkpoints/, pictures/.
-            On a resume the metrics so far are kept as metrics.0.csv, metrics.1.csv, ...
+        output: run folder; gets config.yaml, metrics.csv, speed.json, provenance.json,
+            checkpoints/, pictures/. On a resume the metrics so far are kept as metrics.0.csv,
+            metrics.1.csv, ...
         overrides: further arguments in jsonargparse form, such as `--trainer.max_steps=100`.
         resume: continue from `output`/checkpoints/last.ckpt if it is there; otherwise a folder
             that already holds a run is refused.
+        max_time_s: stop, with a checkpoint to go on from, before the run takes longer [s].
+        started_s: when that time began, by `time.monotonic`; now if None.
 
     Returns:
         The checkpoint with the lowest validation median.
@@ -74,6 +89,12 @@ def run_training(
         save_config_kwargs={"overwrite": True},
         seed_everything_default=0,
         trainer_defaults={
+            **torchrun_defaults(os.environ),
+            "use_distributed_sampler": False,  # batches are shared by object, not by number
+            "plugins": [
+                {"class_path": "kp3d_core.training.checkpoint_io.WholeCheckpoints"},
+                {"class_path": "kp3d_core.training.distributed.BatchNormSync"},
+            ],
             "logger": {
                 "class_path": "lightning.pytorch.loggers.CSVLogger",
                 "init_args": {"save_dir": str(output), "name": "", "version": ""},
@@ -84,6 +105,8 @@ def run_training(
                 latest,
                 CollapseGuard(),
                 KeypointPictures(output / "pictures"),
+                SpeedLog(output / "speed.json"),
+                TimeLimit(max_time_s, time.monotonic() if started_s is None else started_s),
             ],
             "reload_dataloaders_every_n_epochs": 1,
             "max_epochs": -1,
@@ -91,15 +114,23 @@ def run_training(
             "enable_model_summary": False,
         },
     )
-    output.mkdir(parents=True, exist_ok=True)
-    _keep_old_metrics(output)
-    (output / "provenance.json").write_text(json.dumps(provenance(), indent=2))
+    if cli.config["trainer"]["max_time"] is not None:
+        raise ValueError(
+            f"trainer.max_time must not be set, got {cli.config['trainer']['max_time']}: it would "
+            "stop in the middle of an epoch, where no run can go on exactly. Use --max-time."
+        )
+    if cli.trainer.is_global_zero:
+        _prepare_folder(output)
     cli.trainer.fit(cli.model, cli.datamodule, ckpt_path=str(last) if last.exists() else None)
     return Path(best.best_model_path or last)
 
 
-def _keep_old_metrics(output: Path) -> None:
+def _prepare_folder(output: Path) -> None:
     """Set the metrics of an interrupted run aside: the logger starts its file anew."""
+    output.mkdir(parents=True, exist_ok=True)
+    remove_partial_files(output)
+    remove_partial_files(output / "checkpoints")
+    (output / "provenance.json").write_text(json.dumps(provenance(), indent=2))
     metrics = output / "metrics.csv"
     if metrics.exists():
         number = len(list(output.glob("metrics.*.csv")))

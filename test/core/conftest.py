@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 CONFIGS = Path(__file__).parents[2] / "config" / "train"
+RECIPE = [CONFIGS / "fast.yaml", CONFIGS / "car.yaml"]
 
 LIBRARY_WARNINGS = (
     # Lightning on torch 2.13, and torch's exporter: not ours to mend.
@@ -45,33 +46,45 @@ def rendered_cars(tmp_path_factory):
 
 
 @pytest.fixture(scope="session")
-def tiny_training(rendered_cars):
+def tiny_overrides(rendered_cars):
+    """Settings that make a run of the shipped recipe four steps on few cars."""
+    return [
+        f"--data.train={rendered_cars / 'train'}",
+        f"--data.val={rendered_cars / 'val'}",
+        "--data.input_size=64",
+        "--data.source_size=64",
+        "--data.objects_per_batch=3",
+        "--data.views_per_object=2",
+        "--data.steps_per_epoch=2",
+        "--data.val_batches=2",
+        "--trainer.max_steps=4",
+        "--trainer.check_val_every_n_epoch=1",
+        "--trainer.enable_progress_bar=false",
+        "--trainer.log_every_n_steps=1",
+        "--trainer.accelerator=cpu",
+    ]
+
+
+@pytest.fixture(scope="session")
+def tiny_training(tiny_overrides):
     """Train the shipped recipe for a few steps on few cars."""
     from kp3d_core.training.run import run_training
 
-    def train(output, *overrides):
-        return run_training(
-            [CONFIGS / "fast.yaml", CONFIGS / "car.yaml"],
-            Path(output),
-            [
-                f"--data.train={rendered_cars / 'train'}",
-                f"--data.val={rendered_cars / 'val'}",
-                "--data.input_size=64",
-                "--data.source_size=64",
-                "--data.objects_per_batch=3",
-                "--data.views_per_object=2",
-                "--data.steps_per_epoch=2",
-                "--data.val_batches=2",
-                "--trainer.max_steps=4",
-                "--trainer.check_val_every_n_epoch=1",
-                "--trainer.enable_progress_bar=false",
-                "--trainer.log_every_n_steps=1",
-                "--trainer.accelerator=cpu",
-                *overrides,
-            ],
-        )
+    def train(output, *overrides, **arguments):
+        return run_training(RECIPE, Path(output), [*tiny_overrides, *overrides], **arguments)
 
     return train
+
+
+@pytest.fixture(scope="session")
+def tiny_training_command(tiny_overrides):
+    """The same as arguments of a Python that is started anew."""
+
+    def command(output, *overrides):
+        words = ["-m", "kp3d_core.cli.main", "train", *map(str, RECIPE), "--output", str(output)]
+        return [*words, *tiny_overrides, *overrides]
+
+    return command
 
 
 @pytest.fixture(scope="session")

@@ -14,13 +14,13 @@ from kp3d_core.data.augmentation import (
     random_shadows,
 )
 from kp3d_core.data.cameras import RobotCamera
+from kp3d_core.data.draws import BatchDraws
 from kp3d_core.geometry.camera import project
 from kp3d_core.geometry.rotation import transform_points
 
 
-@pytest.fixture
-def generator():
-    return torch.Generator().manual_seed(0)
+def draws(total):
+    return BatchDraws(seed=0, total=total)
 
 
 def disc():
@@ -47,16 +47,16 @@ def test_mirrored_camera_sees_the_mirrored_object():
     assert flipped[0, 0, 0, 0] == 63
 
 
-def test_without_augmentation_images_are_the_rendered_ones(generator):
-    image = composite(disc(), Augmentation(), generator)
+def test_without_augmentation_images_are_the_rendered_ones():
+    image = composite(disc(), Augmentation(), draws(1))
     assert image.shape == (1, 3, 64, 64)
     assert torch.allclose(image[0, :, 32, 32] * 255, torch.tensor([90.0, 120, 150]))
     assert image[0, :, 0, 0].sum() == 0
 
 
-def test_backgrounds_leave_the_object_alone(generator):
+def test_backgrounds_leave_the_object_alone():
     settings = Augmentation(background_probability=1.0)
-    images = composite(disc().repeat(32, 1, 1, 1), settings, generator)
+    images = composite(disc().repeat(32, 1, 1, 1), settings, draws(32))
     assert images.min() >= 0
     assert images.max() <= 1
     centre = images[:, :, 32, 32] * 255  # inside the disc and further in than any image border
@@ -65,15 +65,15 @@ def test_backgrounds_leave_the_object_alone(generator):
     assert corners.std(0).min() > 0.1  # as many backgrounds as views
 
 
-def test_backgrounds_range_from_plain_to_busy(generator):
-    contrast = random_backgrounds(200, 32, 32, generator).std((-2, -1)).mean(1)
+def test_backgrounds_range_from_plain_to_busy():
+    contrast = random_backgrounds(32, 32, draws(200)).std((-2, -1)).mean(1)
     assert contrast.min() < 0.03
     assert contrast.max() > 0.15
 
 
-def test_shadows_darken_around_the_object_and_some_objects_cast_none(generator):
+def test_shadows_darken_around_the_object_and_some_objects_cast_none():
     alpha = (disc()[..., 3:].permute(0, 3, 1, 2).float() / 255).repeat(200, 1, 1, 1)
-    light = random_shadows(alpha, generator)
+    light = random_shadows(alpha, draws(200))
     assert light.min() >= 0.1
     assert light.max() <= 1
     lit = (light > 0.999).all(-1).all(-1)[:, 0].float().mean()
@@ -81,37 +81,37 @@ def test_shadows_darken_around_the_object_and_some_objects_cast_none(generator):
     assert light[:, 0, 45:].mean() < light[:, 0, :20].mean()  # below more than above
 
 
-def test_image_borders_are_rare_and_leave_the_middle(generator):
-    inside = image_borders(300, 64, 64, generator)[:, 0]
+def test_image_borders_are_rare_and_leave_the_middle():
+    inside = image_borders(64, 64, draws(300))[:, 0]
     assert (inside[:, 28:36, 28:36] == 1).all()
     cut = (inside < 1).flatten(1).any(1).float().mean()
     assert 0.3 < cut < 0.95
     assert inside.mean() > 0.9
 
 
-def test_light_changes_colours_within_range(generator):
-    images = composite(disc().repeat(50, 1, 1, 1), Augmentation(light=0.2), generator)
+def test_light_changes_colours_within_range():
+    images = composite(disc().repeat(50, 1, 1, 1), Augmentation(light=0.2), draws(50))
     values = images[:, :, 32, 32]
     assert values.std(0).min() > 0.01
     assert values.max() <= 1
 
 
-def test_occluders_hide_no_more_than_allowed(generator):
+def test_occluders_hide_no_more_than_allowed():
     alpha = (disc()[..., 3:].permute(0, 3, 1, 2) / 255).repeat(400, 1, 1, 1)
-    cover = random_occluders(alpha, 0.4, generator)
+    cover = random_occluders(alpha, 0.4, draws(400))
     assert set(cover.unique().tolist()) == {0.0, 1.0}
     hidden = (cover * alpha).sum((1, 2, 3)) / alpha.sum((1, 2, 3))
     assert hidden.max() <= 0.4
     assert (hidden > 0.1).float().mean() > 0.15  # and many do hide something
 
 
-def test_occluded_share_of_views(generator):
+def test_occluded_share_of_views():
     settings = Augmentation(occlusion_probability=0.5, occlusion_max=1.0)
-    images = composite(disc().repeat(200, 1, 1, 1), settings, generator)
-    changed = (images != composite(disc(), Augmentation(), generator)).flatten(1).any(1)
+    images = composite(disc().repeat(200, 1, 1, 1), settings, draws(200))
+    changed = (images != composite(disc(), Augmentation(), draws(1))).flatten(1).any(1)
     assert 60 < changed.sum() < 120  # half of the views, some occluders outside the image
 
 
-def test_no_chosen_view_is_no_problem(generator):
+def test_no_chosen_view_is_no_problem():
     settings = Augmentation(background_probability=1e-9, occlusion_probability=1e-9)
-    assert torch.isfinite(composite(disc(), settings, generator)).all()
+    assert torch.isfinite(composite(disc(), settings, draws(1))).all()
