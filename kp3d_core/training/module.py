@@ -13,15 +13,16 @@ from jaxtyping import Float
 from torch import Tensor
 
 from kp3d_core.data.augmentation import Augmentation, composite, mirror
+from kp3d_core.data.landmarks import mirror_landmarks, mirror_partners
 from kp3d_core.data.reframing import Reframing, random_reframe
 from kp3d_core.geometry.camera import ndc_intrinsics
 from kp3d_core.losses.objective import LossWeights, ViewBatch, losses
 from kp3d_core.losses.orientation import annealed_flag, true_flag
-from kp3d_core.models import create_model
 from kp3d_core.training.anchors import ellipsoid_anchors
-from kp3d_core.training.checkpoint import copy_weights
+from kp3d_core.training.checkpoint import ORIENTATION_KEY, copy_weights, load_orientation
 from kp3d_core.training.forward import ForwardResult, forward_views, orientation_targets
 from kp3d_core.training.monitor import ViewMetrics, view_metrics
+from kp3d_core.training.networks import build_network, network_settings
 from kp3d_core.training.precision import uses_bf16
 from kp3d_core.training.schedule import Schedule
 
@@ -55,6 +56,9 @@ class KeypointModule(L.LightningModule):
         precision: str = "auto",
         initial_weights: str | None = None,
         seed: int = 0,
+        use_flag: bool = True,
+        orientation_checkpoint: str | None = None,
+        stop_on_collapse: bool = True,
     ) -> None:
         """Create the network.
 
@@ -73,13 +77,19 @@ class KeypointModule(L.LightningModule):
             precision: of the network's arithmetic: "auto", "bf16" or "fp32".
             initial_weights: checkpoint of the same kind of network to start from; random if None.
             seed: of weights and of the noise in losses.
+            use_flag: whether the keypoint stage is told the orientation.
+            orientation_checkpoint: a finished run whose network decides the orientation from the
+                start and is not trained on; None: the run trains its own.
+            stop_on_collapse: whether to stop where keypoints give no pose, see `CollapseGuard`.
         """
         super().__init__()
         if centre_depth not in ("known", "nominal"):
             raise ValueError(f"centre_depth must be 'known' or 'nominal', got {centre_depth!r}.")
         self.save_hyperparameters()
         torch.manual_seed(seed)
-        self.model = create_model(network, num_keypoints, width)
+        foreign = load_orientation(Path(orientation_checkpoint)) if orientation_checkpoint else None
+        self.model = build_network(self.hparams, foreign and foreign.model)
+        self._orientation_settings = foreign and network_settings(foreign.settings)
         if initial_weights is not None:
             copy_weights(Path(initial_weights), self.model)
         for parameter in self.model.parameters():  # channels last: what CPU convolutions want
@@ -93,9 +103,11 @@ class KeypointModule(L.LightningModule):
         self.gradient_clip = gradient_clip
         self.precision = precision
         self.seed = seed
+        self.stop_on_collapse = stop_on_collapse
         anchors = torch.from_numpy(ellipsoid_anchors(num_keypoints, anchor_semi_axes))
         self.register_buffer("anchors", anchors, persistent=False)
         self.validation_metrics: list[ViewMetrics] = []
+        self._mirror_partners: list[int] = []
 
     @property
     def total_steps(self) -> int:
@@ -110,11 +122,22 @@ class KeypointModule(L.LightningModule):
         """Share of the run's steps that is done."""
         return min(self.global_step / self.total_steps, 1.0)
 
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Say what the frozen network is made of: its weights are among ours."""
+        if self._orientation_settings is not None:
+            checkpoint[ORIENTATION_KEY] = self._orientation_settings
+
+    def on_fit_start(self) -> None:
+        """Pair landmarks with keypoints and with their mirror images, if they are learned."""
+        names = self.trainer.datamodule.landmark_names  # type: ignore[attr-defined]
+        if self.weights.landmark > 0:
+            _require_one_keypoint_each(names, self.model.num_keypoints)
+            self._mirror_partners = mirror_partners(names)
+
     def configure_optimizers(self) -> Any:
         """Adam with the scheduled learning rate."""
-        optimizer = torch.optim.Adam(
-            self.model.parameters(), lr=self.schedule.learning_rate, foreach=True
-        )
+        trained = [parameter for parameter in self.model.parameters() if parameter.requires_grad]
+        optimizer = torch.optim.Adam(trained, lr=self.schedule.learning_rate, foreach=True)
         scheduler = torch.optim.lr_scheduler.LambdaLR(
             optimizer, lambda step: self.schedule.learning_rate_factor(step, self.progress)
         )
@@ -133,14 +156,18 @@ class KeypointModule(L.LightningModule):
         """Objective of one batch; raises on a value that is not finite."""
         generator = torch.Generator().manual_seed(batch["seed"])
         rgba, K, T = batch["rgba"], batch["K"], batch["T_camera_object"]
+        landmarks = batch["landmarks"] if self.weights.landmark > 0 else None
         if self.augmentation.mirror_probability > 0:
             chosen = torch.rand(len(rgba), generator=generator)
             index = (chosen < self.augmentation.mirror_probability).nonzero()[:, 0].to(K.device)
             rgba, K, T = rgba.clone(), K.clone(), T.clone()
             rgba[index], K[index], T[index] = mirror(rgba[index], K[index], T[index])
+            if landmarks is not None:
+                landmarks = landmarks.clone()
+                landmarks[index] = mirror_landmarks(landmarks[index], self._mirror_partners)
         rgba, K, T = self._reframe(rgba, K, T, self.reframing, generator)
         images = _images(rgba, self.augmentation, generator)
-        views = self._view_batch(rgba, K, T)
+        views = self._view_batch(rgba, K, T)._replace(landmarks=landmarks)
         start, end = (int(share * self.total_steps) for share in self.schedule.flag_anneal)
         result = self._forward(
             images,
@@ -248,6 +275,14 @@ class KeypointModule(L.LightningModule):
                 f"Samples of the batch: {samples}. Look at these views, or lower "
                 "schedule.learning_rate."
             )
+
+
+def _require_one_keypoint_each(names: tuple[str, ...], num_keypoints: int) -> None:
+    if len(names) != num_keypoints:
+        raise ValueError(
+            f"num_keypoints must be {len(names)} to learn the landmarks {', '.join(names)}, got "
+            f"{num_keypoints}. Set model.num_keypoints, or model.weights.landmark to 0."
+        )
 
 
 def _images(
