@@ -86,9 +86,9 @@ class KeypointModule(L.LightningModule):
         if centre_depth not in ("known", "nominal"):
             raise ValueError(f"centre_depth must be 'known' or 'nominal', got {centre_depth!r}.")
         self.save_hyperparameters()
-        torch.manual_seed(seed)
         foreign = load_orientation(Path(orientation_checkpoint)) if orientation_checkpoint else None
-        self.model = build_network(self.hparams, foreign and foreign.model)
+        torch.manual_seed(seed)
+        self.model = build_network(self.hparams, foreign.model if foreign else None)
         self._orientation_settings = foreign and network_settings(foreign.settings)
         if initial_weights is not None:
             copy_weights(Path(initial_weights), self.model)

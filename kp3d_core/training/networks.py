@@ -8,14 +8,10 @@ from typing import Any
 from kp3d_core.models import ForeignOrientation, KeypointModel, WithoutFlag, create_model
 
 
-
 def network_settings(settings: Mapping[str, Any]) -> dict[str, Any]:
     """Those settings of `KeypointModule` that say what a plain network is made of."""
-    defaults = {"width": 1.0}  # of what checkpoints had no setting for once
-    return {
-        name: settings[name] if name in settings else defaults[name]
-        for name in ("network", "num_keypoints", "width")
-    }
+    complete = {"width": 1.0, **settings}  # early checkpoints have no width
+    return {name: complete[name] for name in ("network", "num_keypoints", "width")}
 
 
 def build_network(
