@@ -57,14 +57,15 @@ def reproduce_ablations(
             f"variant must be one of {', '.join(names)}, got {', '.join(unknown)}. Choose one."
         )
     claim(runner.output, "ablations", runner.settings)
-    write_report(runner)
     for category in categories:
         with runner.category(category):
             for row in VARIANTS:
-                if not variants or row.name in variants:
-                    runner.train(category, row)
-                    runner.measure(category, row)
+                if variants and row.name not in variants:
+                    continue
+                runner.train(category, row)
+                if runner.measure(category, row):
                     write_report(runner)
+    write_report(runner)
 
 
 def write_report(runner: Runner) -> None:

@@ -120,11 +120,11 @@ class Runner:
         )
         return checkpoint
 
-    def measure(self, category: str, row: Row) -> None:
-        """Measure a trained row on the test set, unless that is done."""
+    def measure(self, category: str, row: Row) -> bool:
+        """Measure a trained row on the test set; False if that is done already."""
         folder = self.output / category / row.name
         if (folder / "result.json").exists():
-            return
+            return False
         self.say(f"{category}: measuring {row.title}")
         trained = json.loads((folder / "trained.json").read_text())
         result = measure(
@@ -140,6 +140,7 @@ class Runner:
             folder / "result.json",
             {**result.figures, "steps": trained["steps"], "images": trained["images"]},
         )
+        return True
 
     def result(self, category: str, row: Row) -> Result | None:
         """What a row reached, or None while it has not been measured."""

@@ -44,7 +44,6 @@ def reproduce_table1(runner: Runner, categories: Sequence[str]) -> None:
     The table is written after each row, so that an interrupted run leaves what it has.
     """
     claim(runner.output, "table1", runner.settings)
-    write_table(runner)
     for category in categories:
         with runner.category(category):
             orientation = runner.train(category, ORIENTATION)
@@ -55,8 +54,9 @@ def reproduce_table1(runner: Runner, categories: Sequence[str]) -> None:
                 if row.name in _PRETRAINED:
                     overrides.append(f"--model.orientation_checkpoint={orientation}")
                 runner.train(category, row, overrides)
-                runner.measure(category, row)
-                write_table(runner)
+                if runner.measure(category, row):
+                    write_table(runner)
+    write_table(runner)
 
 
 def write_table(runner: Runner) -> None:
