@@ -80,9 +80,24 @@ def test_a_finished_table_is_not_made_again(tiny_table, tiny_experiment):
     assert {path: path.stat().st_mtime_ns for path in files} == before
 
 
-def test_rows_with_a_foreign_orientation_can_be_exported_and_row_a_cannot(tiny_table, tmp_path):
+def test_what_tells_no_orientation_cannot_give_it(tiny_table, tmp_path):
     with pytest.raises(ValueError, match="needs a network that tells the orientation, got .*last"):
         export_checkpoint(tiny_table.checkpoint("plane", ROWS[0]), tmp_path / "a.onnx")
+    for row in ROWS[:3]:
+        with pytest.raises(ValueError, match="must be a run that trained its own orientation stag"):
+            KeypointModule(orientation_checkpoint=str(tiny_table.checkpoint("plane", row)))
+    pretrained = str(tiny_table.checkpoint("plane", ORIENTATION))
+    with pytest.raises(ValueError, match="use_flag must be true where orientation_checkpoint is"):
+        KeypointModule(orientation_checkpoint=pretrained, use_flag=False)
+
+
+def test_supervision_needs_a_keypoint_for_each_landmark(tiny_experiment):
+    runner = tiny_experiment("mismatch")
+    with (
+        runner.category("plane"),
+        pytest.raises(ValueError, match="num_keypoints must be 8 to learn .* nose.*, got 12. Set"),
+    ):
+        runner.train("plane", ROWS[0])
 
 
 def test_rows_differ_in_nothing_but_their_method():
