@@ -40,7 +40,7 @@ Threads = Annotated[
 def table1(
     context: typer.Context,
     category: Categories = None,
-    budget: Budget = 6000,
+    budget: Budget = 4000,
     output: Annotated[
         Path, typer.Option(help="Folder for the results; an unfinished run in it is continued.")
     ] = Path("runs/table1"),
@@ -76,7 +76,7 @@ def ablations(
         list[str] | None,
         typer.Option(help="Only this variant; can be repeated.", show_default="all"),
     ] = None,
-    budget: Budget = 6000,
+    budget: Budget = 4000,
     output: Annotated[
         Path, typer.Option(help="Folder for the results; an unfinished run in it is continued.")
     ] = Path("runs/ablations"),

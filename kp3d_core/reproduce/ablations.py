@@ -10,12 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kp3d_core.data.files import atomic_writer
-from kp3d_core.data.procedural import CATEGORIES
 from kp3d_core.evaluation.figures import draw_keypoints
 from kp3d_core.palette import keypoint_colors
 from kp3d_core.provenance import provenance
 from kp3d_core.reproduce.measure import Result
-from kp3d_core.reproduce.runner import Row, Runner
+from kp3d_core.reproduce.runner import Results, Row, Runner
 from kp3d_core.reproduce.settings import claim, write_json
 
 _BASE = ("table1/common.yaml", "table1/ours.yaml")
@@ -35,9 +34,6 @@ _CHANGES = {
     "no_silhouette": "`silhouette` = 0",
     "no_consistency": "`consistency` = `object_consistency` = 0",
 }
-
-Results = dict[str, Result]
-"""By variant, of one category, of what has been measured."""
 
 
 def reproduce_ablations(
@@ -70,29 +66,24 @@ def reproduce_ablations(
 
 def write_report(runner: Runner) -> None:
     """Write ablations.md, ablations.json and figure6_CATEGORY.png from what has been measured."""
-    results: dict[str, Results] = {}
-    for category in CATEGORIES:
-        measured = {row.name: runner.result(category, row) for row in VARIANTS}
-        found = {name: result for name, result in measured.items() if result is not None}
-        if found:
-            results[category] = found
-    content = {
-        "settings": runner.settings.to_dict(),
-        "variants": {
-            category: {name: result.figures for name, result in rows.items()}
-            for category, rows in results.items()
-        },
-        "provenance": provenance(),
-    }
-    write_json(runner.output / "ablations.json", content)
-    with atomic_writer(runner.output / "ablations.md") as stream:
-        stream.write(_markdown(runner, results).encode())
-    for category, rows in results.items():
-        path = runner.output / f"figure6_{category}.png"
-        cv2.imwrite(str(path), _sheet(rows)[..., ::-1])
+    with runner.report() as folder:
+        results = runner.results(VARIANTS)
+        content = {
+            "settings": runner.settings.to_dict(),
+            "variants": {
+                category: {name: result.figures for name, result in rows.items()}
+                for category, rows in results.items()
+            },
+            "provenance": provenance(),
+        }
+        write_json(folder / "ablations.json", content)
+        with atomic_writer(folder / "ablations.md") as stream:
+            stream.write(_markdown(runner, results).encode())
+        for category, rows in results.items():
+            cv2.imwrite(str(folder / f"figure6_{category}.png"), _sheet(rows)[..., ::-1])
 
 
-def _markdown(runner: Runner, results: dict[str, Results]) -> str:
+def _markdown(runner: Runner, results: Results) -> str:
     settings = runner.settings
     lines = [
         "# Ablations (Figure 6), with numbers",
@@ -141,14 +132,15 @@ def _line(row: Row, result: Result) -> str:
     return "| " + " | ".join(cells) + " |"
 
 
-def _sheet(rows: Results) -> NDArray[np.uint8]:
+def _sheet(rows: dict[str, Result]) -> NDArray[np.uint8]:
     """Same views side by side, one row per variant with its name above."""
-    strips = [strip for row in VARIANTS if row.name in rows for strip in _strips(row, rows)]
+    strips = [
+        strip for row in VARIANTS if row.name in rows for strip in _strips(row, rows[row.name])
+    ]
     return np.concatenate(strips, axis=0)
 
 
-def _strips(row: Row, rows: Results) -> list[NDArray[np.uint8]]:
-    result = rows[row.name]
+def _strips(row: Row, result: Result) -> list[NDArray[np.uint8]]:
     rgb, uv = result.sheet_rgb, result.sheet_uv
     colors, no_edges = np.array(keypoint_colors(uv.shape[2])), np.zeros((0, 2), np.int64)
     pictures = [

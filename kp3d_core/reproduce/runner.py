@@ -27,6 +27,8 @@ from kp3d_core.training.checkpoint import load_checkpoint
 from kp3d_core.training.run import run_training
 
 SPLITS = ("train", "val", "test")
+Results = dict[str, dict[str, Result]]
+"""By category and name of the row."""
 _ARRAYS = ("rotation_deg", "sheet_rgb", "sheet_uv")
 """Parts of a result in result.npz."""
 
@@ -142,11 +144,26 @@ class Runner:
         )
         return True
 
-    def result(self, category: str, row: Row) -> Result | None:
-        """What a row reached, or None while it has not been measured."""
+    def results(self, rows: Sequence[Row]) -> Results:
+        """What has been measured, of all categories in the output folder."""
+        found = {
+            category: {
+                row.name: self._result(category, row)
+                for row in rows
+                if (self.output / category / row.name / "result.json").exists()
+            }
+            for category in CATEGORIES
+        }
+        return {category: results for category, results in found.items() if results}
+
+    @contextmanager
+    def report(self) -> Iterator[Path]:
+        """The output folder, for one process at a time; others wait."""
+        with exclusive_lock(self.output, wait=True):
+            yield self.output
+
+    def _result(self, category: str, row: Row) -> Result:
         folder = self.output / category / row.name
-        if not (folder / "result.json").exists():
-            return None
         with np.load(folder / "result.npz") as arrays:
             figures = json.loads((folder / "result.json").read_text())
             return Result(figures, *(arrays[name] for name in _ARRAYS))

@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from kp3d_core.data.files import atomic_writer
+from kp3d_core.data.files import atomic_writer, exclusive_lock
 
 IMAGE_SIZE = 128
 """Views are rendered at this size, the paper's [px]."""
@@ -43,7 +43,7 @@ class SetSize(NamedTuple):
 class Settings:
     """The same for every row of a table."""
 
-    budget: int = 6000
+    budget: int = 4000
     """Training steps of each row, and of the pretrained orientation network."""
     pairs: int = 100
     """Pairs of views of each test instance."""
@@ -83,22 +83,23 @@ def claim(folder: Path, experiment: str, settings: Settings) -> None:
     Raises:
         ValueError: the folder holds results of another experiment or of other settings.
     """
+    folder.mkdir(parents=True, exist_ok=True)
     path = folder / "settings.json"
     wanted = {"experiment": experiment, **settings.to_dict()}
-    if path.exists():
+    with exclusive_lock(folder, wait=True):
+        if not path.exists():
+            write_json(path, wanted)
         found = json.loads(path.read_text())
-        different = [
-            f"{name} is {found.get(name)} there and {value} now"
-            for name, value in wanted.items()
-            if found.get(name) != value
-        ]
-        if different:
-            raise ValueError(
-                f"{folder} holds results of other settings: " + "; ".join(different) + ". "
-                "Choose another --output, or the settings of that run to continue it."
-            )
-    folder.mkdir(parents=True, exist_ok=True)
-    write_json(path, wanted)
+    different = [
+        f"{name} is {found.get(name)} there and {value} now"
+        for name, value in wanted.items()
+        if found.get(name) != value
+    ]
+    if different:
+        raise ValueError(
+            f"{folder} holds results of other settings: " + "; ".join(different) + ". "
+            "Choose another --output, or the settings of that run to continue it."
+        )
 
 
 def write_json(path: Path, content: Any) -> None:

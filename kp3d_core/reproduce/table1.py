@@ -9,12 +9,11 @@ from typing import Any
 import numpy as np
 
 from kp3d_core.data.files import atomic_writer
-from kp3d_core.data.procedural import CATEGORIES
 from kp3d_core.evaluation.figures import write_histograms
 from kp3d_core.provenance import provenance
 from kp3d_core.reproduce.measure import Result
 from kp3d_core.reproduce.paper import TABLE1
-from kp3d_core.reproduce.runner import Row, Runner
+from kp3d_core.reproduce.runner import Results, Row, Runner
 from kp3d_core.reproduce.settings import claim, write_json
 
 _COMMON = "table1/common.yaml"
@@ -33,9 +32,6 @@ ROWS = (
 )
 _SUPERVISED = ("supervised", "supervised_onet")
 _PRETRAINED = ("supervised_onet", "ours_onet")
-
-Results = dict[str, dict[str, Result]]
-"""By category and row, of what has been measured."""
 
 
 def reproduce_table1(runner: Runner, categories: Sequence[str]) -> None:
@@ -61,17 +57,12 @@ def reproduce_table1(runner: Runner, categories: Sequence[str]) -> None:
 
 def write_table(runner: Runner) -> None:
     """Write table1.md, table1.json and figure2.png from what has been measured."""
-    results: Results = {}
-    for category in CATEGORIES:
-        measured = {row.name: runner.result(category, row) for row in ROWS}
-        found = {name: result for name, result in measured.items() if result is not None}
-        if found:
-            results[category] = found
-    write_json(runner.output / "table1.json", _content(runner, results))
-    with atomic_writer(runner.output / "table1.md") as stream:
-        stream.write(_markdown(runner, results).encode())
-    if results:
-        _write_figure2(runner.output / "figure2.png", results)
+    with runner.report() as folder:
+        results = runner.results(ROWS)
+        write_json(folder / "table1.json", _content(runner, results))
+        with atomic_writer(folder / "table1.md") as stream:
+            stream.write(_markdown(runner, results).encode())
+        _write_figure2(folder / "figure2.png", results)
 
 
 def _content(runner: Runner, results: Results) -> dict[str, Any]:
