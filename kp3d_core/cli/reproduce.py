@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from kp3d_core.cli.errors import user_errors
-from kp3d_core.cli.train import CONTEXT
 
 if TYPE_CHECKING:
     from kp3d_core.reproduce.runner import Runner
@@ -18,6 +17,16 @@ reproduce = typer.Typer(
     no_args_is_help=True,
 )
 
+_CONTEXT = {"ignore_unknown_options": True}
+"""Options that are not ours are settings of the training: they end up among the arguments."""
+
+Overrides = Annotated[
+    list[str] | None,
+    typer.Argument(
+        metavar="--model.KEY=VALUE",
+        help="Further settings of every training, as in `kp3d train`: --data.objects_per_batch=64.",
+    ),
+]
 Categories = Annotated[
     list[str] | None, typer.Option("--category", help="car, chair or plane; can be repeated.")
 ]
@@ -36,9 +45,9 @@ Threads = Annotated[
 ]
 
 
-@reproduce.command(context_settings=CONTEXT)
+@reproduce.command(context_settings=_CONTEXT)
 def table1(
-    context: typer.Context,
+    overrides: Overrides = None,
     category: Categories = None,
     budget: Budget = 4000,
     output: Annotated[
@@ -53,24 +62,21 @@ def table1(
     jobs: Jobs = None,
     threads: Threads = None,
 ) -> None:
-    """Make Table 1 and Figure 2: supervised or discovered keypoints, with which orientation.
-
-    Further options go to every training, as in `kp3d train`: `--data.objects_per_batch=64`.
-    """
+    """Make Table 1 and Figure 2: supervised or discovered keypoints, with which orientation."""
     with user_errors(RuntimeError, FloatingPointError):
         from kp3d_core.data.procedural import CATEGORIES
         from kp3d_core.reproduce.table1 import reproduce_table1
 
         runner = _runner(
-            output, data, configs, (train, val, test), budget, pairs, context.args, jobs, threads
+            output, data, configs, (train, val, test), budget, pairs, overrides or [], jobs, threads
         )
         reproduce_table1(runner, category or CATEGORIES)
     typer.echo(f"Written to {output}: table1.md, table1.json, figure2.png")
 
 
-@reproduce.command(context_settings=CONTEXT)
+@reproduce.command(context_settings=_CONTEXT)
 def ablations(
-    context: typer.Context,
+    overrides: Overrides = None,
     category: Categories = None,
     variant: Annotated[
         list[str] | None,
@@ -89,15 +95,12 @@ def ablations(
     jobs: Jobs = None,
     threads: Threads = None,
 ) -> None:
-    """Make Figure 6 with numbers: what each loss is for, by leaving it out. Default: cars.
-
-    Further options go to every training, as in `kp3d train`: `--data.objects_per_batch=64`.
-    """
+    """Make Figure 6 with numbers: what each loss is for, by leaving it out. Default: cars."""
     with user_errors(RuntimeError, FloatingPointError):
         from kp3d_core.reproduce.ablations import reproduce_ablations
 
         runner = _runner(
-            output, data, configs, (train, val, test), budget, pairs, context.args, jobs, threads
+            output, data, configs, (train, val, test), budget, pairs, overrides or [], jobs, threads
         )
         reproduce_ablations(runner, category or ["car"], variant or ())
     typer.echo(f"Written to {output}: ablations.md, ablations.json, figure6_CATEGORY.png")
@@ -120,6 +123,12 @@ def _runner(
     from kp3d_core.reproduce.runner import Runner
     from kp3d_core.reproduce.settings import SetSize, Settings
 
+    stray = [value for value in overrides if not value.startswith("--")]
+    if stray:
+        raise ValueError(
+            f"Settings of the training must look like --data.seed=1, got {' '.join(stray)}. "
+            "Join name and value with =."
+        )
     train, val, test = map(SetSize.parse, sizes)
     settings = Settings(budget, pairs, train, val, test, tuple(overrides))
     if threads is not None:
