@@ -40,11 +40,11 @@ def remove_partial_files(folder: Path) -> None:
 
 
 @contextmanager
-def exclusive_lock(folder: Path) -> Iterator[None]:
-    """Hold the folder's lock; a second process is refused instead of mixing its files in."""
+def exclusive_lock(folder: Path, wait: bool = False) -> Iterator[None]:
+    """Hold the folder's lock; a second process is refused, or waits, and mixes no files in."""
     with (folder / ".lock").open("w") as stream:
         try:
-            fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.flock(stream, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
         except BlockingIOError as error:
             raise ValueError(
                 f"{folder} is being written by another process. Wait for it or choose another "

@@ -41,6 +41,10 @@ class ViewSet:
     """Distance d0 of the training camera [model units]."""
     kinds: tuple[str, ...] = ()
     """Variant of each object, such as "van"."""
+    landmark_names: tuple[str, ...] = ()
+    """Names that all objects have in common, L of them."""
+    landmarks: NDArray[np.float32] | None = None
+    """(I, L, 3) in the object frame [model units]; for evaluation and supervised baselines only."""
 
     @property
     def size(self) -> int:
@@ -76,8 +80,12 @@ def load_views(folder: str | Path, size: int) -> ViewSet:
             f"The views of {folder} must be at least {size} px wide, got {manifest.image_size}. "
             f"Render them with --size {size} or train at a smaller input size."
         )
-    arrays = [_resize_instance(record, size) for record in dataset]
+    arrays, named = [], []
+    for record in dataset:
+        arrays.append(_resize_instance(record, size))
+        named.append(record.landmarks)
     rgba, K, T, keys, kinds = zip(*arrays, strict=True)
+    names = tuple(name for name in named[0] if all(name in points for points in named))
     sampling = manifest.camera_settings
     camera = sampling.paper if isinstance(sampling, RobotCamera) else sampling
     return ViewSet(
@@ -89,7 +97,16 @@ def load_views(folder: str | Path, size: int) -> ViewSet:
         camera.focal_px(size),
         camera.distance,
         kinds,
+        names,
+        _stack_landmarks(named, names),
     )
+
+
+def _stack_landmarks(
+    named: list[dict[str, NDArray[np.float64]]], names: tuple[str, ...]
+) -> NDArray[np.float32]:
+    stacked = [[points[name] for name in names] for points in named]
+    return np.array(stacked, np.float32).reshape(len(named), len(names), 3)
 
 
 def _resize_instance(
@@ -177,6 +194,7 @@ class RandomBatches(Dataset):
         """Batch `index`: rgba (B, V, S, S, 4), K (B, V, 3, 3), T_camera_object (B, V, 4, 4).
 
         B is the share of this process; `share` and the whole batch's `seed` say how to draw for it.
+        Landmarks (B, L, 3) are there, where the set has any.
         """
         if not 0 <= index < self._num_batches:
             raise IndexError(index)
@@ -188,11 +206,18 @@ class RandomBatches(Dataset):
         objects, views = objects[self._own], order[self._own, : self._views_per_object]
         return {
             **self._gather(objects[:, None] * num_views + views),
+            **self._known_landmarks(objects),
             "keys": [self._views.keys[i] for i in objects],
             "views": torch.from_numpy(views),
             "seed": seed,
             "share": self._share,
         }
+
+    def _known_landmarks(self, objects: NDArray[np.int64]) -> dict[str, Tensor]:
+        if self._views.landmarks is None:
+            return {}
+        landmarks = torch.from_numpy(self._views.landmarks[objects])
+        return {"landmarks": landmarks.to(self._tensors.rgba.device, non_blocking=True)}
 
     def _gather(self, index: NDArray[np.int64]) -> dict[str, Tensor]:
         device = self._tensors.rgba.device

@@ -3,7 +3,8 @@
 A sample with V views of instance seed s has the key `<category>-<s, 13 digits>` and the members
 
 - `meta.json`: category, seed, kind, and the landmarks [model units, object frame]. Landmarks are
-  ground truth for evaluation only; nothing that is trained may read them.
+  ground truth for evaluation and for supervised baselines; what discovers keypoints never sees
+  them.
 - `cameras.npz`: K (V, 3, 3) [px], T_camera_object (V, 4, 4) [model units], distance (V,) and
   mode (V,), see `kp3d_core.data.cameras.View`.
 - `vNNN.rgba.png`: view NNN; RGB premultiplied (the object over black), alpha = anti-aliased
@@ -41,7 +42,7 @@ class InstanceRecord:
     kind: str
     """Variant of the category, such as "van"."""
     landmarks: dict[str, NDArray[np.float64]]
-    """Named points (3,) in the object frame [model units]; for evaluation only."""
+    """Named points (3,) in the object frame [model units]."""
     rgba: NDArray[np.uint8]
     """(V, S, S, 4), RGB premultiplied by the anti-aliased coverage in alpha."""
     mask: NDArray[np.bool_]

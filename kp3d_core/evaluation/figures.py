@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -101,13 +102,39 @@ def write_sheets(
 
 def write_histogram(path: Path, rotation_deg: FloatArray, title: str) -> None:
     """Distribution of relative rotation errors over 0..180 degrees (Figure 2)."""
+    write_histograms(path, [[(title, rotation_deg)]])
+
+
+def write_histograms(path: Path, rows: list[list[tuple[str, FloatArray]]]) -> None:
+    """A grid of such distributions, each with its title; rows of equal length."""
     import matplotlib
 
     matplotlib.use("Agg")
     from matplotlib import pyplot as plt
 
+    columns = len(rows[0])
+    width = 6 if columns == 1 else 4.2
+    figure, grid = plt.subplots(
+        len(rows),
+        columns,
+        figsize=(width * columns, 3.2 * len(rows)),
+        layout="constrained",
+        squeeze=False,
+        sharey=True,
+    )
+    for row, panels in zip(rows, grid, strict=True):
+        for (title, rotation_deg), axes in zip(row, panels, strict=True):
+            if len(rotation_deg):
+                _draw_histogram(axes, rotation_deg, title)
+            else:
+                axes.set_title(title)
+                axes.axis("off")
+    figure.savefig(path, dpi=120)
+    plt.close(figure)
+
+
+def _draw_histogram(axes: Any, rotation_deg: FloatArray, title: str) -> None:
     summary = summarize_rotation(rotation_deg)
-    figure, axes = plt.subplots(figsize=(6, 3.2), layout="constrained")
     weights = np.full(len(rotation_deg), 100 / len(rotation_deg))
     axes.hist(rotation_deg, bins=90, range=(0, 180), weights=weights, color="#3b6fb6")
     axes.axvline(summary.median, color="#c0392b", label=f"median {summary.median:.2f}°")
@@ -120,5 +147,3 @@ def write_histogram(path: Path, rotation_deg: FloatArray, title: str) -> None:
         title=title,
     )
     axes.legend(frameon=False)
-    figure.savefig(path, dpi=120)
-    plt.close(figure)

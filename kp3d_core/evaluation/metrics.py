@@ -128,6 +128,32 @@ def keypoint_spread(keypoints_object: FloatArray, used: NDArray[np.bool_]) -> fl
     return float(np.sqrt(squared.sum() / (weight.sum() * keypoints_object.shape[2])))
 
 
+def unflipped_views(errors: PairErrors, num_instances: int, num_views: int) -> NDArray[np.bool_]:
+    """Views in a pair whose rotation error is at most 90 degrees, (I, V).
+
+    The paper's way to leave wrong orientations out of 3D-SE. It needs no flag, so it also serves
+    what predicts none; it leaves out a right view with a wrong partner, and misses a pair in which
+    both are wrong.
+    """
+    used = np.zeros((num_instances, num_views), dtype=np.bool_)
+    fine = errors.rotation_deg <= FLIPPED_DEG
+    used[errors.instance[fine, None], errors.views[fine]] = True
+    return used
+
+
+def share_inside(predictions: Predictions, views: ViewSet) -> float:
+    """Share of keypoints on a pixel that the object covers at least half; outside the image is no.
+
+    At the size of the network's input, over all views.
+    """
+    pixel = np.round(predictions.keypoints_uv).astype(np.int64)
+    within = ((pixel >= 0) & (pixel < views.size)).all(-1)
+    pixel = pixel.clip(0, views.size - 1)
+    instance, view = np.ogrid[: pixel.shape[0], : pixel.shape[1]]
+    coverage = views.rgba[instance[..., None], view[..., None], pixel[..., 1], pixel[..., 0], 3]
+    return float((within & (coverage >= 128)).mean())
+
+
 def mean_keypoints(keypoints_object: FloatArray, used: NDArray[np.bool_]) -> FloatArray:
     """Mean over used views, then over objects that have any, (N, 3) [model units]."""
     return instance_keypoints(keypoints_object, used).mean(0)

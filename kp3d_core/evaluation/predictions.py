@@ -79,12 +79,22 @@ def predict(
         problems.append(f"category must be {model.category!r}, got {views.category!r}")
     if problems:
         raise ValueError("The data does not fit the model: " + "; ".join(problems) + ".")
+    return run_views(engine, views, model.training_camera, on_progress)
+
+
+def run_views(
+    engine: Engine,
+    views: ViewSet,
+    training: TrainingCamera,
+    on_progress: Callable[[int], None] = lambda done: None,
+) -> Predictions:
+    """`predict` for an engine without a model file, whose views are known to fit it."""
     outputs: list[dict[str, NDArray[np.float32]]] = []
     for index in range(len(views.rgba)):
         outputs.append(engine.run(over_black(views, index)))
         on_progress(index + 1)
     stacked = {name: np.stack([o[name] for o in outputs]).astype(np.float64) for name in outputs[0]}
-    return _lift(stacked, views, model.training_camera)
+    return _lift(stacked, views, training)
 
 
 def _lift(outputs: dict[str, FloatArray], views: ViewSet, training: TrainingCamera) -> Predictions:

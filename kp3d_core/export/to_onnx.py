@@ -23,6 +23,7 @@ from kp3d_core.export.canonical import canonical_keypoints, descriptive_names, n
 from kp3d_core.export.graph import INPUT_NAME, OUTPUT_NAMES, DetectorGraph
 from kp3d_core.inference import create_engine, load_model
 from kp3d_core.inference.model import Calibration
+from kp3d_core.models import WithoutFlag
 from kp3d_core.palette import keypoint_colors
 from kp3d_core.provenance import provenance
 from kp3d_core.training.checkpoint import load_checkpoint
@@ -91,6 +92,11 @@ def export_checkpoint(
         ValueError: missing checkpoint or data, or a graph that does not agree with torch.
     """
     trained = load_checkpoint(checkpoint)
+    if isinstance(trained.model, WithoutFlag):
+        raise ValueError(
+            f"A model file needs a network that tells the orientation, got {checkpoint}, trained "
+            "with use_flag=false. Train with use_flag=true, or give it an orientation_checkpoint."
+        )
     settings = trained.data
     size = int(settings.get("input_size", 64))
     training = _some(load_views(canonical_data or settings["train"], size), max_instances)

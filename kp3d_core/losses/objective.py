@@ -12,6 +12,7 @@ from torch import Tensor
 
 from kp3d_core.geometry.rotation import invert_transform, transform_points
 from kp3d_core.losses.keypoint_shape import separation_loss, silhouette_loss, variance_loss
+from kp3d_core.losses.landmarks import landmark_loss
 from kp3d_core.losses.multiview import (
     anchor_loss,
     multiview_consistency_loss,
@@ -47,6 +48,8 @@ class LossWeights:
     """Variance of keypoints over views in the object frame; ours."""
     anchor: float = 0.0
     """Distance from fixed anchors in the object frame, a warm-up; ours."""
+    landmark: float = 0.0
+    """Error against named landmarks, one for each keypoint: the paper's supervised baseline."""
     pose_noise: float = 0.1
     """Standard deviation of the noise on keypoints before Procrustes [model units]."""
     separation_threshold: float = 0.05
@@ -64,6 +67,8 @@ class ViewBatch(NamedTuple):
     """Silhouette at the resolution of the heatmaps, 0 or 1."""
     log_scale: Float[Tensor, "B V"]
     """Logarithm of the apparent size relative to the training camera."""
+    landmarks: Float[Tensor, "B L 3"] | None = None
+    """Named points in the object frame; needed where `LossWeights.landmark` is not zero."""
 
 
 class ViewPrediction(NamedTuple):
@@ -137,6 +142,14 @@ def losses(
         "object_consistency": object_consistency_loss(X_object),
         "anchor": anchor_loss(X_object, anchors),
     }
+    if weights.landmark > 0:
+        assert batch.landmarks is not None
+        parts["landmark"] = landmark_loss(
+            prediction.uv,
+            prediction.keypoints_camera,
+            transform_points(batch.T_camera_object, batch.landmarks[:, None]),
+            batch.K_ndc,
+        )
     parts["total"] = torch.stack(
         [getattr(weights, name) * value for name, value in parts.items()]
     ).sum()

@@ -1,6 +1,15 @@
 """Keypoint networks: `paper`, as published and trained by its authors, and `fast`, the default."""
 
+from kp3d_core.models.composed import ForeignOrientation, WithoutFlag
 from kp3d_core.models.interface import Encoding, KeypointModel, KeypointPrediction
 from kp3d_core.models.registry import MODELS, create_model
 
-__all__ = ["MODELS", "Encoding", "KeypointModel", "KeypointPrediction", "create_model"]
+__all__ = [
+    "MODELS",
+    "Encoding",
+    "ForeignOrientation",
+    "KeypointModel",
+    "KeypointPrediction",
+    "WithoutFlag",
+    "create_model",
+]

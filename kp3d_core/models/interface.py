@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import ClassVar, NamedTuple
+from typing import NamedTuple
 
 from jaxtyping import Float
 from torch import Tensor, nn
@@ -35,11 +35,11 @@ class KeypointModel(nn.Module, ABC):
     flag is 1 where the object's +x axis points to the right in the image (paper, section 3.4).
     """
 
-    orientation_points: ClassVar[tuple[tuple[float, float, float], ...]]
+    orientation_points: tuple[tuple[float, float, float], ...]
     """Object points whose projections the orientation stage predicts [model units]."""
-    heatmap_stride: ClassVar[int]
+    heatmap_stride: int
     """Input pixels per cell of a keypoint heatmap."""
-    orientation_limit_px: ClassVar[float | None]
+    orientation_limit_px: float | None
     """Targets of the orientation points are clipped this far inside the image, to the centres of
     the outermost cells that a heatmap can reach [input px]; None leaves them as they are."""
 

@@ -8,8 +8,11 @@ from typing import Any
 
 import torch
 
-from kp3d_core.models import KeypointModel, create_model
+from kp3d_core.models import ForeignOrientation, KeypointModel, WithoutFlag
+from kp3d_core.training.networks import build_network
 
+ORIENTATION_KEY = "orientation_settings"
+"""Where a checkpoint keeps the settings of its pretrained orientation network."""
 _PREFIX = "model."
 """What Lightning puts before the names of the network's weights."""
 
@@ -30,7 +33,7 @@ class TrainedNetwork:
 def load_checkpoint(path: Path) -> TrainedNetwork:
     """Read a checkpoint of `kp3d train`.
 
-    Only the network's name and size are taken from the settings, so that checkpoints stay readable
+    Only what the network is made of is taken from the settings, so that checkpoints stay readable
     when schedules and losses change.
 
     Raises:
@@ -43,9 +46,8 @@ def load_checkpoint(path: Path) -> TrainedNetwork:
     content = torch.load(path, map_location="cpu", weights_only=False)
     try:
         settings = dict(content["hyper_parameters"])
-        model = create_model(
-            settings["network"], settings["num_keypoints"], settings.get("width", 1.0)
-        )
+        foreign = content.get(ORIENTATION_KEY)
+        model = build_network(settings, None if foreign is None else build_network(foreign))
         weights = content["state_dict"]
     except KeyError as error:
         raise ValueError(
@@ -59,6 +61,21 @@ def load_checkpoint(path: Path) -> TrainedNetwork:
         settings,
         dict(content.get("datamodule_hyper_parameters", {})),
         int(content.get("global_step", 0)),
+    )
+
+
+def load_orientation(path: Path) -> TrainedNetwork:
+    """Read a checkpoint whose network is to decide the orientation of another run.
+
+    Raises:
+        ValueError: no checkpoint, or one whose network learned no orientation itself.
+    """
+    trained = load_checkpoint(path)
+    if not isinstance(trained.model, ForeignOrientation | WithoutFlag):
+        return trained
+    raise ValueError(
+        f"orientation_checkpoint must be a run that trained its own orientation stage, got {path}, "
+        "which did not. Train one with config/train/table1/orientation.yaml."
     )
 
 

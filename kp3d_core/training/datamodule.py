@@ -94,6 +94,12 @@ class ShardDataModule(L.LightningDataModule):
         assert self._train is not None
         return self._train.category
 
+    @property
+    def landmark_names(self) -> tuple[str, ...]:
+        """Of the landmarks in training batches, in their order."""
+        assert self._train is not None
+        return self._train.landmark_names
+
     def train_dataloader(self) -> DataLoader:
         """Batches of the current epoch; reloaded each epoch, so that a resumed run continues."""
         assert self._train is not None

@@ -14,15 +14,16 @@ from torch import Tensor
 
 from kp3d_core.data.augmentation import Augmentation, composite, mirror
 from kp3d_core.data.draws import BatchDraws
+from kp3d_core.data.landmarks import mirror_landmarks, mirror_partners
 from kp3d_core.data.reframing import Reframing, random_reframe
 from kp3d_core.geometry.camera import ndc_intrinsics
 from kp3d_core.losses.objective import LossWeights, ViewBatch, losses
 from kp3d_core.losses.orientation import annealed_flag, true_flag
-from kp3d_core.models import create_model
 from kp3d_core.training.anchors import ellipsoid_anchors
-from kp3d_core.training.checkpoint import copy_weights
+from kp3d_core.training.checkpoint import ORIENTATION_KEY, copy_weights, load_orientation
 from kp3d_core.training.forward import ForwardResult, forward_views, orientation_targets
 from kp3d_core.training.monitor import ViewMetrics, view_metrics
+from kp3d_core.training.networks import build_network, network_settings
 from kp3d_core.training.precision import uses_bf16
 from kp3d_core.training.schedule import Schedule
 
@@ -57,6 +58,9 @@ class KeypointModule(L.LightningModule):
         initial_weights: str | None = None,
         seed: int = 0,
         compile_backend: str | None = None,
+        use_flag: bool = True,
+        orientation_checkpoint: str | None = None,
+        stop_on_collapse: bool = True,
     ) -> None:
         """Create the network.
 
@@ -76,13 +80,19 @@ class KeypointModule(L.LightningModule):
             initial_weights: checkpoint of the same kind of network to start from; random if None.
             seed: of weights and of the noise in losses.
             compile_backend: of `torch.compile` for the network, such as "inductor"; None: as it is.
+            use_flag: whether the keypoint stage is told the orientation.
+            orientation_checkpoint: a finished run whose network decides the orientation from the
+                start and is not trained on; None: the run trains its own.
+            stop_on_collapse: whether to stop where keypoints give no pose, see `CollapseGuard`.
         """
         super().__init__()
         if centre_depth not in ("known", "nominal"):
             raise ValueError(f"centre_depth must be 'known' or 'nominal', got {centre_depth!r}.")
         self.save_hyperparameters()
+        foreign = load_orientation(Path(orientation_checkpoint)) if orientation_checkpoint else None
         torch.manual_seed(seed)
-        self.model = create_model(network, num_keypoints, width)
+        self.model = build_network(self.hparams, foreign.model if foreign else None)
+        self._orientation_settings = foreign and network_settings(foreign.settings)
         if initial_weights is not None:
             copy_weights(Path(initial_weights), self.model)
         for parameter in self.model.parameters():  # channels last: what CPU convolutions want
@@ -97,9 +107,11 @@ class KeypointModule(L.LightningModule):
         self.precision = precision
         self.seed = seed
         self.compile_backend = compile_backend
+        self.stop_on_collapse = stop_on_collapse
         anchors = torch.from_numpy(ellipsoid_anchors(num_keypoints, anchor_semi_axes))
         self.register_buffer("anchors", anchors, persistent=False)
         self.validation_metrics: list[ViewMetrics] = []
+        self._mirror_partners: list[int] = []
 
     @property
     def total_steps(self) -> int:
@@ -122,12 +134,22 @@ class KeypointModule(L.LightningModule):
                     getattr(self.model, name), backend=self.compile_backend
                 )
                 setattr(self.model, name, stage_of_model)
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Say what the frozen network is made of: its weights are among ours."""
+        if self._orientation_settings is not None:
+            checkpoint[ORIENTATION_KEY] = self._orientation_settings
+
+    def on_fit_start(self) -> None:
+        """Pair landmarks with keypoints and with their mirror images, if they are learned."""
+        names = self.trainer.datamodule.landmark_names  # type: ignore[attr-defined]
+        if self.weights.landmark > 0:
+            _require_one_keypoint_each(names, self.model.num_keypoints)
+            self._mirror_partners = mirror_partners(names)
 
     def configure_optimizers(self) -> Any:
         """Adam with the scheduled learning rate."""
-        optimizer = torch.optim.Adam(
-            self.model.parameters(), lr=self.schedule.learning_rate, foreach=True
-        )
+        trained = [parameter for parameter in self.model.parameters() if parameter.requires_grad]
+        optimizer = torch.optim.Adam(trained, lr=self.schedule.learning_rate, foreach=True)
         scheduler = torch.optim.lr_scheduler.LambdaLR(
             optimizer, lambda step: self.schedule.learning_rate_factor(step, self.progress)
         )
@@ -146,14 +168,18 @@ class KeypointModule(L.LightningModule):
         """Objective of one batch; raises on a value that is not finite."""
         draws = _draws(batch, batch["seed"])
         rgba, K, T = batch["rgba"], batch["K"], batch["T_camera_object"]
+        landmarks = batch["landmarks"] if self.weights.landmark > 0 else None
         if self.augmentation.mirror_probability > 0:
             index, _ = draws.choose(self.augmentation.mirror_probability)
             rgba, K, T = rgba.clone(), K.clone(), T.clone()
             rgba[index], K[index], T[index] = mirror(rgba[index], K[index], T[index])
+            if landmarks is not None:
+                landmarks = landmarks.clone()
+                landmarks[index] = mirror_landmarks(landmarks[index], self._mirror_partners)
         per_view = draws.per_view(rgba.shape[1])
         rgba, K, T = self._reframe(rgba, K, T, self.reframing, per_view)
         images = _images(rgba, self.augmentation, per_view)
-        views = self._view_batch(rgba, K, T)
+        views = self._view_batch(rgba, K, T)._replace(landmarks=landmarks)
         start, end = (int(share * self.total_steps) for share in self.schedule.flag_anneal)
         result = self._forward(
             images,
@@ -281,6 +307,14 @@ class KeypointModule(L.LightningModule):
             f"{', '.join(names)} not finite at step {self.global_step}. "
             f"Samples of the batch: {samples}. Look at these views, or lower "
             "schedule.learning_rate."
+        )
+
+
+def _require_one_keypoint_each(names: tuple[str, ...], num_keypoints: int) -> None:
+    if len(names) != num_keypoints:
+        raise ValueError(
+            f"num_keypoints must be {len(names)} to learn the landmarks {', '.join(names)}, got "
+            f"{num_keypoints}. Set model.num_keypoints, or model.weights.landmark to 0."
         )
 
 

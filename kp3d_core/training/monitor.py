@@ -102,7 +102,9 @@ class CollapseGuard(L.Callback):
     def on_train_batch_end(
         self, trainer: L.Trainer, pl_module: L.LightningModule, *args: Any, **kwargs: Any
     ) -> None:
-        """Judge the metrics of the step."""
+        """Judge the metrics of the step, unless the run has no keypoints worth judging."""
+        if not pl_module.stop_on_collapse:
+            return
         metrics = trainer.callback_metrics
         self.observe(trainer.global_step, metrics["train/rotation_deg"], metrics["train/extent_x"])
 

@@ -7,6 +7,9 @@ import pytest
 CONFIGS = Path(__file__).parents[2] / "config" / "train"
 RECIPE = [CONFIGS / "fast.yaml", CONFIGS / "car.yaml"]
 
+TRAINING = {"trained_run", "rendered_cars", "tiny_training", "tiny_experiment"}
+"""Fixtures that train or read what is trained."""
+
 LIBRARY_WARNINGS = (
     # Lightning on torch 2.13, and torch's exporter: not ours to mend.
     "ignore::DeprecationWarning",
@@ -20,7 +23,7 @@ LIBRARY_WARNINGS = (
 def pytest_collection_modifyitems(items):
     """Tests that train or export see the warnings of the libraries below them."""
     for item in items:
-        if {"trained_run", "rendered_cars", "tiny_training"} & set(item.fixturenames):
+        if TRAINING & set(item.fixturenames):
             for text in LIBRARY_WARNINGS:
                 item.add_marker(pytest.mark.filterwarnings(text))
 

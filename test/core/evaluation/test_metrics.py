@@ -6,13 +6,16 @@ import pytest
 from kp3d_core.data.cameras import PaperCamera
 from kp3d_core.data.memory import ViewSet
 from kp3d_core.evaluation.metrics import (
+    PairErrors,
     absolute_rotation_deg,
     draw_pairs,
     instance_keypoints,
     keypoint_spread,
     mean_keypoints,
     pair_errors,
+    share_inside,
     summarize_rotation,
+    unflipped_views,
 )
 from kp3d_core.evaluation.predictions import Predictions
 from kp3d_core.geometry.camera import project
@@ -125,3 +128,22 @@ def test_summary_shares():
     assert summary.median == pytest.approx(13.5)
     shares = (summary.within_5, summary.within_10, summary.within_30, summary.flipped)
     assert shares == (0.25, 0.5, 0.75, 0.25)
+
+
+def test_views_of_flipped_pairs_are_left_out():
+    views = np.array([[0, 1], [2, 3], [1, 2]])
+    errors = PairErrors(np.array([3.0, 178.0, 90.0]), np.zeros(3), np.array([0, 0, 1]), views)
+    used = unflipped_views(errors, 2, 4)
+    assert used.tolist() == [[True, True, False, False], [False, True, True, False]]
+
+
+def test_share_of_keypoints_on_the_object():
+    rgba = np.zeros((1, 1, 8, 8, 4), dtype=np.uint8)
+    rgba[..., 2:4, 5, 3] = 255  # rows 2 and 3 of column 5
+    rgba[..., 4, 5, 3] = 127  # less than half covered
+    views = ViewSet(
+        rgba, np.eye(3, dtype=np.float32)[None, None], np.eye(4, dtype=np.float32)[None, None],
+        ("one",), "car", 1465.8, 30.0,
+    )  # fmt: skip
+    uv = np.array([[[[5.4, 2.0], [5.0, 3.4], [5.0, 4.0], [4.0, 3.0], [13.0, 2.0], [5.0, -0.6]]]])
+    assert share_inside(predicted(np.zeros((1, 1, 6, 3)), uv), views) == pytest.approx(2 / 6)

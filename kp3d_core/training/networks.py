@@ -1,0 +1,39 @@
+"""The network of a run, put together as its settings say."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from kp3d_core.models import ForeignOrientation, KeypointModel, WithoutFlag, create_model
+
+
+def network_settings(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Those settings of `KeypointModule` that say what a plain network is made of."""
+    complete = {"width": 1.0, **settings}  # early checkpoints have no width
+    return {name: complete[name] for name in ("network", "num_keypoints", "width")}
+
+
+def build_network(
+    settings: Mapping[str, Any], orientation: KeypointModel | None = None
+) -> KeypointModel:
+    """Network with random weights.
+
+    Args:
+        settings: of `KeypointModule`.
+        orientation: trained network that decides the orientation, if it is not the network itself.
+
+    Raises:
+        ValueError: impossible settings.
+    """
+    chosen = network_settings(settings)
+    network = create_model(chosen["network"], chosen["num_keypoints"], chosen["width"])
+    use_flag = settings.get("use_flag", True)
+    if orientation is None:
+        return network if use_flag else WithoutFlag(network)
+    if not use_flag:
+        raise ValueError(
+            "use_flag must be true where orientation_checkpoint is given, got false: a network "
+            "that is told no orientation has no use for one. Leave one of them out."
+        )
+    return ForeignOrientation(network, orientation)

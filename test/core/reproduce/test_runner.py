@@ -1,0 +1,58 @@
+"""Stages survive being killed; what is in the way is said."""
+
+import csv
+
+import pytest
+
+from kp3d_core.reproduce.table1 import ROWS
+from kp3d_core.training.checkpoint import load_checkpoint
+from kp3d_core.training.module import KeypointModule
+
+OURS = ROWS[-1]
+
+
+def test_a_killed_training_goes_on_from_its_checkpoint(tiny_table, tiny_experiment, monkeypatch):
+    runner = tiny_experiment("killed")
+    step = KeypointModule.training_step
+
+    def dies_at_step_two(self, batch, batch_idx):
+        if self.global_step == 2:
+            raise OSError("killed")
+        return step(self, batch, batch_idx)
+
+    with runner.category("plane"):
+        monkeypatch.setattr(KeypointModule, "training_step", dies_at_step_two)
+        with pytest.raises(OSError, match="killed"):
+            runner.train("plane", OURS)
+        assert load_checkpoint(runner.checkpoint("plane", OURS)).steps == 2
+        assert not (runner.output / "plane/ours/trained.json").exists()
+        monkeypatch.setattr(KeypointModule, "training_step", step)
+        runner.train("plane", OURS)
+    assert load_checkpoint(runner.checkpoint("plane", OURS)).steps == 3
+    text = (runner.output / "plane/ours/metrics.csv").read_text()
+    rows = list(csv.DictReader(text.splitlines()))
+    assert [row["step"] for row in rows if row["loss/total"]] == ["2"]
+
+
+def test_a_training_that_ends_early_is_not_taken_for_a_finished_one(tiny_experiment):
+    runner = tiny_experiment("early")
+    with (
+        runner.category("plane"),
+        pytest.raises(RuntimeError, match="stopped at step 1 of 3. The same command continues"),
+    ):
+        runner.train("plane", OURS, ["--trainer.max_epochs=1"])
+    assert not (runner.output / "plane/ours/trained.json").exists()
+
+
+def test_a_category_is_made_by_one_process_at_a_time(tiny_experiment):
+    runner = tiny_experiment("locked")
+    with runner.category("plane"), pytest.raises(ValueError, match="written by another process"):
+        with runner.category("plane"):
+            pass
+
+
+def test_unknown_categories_are_named(tiny_experiment):
+    runner = tiny_experiment("wrong")
+    with pytest.raises(ValueError, match="one of car, chair, plane, got 'boat'"):
+        with runner.category("boat"):
+            pass
