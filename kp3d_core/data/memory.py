@@ -38,6 +38,10 @@ class ViewSet:
     """Distance d0 of the training camera [model units]."""
     kinds: tuple[str, ...] = ()
     """Variant of each object, such as "van"."""
+    landmark_names: tuple[str, ...] = ()
+    """Names that all objects have in common, L of them."""
+    landmarks: NDArray[np.float32] | None = None
+    """(I, L, 3) in the object frame [model units]; for evaluation and supervised baselines only."""
 
     @property
     def size(self) -> int:
@@ -73,8 +77,12 @@ def load_views(folder: str | Path, size: int) -> ViewSet:
             f"The views of {folder} must be at least {size} px wide, got {manifest.image_size}. "
             f"Render them with --size {size} or train at a smaller input size."
         )
-    arrays = [_resize_instance(record, size) for record in dataset]
+    arrays, named = [], []
+    for record in dataset:
+        arrays.append(_resize_instance(record, size))
+        named.append(record.landmarks)
     rgba, K, T, keys, kinds = zip(*arrays, strict=True)
+    names = tuple(name for name in named[0] if all(name in points for points in named))
     sampling = manifest.camera_settings
     camera = sampling.paper if isinstance(sampling, RobotCamera) else sampling
     return ViewSet(
@@ -86,7 +94,16 @@ def load_views(folder: str | Path, size: int) -> ViewSet:
         camera.focal_px(size),
         camera.distance,
         kinds,
+        names,
+        _stack_landmarks(named, names),
     )
+
+
+def _stack_landmarks(
+    named: list[dict[str, NDArray[np.float64]]], names: tuple[str, ...]
+) -> NDArray[np.float32]:
+    stacked = [[points[name] for name in names] for points in named]
+    return np.array(stacked, np.float32).reshape(len(named), len(names), 3)
 
 
 def _resize_instance(

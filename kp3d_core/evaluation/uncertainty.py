@@ -40,10 +40,11 @@ class NeesSummary:
 
     dof: int
     """Components of the error: the mean of honest covariances."""
-    mean: float
-    median: float
+    mean: float | None
+    """This and what follows is None without samples."""
+    median: float | None
     expected_median: float
-    within_95: float
+    within_95: float | None
     """Share inside the 95 % ellipsoid."""
     samples: int
 
@@ -55,15 +56,16 @@ def nees(error: FloatArray, covariance: FloatArray) -> FloatArray:
 
 
 def summarize_nees(values: FloatArray, dof: int) -> NeesSummary:
-    """Figures of normalised squared errors; NaN without samples."""
+    """Figures of normalised squared errors (K,) with 3 or 6 degrees of freedom."""
     median, limit = _CHI_SQUARE[dof]
-    some = len(values) > 0
+    if not len(values):
+        return NeesSummary(dof, None, None, median, None, 0)
     return NeesSummary(
         dof=dof,
-        mean=float(np.mean(values)) if some else float("nan"),
-        median=float(np.median(values)) if some else float("nan"),
+        mean=float(np.mean(values)),
+        median=float(np.median(values)),
         expected_median=median,
-        within_95=float(np.mean(values < limit)) if some else float("nan"),
+        within_95=float(np.mean(values < limit)),
         samples=len(values),
     )
 
@@ -90,9 +92,10 @@ def observe(
 def keypoint_truth(predictions: Predictions) -> FloatArray:
     """Where each keypoint ought to have been seen, (I, V, N, 3) in the object frame.
 
-    A keypoint is discovered, so its true place on an object is taken to be the mean over the object's
-    views with the right flag. The mean of n views contains the error of each of them, which makes
-    errors small by sqrt(1 - 1/n); the places are moved so that errors have their full size.
+    A keypoint is discovered, so its true place on an object is taken to be the mean over the
+    object's views with the right flag. The mean of n views contains the error of each of them,
+    which makes errors small by sqrt(1 - 1/n); the places are moved so that errors have their full
+    size.
     """
     X, used = predictions.keypoints_object, predictions.flag_correct
     weight = used[..., None, None].astype(np.float64)
@@ -102,7 +105,7 @@ def keypoint_truth(predictions: Predictions) -> FloatArray:
 
 
 def pose_error(T_est: FloatArray, T_gt: FloatArray) -> FloatArray:
-    """Translation and rotation vector about fixed axes from the true to the estimated pose, (6,)."""
+    """Translation, then rotation vector about fixed axes, from the true to the estimated pose."""
     turn = cv2.Rodrigues(T_est[:3, :3] @ T_gt[:3, :3].T)[0].ravel()
     return np.concatenate([T_est[:3, 3] - T_gt[:3, 3], turn])
 
@@ -169,8 +172,12 @@ def measure_uncertainty(
     """
     detections = observe(model, engine, views, views_per_instance)
     errors = absolute_errors(detections, views)
-    flat = [(d, e) for row in zip(detections, errors, strict=True) for d, e in zip(*row, strict=True)]
-    good = [(e, d.pose_covariance) for d, e in flat if not is_outlier(e)]
+    absolute = [
+        (error, detection.pose_covariance)
+        for row in zip(detections, errors, strict=True)
+        for detection, error in zip(*row, strict=True)
+    ]
+    good = [(error, covariance) for error, covariance in absolute if not is_outlier(error)]
     relative = []
     for pair in view_pairs(detections, views):
         motion = RelativePose(pair.reference, model.calibration).update(pair.current)
@@ -181,7 +188,7 @@ def measure_uncertainty(
         "keypoints": asdict(summarize_nees(keypoints, 3)),
         "absolute": _summarize_poses(good),
         "relative": _summarize_poses(relative),
-        "outliers": 1 - len(good) / len(flat),
+        "outliers": 1 - len(good) / len(absolute),
     }
 
 

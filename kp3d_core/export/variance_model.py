@@ -40,10 +40,10 @@ def fit_log_variance(
 ) -> tuple[FloatArray, FloatArray]:
     """Logarithms of the factors on standard deviations that explain normalised squared errors.
 
-    Maximises the likelihood of errors that are Gaussian with the standard deviation
-    exp(offset_g + slopes . x) in units of the predicted one: minimises, over views and groups g with
-    k degrees of freedom, the mean of nees * exp(-2 (offset_g + slopes . x)) + 2 k (offset_g + slopes
-    . x). It is convex, and at its minimum the mean of the normalised error is k in every group.
+    Maximises the likelihood of errors that are Gaussian with s = exp(offset_g + slopes . x) times
+    the predicted standard deviation: minimises the sum of nees / s^2 + 2 k ln(s) over views and
+    groups g with k degrees of freedom. It is convex, and at its minimum the mean of nees / s^2 is k
+    in every group.
 
     Args:
         groups: normalised squared errors, shape (V,), and their degrees of freedom; all groups

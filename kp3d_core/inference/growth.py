@@ -19,7 +19,7 @@ FloatArray = NDArray[np.float64]
 _DOUBT_WEIGHT = 0.35
 """Model units of residual that a score of 0 is worth."""
 _MAX_LOG_GROWTH = math.log(4.0)
-"""Bound of a growth in both directions: a view unlike any that was measured is no basis for more."""
+"""Bound of a growth in both directions: a view unlike any that was measured says no more."""
 
 
 @dataclass(frozen=True)
@@ -33,8 +33,7 @@ class Growth:
 
     @property
     def common(self) -> FloatArray:
-        """Factors of `LiftedKeypoints.common`: the apparent size, then the unit, which is not
-        seen. Shape (2,)."""
+        """Factors of the errors in `LiftedKeypoints.common`, shape (2,); the unit is not seen."""
         return np.array([self.scale, 1.0])
 
 

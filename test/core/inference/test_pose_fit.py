@@ -121,3 +121,27 @@ def test_collinear_points_leave_the_turn_about_their_line_open():
     fit = fit_pose(line, line + [0, 0, 5.0], 0 * covariance, covariance)
     assert np.isfinite(fit.covariance()).all()
     assert np.linalg.det(fit.T[:3, :3]) == pytest.approx(1)
+
+
+def test_a_wrong_distance_of_the_source_is_carried_around_by_errors_of_the_rotation():
+    """Second order, but large: the source is misplaced by 2 while the rotation errs by 0.1."""
+    rng = np.random.default_rng(8)
+    in_target = np.tile(0.12**2 * np.eye(3), (N, 1, 1))
+    misplaced = np.broadcast_to([0.0, 0.0, 2.0], (1, N, 3))
+    predicted = fit_pose(
+        CANONICAL, TARGET, np.zeros((N, 3, 3)), in_target, source_common=np.array(misplaced)
+    ).covariance()
+    errors = []
+    for _ in range(4000):
+        source = CANONICAL + rng.normal() * misplaced[0]
+        target = TARGET + rng.normal(0, 0.12, TARGET.shape)
+        R, t = weighted_procrustes(source, target)
+        errors.append([*(t - T_TRUE), *Rotation.from_matrix(R @ R_TRUE.T).as_rotvec()])
+    measured = np.cov(np.array(errors).T)
+    # Along the misplacement it is first order; across, almost all of the error is of second order.
+    axis = R_TRUE @ [0, 0, 1.0]
+    side = np.cross(axis, [1.0, 0, 0]) / np.linalg.norm(np.cross(axis, [1.0, 0, 0]))
+    for direction in (axis, side, np.cross(axis, side)):
+        expected = direction @ predicted[:3, :3] @ direction
+        assert direction @ measured[:3, :3] @ direction == pytest.approx(expected, rel=0.15)
+    assert np.allclose(np.diag(measured)[3:], np.diag(predicted)[3:], rtol=0.15)
