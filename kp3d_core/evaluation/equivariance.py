@@ -42,8 +42,8 @@ def views_with_room(views: ViewSet, axis: str, max_views: int) -> list[tuple[int
     """
     found: list[tuple[int, int]] = []
     for view in range(views.rgba.shape[1]):
-        covered = views.rgba[:, view, ..., 3] > 0
-        columns, rows = covered.any(axis=1), covered.any(axis=2)  # (I, S)
+        covered = np.asarray(views.rgba[:, view, ..., 3] > 0)
+        columns, rows = np.any(covered, axis=1), np.any(covered, axis=2)  # (I, S)
         along, across = (columns, rows) if axis == "u" else (rows, columns)
         room = ~along[:, 0] & ~along[:, -1 - MAX_SHIFT :].any(axis=1) & along.any(axis=1)
         room &= ~across[:, 0] & ~across[:, -1]

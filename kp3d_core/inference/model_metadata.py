@@ -204,7 +204,7 @@ def _read_keypoints(reader: _Reader) -> KeypointLayout:
 
 
 def _read_calibration(reader: _Reader) -> Calibration:
-    values = {
+    values: dict[str, Any] = {
         field.name: reader.number(f"calibration.{field.name}", 0.0, 1e6, 1.0)
         for field in fields(Calibration)
         if field.name not in _LATER_TRAITS and field.name not in _LATER_NUMBERS
@@ -212,8 +212,9 @@ def _read_calibration(reader: _Reader) -> Calibration:
     for name, same_as in _LATER_NUMBERS.items():
         path = f"calibration.{name}"
         values[name] = reader.number(path, 0.0, 1e6, 1.0) if reader.has(path) else values[same_as]
-    traits = {name: _read_traits(reader, f"calibration.{name}") for name in _LATER_TRAITS}
-    return Calibration(**values, **traits)
+    for name in _LATER_TRAITS:
+        values[name] = _read_traits(reader, f"calibration.{name}")
+    return Calibration(**values)
 
 
 def _read_traits(reader: _Reader, path: str) -> ViewTraits:
