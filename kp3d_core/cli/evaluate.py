@@ -7,6 +7,7 @@ from typing import Annotated, Any
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import Progress
 from rich.table import Table
 
@@ -63,7 +64,7 @@ def _table(metrics: dict[str, Any]) -> Table:
         **_beyond_the_paper(metrics),
     }
     for name, value in rows.items():
-        table.add_row(name, value)
+        table.add_row(escape(name), value)  # [px] is no markup
     return table
 
 

@@ -63,9 +63,10 @@ def measure_equivariance(engine: Engine, views: ViewSet, max_views: int = 200) -
 
     Returns:
         For "u" and "v": `views`, the number of them, and lists over shifts of 1 to `MAX_SHIFT`
-        pixels: `mean_px` and `p95_px` over views and keypoints [px of the model's input]; and
-        `flag_changed`, the share of views in which front and back were swapped. They are left out
-        of the others, which are None if nothing remains.
+        pixels: `mean_px` and `p95_px` of the distance over views and keypoints, `lag_px`, by how
+        much keypoints stay behind on average [px of the model's input]; and `flag_changed`, the
+        share of views in which front and back were swapped. They are left out of the others, which
+        are None if nothing remains.
     """
     figures: dict[str, Any] = {}
     for axis in _AXES:
@@ -81,15 +82,17 @@ def measure_equivariance(engine: Engine, views: ViewSet, max_views: int = 200) -
 def _by_shift(engine: Engine, images: NDArray[np.uint8], axis: str) -> dict[str, Any]:
     still = engine.run(images)
     direction = np.array([1.0, 0.0] if axis == "u" else [0.0, 1.0])
-    figures: dict[str, Any] = {"mean_px": [], "p95_px": [], "flag_changed": []}
+    figures: dict[str, Any] = {name: [] for name in ("mean_px", "p95_px", "lag_px", "flag_changed")}
     for shift in range(1, MAX_SHIFT + 1):
         moved = engine.run(shift_images(images, shift, axis))
         same = _flag(moved) == _flag(still)
         expected = still["keypoints_uv"][same] + shift * direction
-        distance = np.linalg.norm(moved["keypoints_uv"][same] - expected, axis=-1)
+        error = moved["keypoints_uv"][same] - expected
+        distance = np.linalg.norm(error, axis=-1)
         some = bool(same.any())
         figures["mean_px"].append(float(distance.mean()) if some else None)
         figures["p95_px"].append(float(np.percentile(distance, 95)) if some else None)
+        figures["lag_px"].append(float(-(error @ direction).mean()) if some else None)
         figures["flag_changed"].append(float(1 - same.mean()))
     return figures
 

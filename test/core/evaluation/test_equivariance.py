@@ -101,6 +101,7 @@ def test_engine_that_ignores_the_image_errs_by_the_shift():
     figures = measure_equivariance(Constant(), squares([(5, 5)]))
     for axis in "uv":
         assert figures[axis]["mean_px"] == pytest.approx(list(range(1, MAX_SHIFT + 1)))
+        assert figures[axis]["lag_px"] == pytest.approx(list(range(1, MAX_SHIFT + 1)))
         assert figures[axis]["p95_px"] == pytest.approx(list(range(1, MAX_SHIFT + 1)))
 
 
