@@ -7,6 +7,7 @@ from typing import Annotated, Any
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import Progress
 from rich.table import Table
 
@@ -60,7 +61,39 @@ def _table(metrics: dict[str, Any]) -> Table:
             f"{metrics['extent'][axis]:.2f}" for axis in "xyz"
         ),
         "consistency [px]": f"{metrics['consistency_px']:.2f}",
+        **_beyond_the_paper(metrics),
     }
     for name, value in rows.items():
-        table.add_row(name, value)
+        table.add_row(escape(name), value)  # [px] is no markup
     return table
+
+
+def _beyond_the_paper(metrics: dict[str, Any]) -> dict[str, str]:
+    """Rows on landmarks, uncertainty and equivariance."""
+    rows = {}
+    if "semantics" in metrics:
+        semantics, share = metrics["semantics"], metrics["extent_share"]
+        rows["extent x / y / z, share of landmarks' [%]"] = " / ".join(
+            f"{100 * share[axis]:.0f}" for axis in "xyz"
+        )
+        for name, figures in (("keypoints", semantics), ("landmarks", semantics["landmarks"])):
+            rows[f"{name} relative to landmarks, RMS (if frozen) [model units]"] = (
+                f"{figures['rms']:.3f} ({figures['rms_frozen']:.3f})"
+            )
+    uncertainty = metrics["uncertainty"]
+    rows["NEES of keypoints (3 is honest)"] = _number(uncertainty["keypoints"]["mean"])
+    for name in ("absolute", "relative"):
+        pose = uncertainty[name]
+        rows[f"NEES of {name} rotation / translation (3) / pose (6)"] = " / ".join(
+            _number(pose[part]["mean"]) for part in ("rotation", "translation", "pose")
+        )
+    for axis, figures in metrics["equivariance"].items():
+        if figures["views"]:
+            rows[f"error after a shift along {axis} by 1 / 4 / 8 px, mean [px]"] = " / ".join(
+                _number(figures["mean_px"][shift - 1]) for shift in (1, 4, 8)
+            )
+    return rows
+
+
+def _number(value: float | None) -> str:
+    return "-" if value is None else f"{value:.2f}"

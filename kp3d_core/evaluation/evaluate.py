@@ -12,9 +12,12 @@ import numpy as np
 
 from kp3d_core.data.memory import load_views
 from kp3d_core.evaluation.breakdown import by_kind
+from kp3d_core.evaluation.equivariance import measure_equivariance
 from kp3d_core.evaluation.figures import write_histogram, write_sheets
 from kp3d_core.evaluation.metrics import absolute_rotation_deg, pair_errors, summarize
 from kp3d_core.evaluation.predictions import predict
+from kp3d_core.evaluation.semantics import against_landmarks
+from kp3d_core.evaluation.uncertainty import measure_uncertainty
 from kp3d_core.inference import create_engine, load_model
 from kp3d_core.provenance import provenance
 
@@ -60,6 +63,9 @@ def evaluate(
     errors = pair_errors(predictions, views, pairs_per_instance, seed)
     metrics = summarize(predictions, views, errors, model.keypoints.canonical)
     metrics |= {
+        **against_landmarks(predictions, views),
+        "uncertainty": measure_uncertainty(model, engine, views, predictions),
+        "equivariance": measure_equivariance(engine, views),
         "by_kind": by_kind(errors, predictions.flag_correct, views.kinds),
         "model": {
             "name": model.name,

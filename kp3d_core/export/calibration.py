@@ -2,49 +2,54 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from collections.abc import Callable
+from dataclasses import astuple, dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from kp3d_core.data.memory import ViewSet
-from kp3d_core.evaluation.metrics import instance_keypoints
-from kp3d_core.evaluation.predictions import Predictions, over_black
+from kp3d_core.evaluation.predictions import Predictions
+from kp3d_core.evaluation.uncertainty import (
+    absolute_errors,
+    is_outlier,
+    keypoint_truth,
+    nees,
+    observe,
+    pose_error,
+    view_pairs,
+)
+from kp3d_core.export.variance_model import fit_log_variance, fit_variance
 from kp3d_core.geometry.camera import project
 from kp3d_core.geometry.rotation import transform_points
-from kp3d_core.inference import CameraModel, Detector, Model, View
+from kp3d_core.inference import Detection, Model, RelativePose
 from kp3d_core.inference.engines import Engine
-from kp3d_core.inference.model import Calibration
+from kp3d_core.inference.growth import view_traits
+from kp3d_core.inference.lift import LiftedKeypoints
+from kp3d_core.inference.model import Calibration, ViewTraits
+from kp3d_core.inference.pose_fit import PoseFit, fit_layout
 
 FloatArray = NDArray[np.float64]
 
-_OUTLIER_DEG = 45.0
-"""Larger rotation errors are wrong orientations, which no Gaussian describes; the orientation score
-speaks of those."""
+_MAX_FACTOR = 50.0
+"""Bound of a factor on the standard deviations of a pose, and of its inverse."""
 
 
 def calibrate_keypoints(predictions: Predictions, views: ViewSet) -> Calibration:
-    """Scales and floors of keypoint covariances, and the spread of the apparent size.
-
-    A keypoint is discovered, so its true place on an object is taken to be the mean of its
-    predictions over all views of that object. Squared errors are then fitted by
-    `scale^2 * heatmap variance + floor^2`.
-    """
+    """Scales and floors of keypoint covariances: `scale^2 * heatmap variance + floor^2`."""
     used = predictions.flag_correct
-    some = used.any(1)
-    truth_object = instance_keypoints(predictions.keypoints_object, used)[:, None]
-    T = views.T_camera_object[some].astype(np.float64)
-    truth_camera = transform_points(T, truth_object)
-    uv_error = project(truth_camera, views.K[some].astype(np.float64))
-    uv_error = (predictions.keypoints_uv[some] - uv_error)[used[some]]
-    depth_error = predictions.depth_offset[some] - (truth_camera[..., 2] - T[..., None, 2, 3])
-    covariance = predictions.covariance[some][used[some]]
-    uv_scale, uv_floor = _fit_variance(
+    T = views.T_camera_object.astype(np.float64)
+    truth_camera = transform_points(T, keypoint_truth(predictions))
+    uv_error = predictions.keypoints_uv - project(truth_camera, views.K.astype(np.float64))
+    uv_error = uv_error[used]
+    depth_error = predictions.depth_offset - (truth_camera[..., 2] - T[..., None, 2, 3])
+    covariance = predictions.covariance[used]
+    uv_scale, uv_floor = fit_variance(
         np.concatenate([covariance[..., 0, 0].ravel(), covariance[..., 1, 1].ravel()]),
         np.concatenate([uv_error[..., 0].ravel(), uv_error[..., 1].ravel()]),
     )
-    depth_scale, depth_floor = _fit_variance(
-        covariance[..., 2, 2].ravel(), depth_error[used[some]].ravel()
+    depth_scale, depth_floor = fit_variance(
+        covariance[..., 2, 2].ravel(), depth_error[used].ravel()
     )
     log_scale_error = np.log(predictions.scale / predictions.scale_true)[used]
     return Calibration(
@@ -56,68 +61,154 @@ def calibrate_keypoints(predictions: Predictions, views: ViewSet) -> Calibration
     )
 
 
-def _fit_variance(variance: FloatArray, error: FloatArray) -> tuple[float, float]:
-    """Non-negative (scale, floor) with mean(error^2) = scale^2 * variance + floor^2.
+def calibrate_pose(
+    model: Model, engine: Engine, views: ViewSet, predictions: Predictions
+) -> Calibration:
+    """Growth of errors with the difficulty of a view, factors of poses, and the misfit's limit.
 
-    Fitted to the mean squared error in ten bins of equally many samples, so that few large errors
-    do not decide; then scaled so that the total agrees.
+    Chosen so that the mean normalised squared error (NEES) over held-out views is 3 for keypoints,
+    and 3 for rotation and for translation of absolute and of relative poses, as for a correct
+    Gaussian. Wrong orientations are left out.
+
+    Args:
+        model: with the result of `calibrate_keypoints`, and neither growth nor factors yet.
+        engine: runs the model.
+        views: held-out views.
+        predictions: of these views.
     """
-    order = np.argsort(variance)
-    bins = np.array_split(order, 10)
-    x = np.array([variance[b].mean() for b in bins])
-    y = np.array([(error[b] ** 2).mean() for b in bins])
-    weight = 1 / np.maximum(y, 1e-12)  # relative errors count alike in all bins
-    A = np.stack([x, np.ones_like(x)], axis=1)
-    slope, offset = np.linalg.lstsq(A * weight[:, None], y * weight, rcond=None)[0]
-    if slope < 0:
-        slope, offset = 0.0, 1.0
-    elif offset < 0:
-        slope, offset = 1.0, 0.0
-    factor = (error**2).mean() / (slope * variance + offset).mean()
-    return float(np.sqrt(slope * factor)), float(np.sqrt(offset * factor))
-
-
-def calibrate_pose(model: Model, engine: Engine, views: ViewSet) -> Calibration:
-    """Factors of the pose covariance, and the limit of the misfit.
-
-    Errors of keypoints are not independent of each other, hence the factors.
-
-    Chosen so that the mean normalised squared error (NEES) over held-out views is 3 for rotation
-    and 3 for translation, as for a correct Gaussian.
-    """
-    rotation_nees, translation_nees, misfits = [], [], []
-    detector = Detector(model, engine)
-    for i in range(len(views.rgba)):
-        for image, K, T in zip(
-            over_black(views, i),
-            views.K[i],
-            views.T_camera_object[i].astype(np.float64),
-            strict=True,
-        ):
-            pinhole = CameraModel(K.astype(np.float64), views.size, views.size)
-            detection = detector.track(image, pinhole, View((0.0, 0.0, 1.0), float(K[0, 0])))
-            R_error = detection.T_camera_object[:3, :3] @ T[:3, :3].T
-            omega = _rotation_vector(R_error)
-            if np.degrees(np.linalg.norm(omega)) > _OUTLIER_DEG:
-                continue
-            misfits.append(detection.misfit)
-            t_error = detection.T_camera_object[:3, 3] - T[:3, 3]
-            covariance = detection.pose_covariance
-            rotation_nees.append(omega @ np.linalg.solve(covariance[3:, 3:], omega))
-            translation_nees.append(t_error @ np.linalg.solve(covariance[:3, :3], t_error))
+    calibration = _calibrate_growth(model, engine, views, predictions)
+    model = replace(model, calibration=calibration)
+    detections = observe(model, engine, views)
+    absolute, misfits = [], []
+    for row, errors in zip(detections, absolute_errors(detections, views), strict=True):
+        for detection, error in zip(row, errors, strict=True):
+            if not is_outlier(error):
+                absolute.append((error, _absolute_fit(detection, model)))
+                misfits.append(detection.misfit)
+    relative = []
+    for pair in view_pairs(detections, views):
+        fit = RelativePose(pair.reference).fit(pair.current)
+        relative.append((pose_error(fit.T, pair.T_reference_object), fit))
+    translation_scale, rotation_scale = _pose_factors(absolute)
+    relative_translation_scale, relative_rotation_scale = _pose_factors(relative)
     return replace(
-        model.calibration,
-        rotation_scale=model.calibration.rotation_scale
-        * float(np.sqrt(np.mean(rotation_nees) / 3)),
-        translation_scale=model.calibration.translation_scale
-        * float(np.sqrt(np.mean(translation_nees) / 3)),
-        misfit_limit=float(np.percentile(misfits, 99.5)),
+        calibration,
+        rotation_scale=rotation_scale,
+        translation_scale=translation_scale,
+        relative_rotation_scale=relative_rotation_scale,
+        relative_translation_scale=relative_translation_scale,
+        misfit_limit=float(np.percentile(misfits, 99.5)) if misfits else Calibration.misfit_limit,
     )
 
 
-def _rotation_vector(R: FloatArray) -> FloatArray:
-    """Axis times angle of a rotation under 180 degrees [rad]."""
-    a = np.array([R[2, 1] - R[1, 2], R[0, 2] - R[2, 0], R[1, 0] - R[0, 1]]) / 2
-    sine = np.linalg.norm(a)
-    angle = np.arctan2(sine, (np.trace(R) - 1) / 2)
-    return a * (angle / sine if sine > 1e-12 else 1.0)
+@dataclass(frozen=True)
+class _ViewErrors:
+    """Normalised squared errors of one view by what the detector says without any growth."""
+
+    traits: ViewTraits
+    keypoints: float
+    """Mean over keypoints, 3 degrees of freedom, errors of the apparent size left out."""
+    rotation: float
+    """3 degrees of freedom."""
+    lateral: float
+    """Of the translation across the line of sight, 2 degrees of freedom."""
+    log_scale: float
+    """Error of the logarithm of the apparent size, squared."""
+
+
+def _calibrate_growth(
+    model: Model, engine: Engine, views: ViewSet, predictions: Predictions
+) -> Calibration:
+    """Typical view, growth of keypoint errors and of the apparent size's error."""
+    detections = observe(model, engine, views)
+    found = _view_errors(model, detections, views, predictions)
+    calibration = model.calibration
+    if not found:
+        return calibration
+    traits = np.array([astuple(view.traits) for view in found])
+    typical = traits.mean(axis=0)
+
+    def column(name: str) -> FloatArray:
+        return np.array([getattr(view, name) for view in found])
+
+    own, own_slopes = fit_log_variance(
+        [(column("keypoints"), 3), (column("rotation"), 3), (column("lateral"), 2)],
+        traits - typical,
+    )
+    scale, scale_slopes = fit_log_variance([(column("log_scale"), 1)], traits - typical)
+    factor = float(np.exp(own[0]))
+    return replace(
+        calibration,
+        keypoint_uv_scale=factor * calibration.keypoint_uv_scale,
+        keypoint_uv_floor_px=factor * calibration.keypoint_uv_floor_px,
+        keypoint_depth_scale=factor * calibration.keypoint_depth_scale,
+        keypoint_depth_floor=factor * calibration.keypoint_depth_floor,
+        scale_std=float(np.exp(scale[0])),
+        typical=ViewTraits(*map(float, typical)),
+        own_growth=ViewTraits(*map(float, own_slopes)),
+        scale_growth=ViewTraits(*map(float, scale_slopes)),
+    )
+
+
+def _view_errors(
+    model: Model, detections: list[list[Detection]], views: ViewSet, predictions: Predictions
+) -> list[_ViewErrors]:
+    truth_object = keypoint_truth(predictions)
+    errors = absolute_errors(detections, views)
+    found = []
+    for i, v in np.argwhere(predictions.flag_correct):
+        detection, error = detections[i][v], errors[i][v]
+        if is_outlier(error):
+            continue
+        R = views.T_camera_object[i, v, :3, :3].astype(np.float64)
+        keypoint_error = (predictions.keypoints_object[i, v] - truth_object[i, v]) @ R.T
+        own = _absolute_fit(detection, model).own_covariance
+        found.append(
+            _ViewErrors(
+                view_traits(
+                    detection.T_camera_object, detection.misfit, model.keypoints, detection.unit_m
+                ),
+                float(nees(keypoint_error, detection.own_covariance).mean()),
+                float(nees(error[3:], own[3:, 3:])),
+                float(nees(error[:2], own[:2, :2])),  # views are centred: x, y are across
+                float(np.log(predictions.scale[i, v] / predictions.scale_true[i, v]) ** 2),
+            )
+        )
+    return found
+
+
+def _absolute_fit(detection: Detection, model: Model) -> PoseFit:
+    """The fit behind a detection's absolute pose, its errors not calibrated yet."""
+    lifted = LiftedKeypoints(
+        detection.keypoints_camera, detection.own_covariance, detection.common_errors
+    )
+    return fit_layout(model.keypoints, lifted, detection.unit_m)
+
+
+def _pose_factors(samples: list[tuple[FloatArray, PoseFit]]) -> tuple[float, float]:
+    """Factors of translation and rotation with which the mean NEES of both is 3.
+
+    Errors of keypoints are not independent of each other, hence the factors.
+    """
+
+    def excess(translation: float, rotation: float, part: slice) -> float:
+        values = [
+            nees(error[part], fit.covariance(translation, rotation)[part, part])
+            for error, fit in samples
+        ]
+        return float(np.mean(values)) - 3
+
+    if not samples:
+        return 1.0, 1.0
+    rotation = _root_of_falling(lambda factor: excess(1.0, factor, slice(3, 6)))
+    translation = _root_of_falling(lambda factor: excess(factor, rotation, slice(0, 3)))
+    return translation, rotation
+
+
+def _root_of_falling(function: Callable[[float], float]) -> float:
+    """Factor at which a falling function is zero, by bisection of its logarithm."""
+    low, high = -np.log(_MAX_FACTOR), np.log(_MAX_FACTOR)
+    for _ in range(16):  # to a ten-thousandth
+        middle = (low + high) / 2
+        low, high = (middle, high) if function(float(np.exp(middle))) > 0 else (low, middle)
+    return float(np.exp((low + high) / 2))

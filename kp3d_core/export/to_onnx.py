@@ -122,11 +122,12 @@ def export_checkpoint(
             "canonical": canonical.tolist(),
             "spread": spread.tolist(),
         }
-        metadata["calibration"] = asdict(calibrate_keypoints(_predict(draft, heldout), heldout))
+        on_heldout = _predict(draft, heldout)
+        metadata["calibration"] = asdict(calibrate_keypoints(on_heldout, heldout))
         write_model(graph, metadata, draft)
         model = load_model(draft)
         engine = create_engine(model)
-        metadata["calibration"] = asdict(calibrate_pose(model, engine, heldout))
+        metadata["calibration"] = asdict(calibrate_pose(model, engine, heldout, on_heldout))
         images = over_black(heldout, 0)
         differences = _compare(torch_graph, images, engine.run(images))
     _require_agreement(differences)

@@ -8,12 +8,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kp3d_core.geometry.crop import CropCamera
+from kp3d_core.inference.growth import misfit
 from kp3d_core.inference.view import View
 
 FloatArray = NDArray[np.float64]
-
-_DOUBT_WEIGHT = 0.35
-"""Model units of residual that a score of 0 is worth."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -69,7 +67,7 @@ class Detection:
         Together they tell cars from patterns of coloured blocks three times better than the
         residual alone (share of blocks under the 99.5 % limit of cars: 22 % instead of 72 %).
         """
-        return self.residual + _DOUBT_WEIGHT * (1 - float(self.score.mean()))
+        return misfit(self.residual, self.score)
 
     @property
     def accepted(self) -> bool:

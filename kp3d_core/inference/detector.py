@@ -15,9 +15,10 @@ from kp3d_core.inference.camera import CameraModel
 from kp3d_core.inference.cropper import extract_crop
 from kp3d_core.inference.detection import Detection
 from kp3d_core.inference.engines import Engine, create_engine
+from kp3d_core.inference.growth import growth_of, misfit, view_traits
 from kp3d_core.inference.lift import LiftedKeypoints, calibrate_covariance, lift_keypoints
 from kp3d_core.inference.model import Model
-from kp3d_core.inference.pose_fit import PoseFit, calibrate_pose_covariance, fit_pose
+from kp3d_core.inference.pose_fit import fit_layout
 from kp3d_core.inference.search import most_plausible, search_views
 from kp3d_core.inference.settings import DetectorSettings
 from kp3d_core.inference.view import Region, View, view_of_region, whole_image
@@ -193,7 +194,12 @@ class Detector:
         # Bounded, so that a wild guess leads to a wild but finite pose, which is then refused.
         scale = float(np.clip(values["scale"], 0.05, 20.0))
         lifted = self._lift(values, scale, crop)
-        fit = self._fit_canonical(lifted)
+        calibration, layout = self.model.calibration, self.model.keypoints
+        fit = fit_layout(layout, lifted, self.unit_m)
+        residual = fit.residual / self.unit_m
+        traits = view_traits(fit.T, misfit(residual, values["score"]), layout, self.unit_m)
+        growth = growth_of(traits, calibration)
+        lifted, fit = lifted.grown(growth), fit.grown(growth)
         rays_camera = self._rays(values["keypoints_uv"], crop)
         detection = Detection(
             keypoints_camera=lifted.points_camera,
@@ -202,20 +208,22 @@ class Detector:
             common_errors=lifted.common,
             score=values["score"],
             T_camera_object=fit.T,
-            pose_covariance=calibrate_pose_covariance(fit.covariance, self.model.calibration),
+            pose_covariance=fit.covariance(
+                calibration.translation_scale, calibration.rotation_scale
+            ),
             orientation_score=float(values["orientation_score"]),
             scale=scale,
             metric=self.metric,
             unit_m=self.unit_m,
             crop=crop,
             crop_image=crop_image,
-            residual=fit.residual / self.unit_m,
+            residual=residual,
             next_view=_next_view(fit.T, scale, crop, lifted.points_camera),
             runs=1,
             problems=(),
         )
         problems = self.settings.problems_of(
-            detection, values["keypoints_uv"], self.model.calibration.misfit_limit
+            detection, values["keypoints_uv"], calibration.misfit_limit
         )
         if not finite:
             problems = ("the network returned values that are not finite", *problems)
@@ -235,19 +243,6 @@ class Detector:
             scale_std=calibration.scale_std,
             unit_m=self.unit_m,
             unit_relative_std=self._unit_relative_std,
-        )
-
-    def _fit_canonical(self, lifted: LiftedKeypoints) -> PoseFit:
-        """Pose of the mean object; its spread over instances counts as error of its keypoints."""
-        layout = self.model.keypoints
-        spread = np.zeros((layout.count, 3, 3))
-        spread[:, [0, 1, 2], [0, 1, 2]] = (layout.spread * self.unit_m) ** 2
-        return fit_pose(
-            layout.canonical * self.unit_m,
-            lifted.points_camera,
-            spread,
-            lifted.covariance,
-            target_common=lifted.common,
         )
 
     def _rays(self, crop_uv: FloatArray, crop: CropCamera) -> FloatArray:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from kp3d_core.geometry.camera import unproject
 from kp3d_core.geometry.crop import CropCamera
+from kp3d_core.inference.growth import Growth
 from kp3d_core.inference.model import Calibration, TrainingCamera
 
 FloatArray = NDArray[np.float64]
@@ -23,7 +24,16 @@ class LiftedKeypoints:
     covariance: FloatArray
     """Error that each keypoint makes on its own, shape (N, 3, 3)."""
     common: FloatArray
-    """Displacements of all keypoints by one standard deviation of each shared error, (M, N, 3)."""
+    """Displacements of all keypoints by one standard deviation of each shared error, (2, N, 3):
+    the apparent size, then the unit of length."""
+
+    def grown(self, growth: Growth) -> LiftedKeypoints:
+        """The same keypoints with the errors of a view that is harder or easier."""
+        return replace(
+            self,
+            covariance=growth.own**2 * self.covariance,
+            common=growth.common[:, None, None] * self.common,
+        )
 
 
 def calibrate_covariance(covariance: FloatArray, calibration: Calibration) -> FloatArray:

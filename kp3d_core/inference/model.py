@@ -42,6 +42,18 @@ class KeypointLayout:
 
 
 @dataclass(frozen=True)
+class ViewTraits:
+    """What tells how hard a view is; or the slope of something over each of these."""
+
+    misfit: float = 0.0
+    """`Detection.misfit`: how little the keypoints look like the object's."""
+    foreshortening: float = 0.0
+    """Share of the object's variance along the line of sight, 0..1: its size is hidden there."""
+    log_distance: float = 0.0
+    """Natural logarithm of the object's distance [model units]: near views are distorted most."""
+
+
+@dataclass(frozen=True)
 class Calibration:
     """Measured on held-out renders: turns the network's spreads into standard deviations."""
 
@@ -58,10 +70,21 @@ class Calibration:
     rotation_scale: float = 1.0
     """Factor on the standard deviations of the pose's rotation."""
     translation_scale: float = 1.0
-    """Factor on the standard deviations of the pose's translation."""
+    """Factor on the standard deviations of the pose's translation, its share from `scale` apart."""
     misfit_limit: float = 0.5
     """Misfit (`Detection.misfit`) that 99.5 % of the views stay under; what is not the object
     mostly gives more."""
+    relative_rotation_scale: float = 1.0
+    """`rotation_scale` of a motion between two views, where what is particular about the instance
+    cancels."""
+    relative_translation_scale: float = 1.0
+    """`translation_scale` of a motion between two views."""
+    typical: ViewTraits = ViewTraits()
+    """Mean view of the measurement; the growths below are 1 there."""
+    own_growth: ViewTraits = ViewTraits()
+    """Slopes of the logarithm of a keypoint's own standard deviation, and so of the pose's."""
+    scale_growth: ViewTraits = ViewTraits()
+    """Slopes of the logarithm of `scale_std`."""
 
 
 @dataclass(frozen=True, eq=False)

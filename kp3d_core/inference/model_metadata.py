@@ -4,13 +4,19 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import fields
+from dataclasses import asdict, fields
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from kp3d_core.inference.model import Calibration, KeypointLayout, Model, TrainingCamera
+from kp3d_core.inference.model import (
+    Calibration,
+    KeypointLayout,
+    Model,
+    TrainingCamera,
+    ViewTraits,
+)
 from kp3d_core.inference.model_graph import Graph
 from kp3d_core.inference.outputs import INPUT_NAME, output_shapes
 
@@ -20,6 +26,13 @@ _MAX_INPUT_SIZE = 2048
 _MAX_KEYPOINTS = 1000
 _MAX_COORDINATE = 10.0
 """Canonical keypoints lie on or near the object, which spans [-1, 1]."""
+_LATER_NUMBERS = {
+    "relative_rotation_scale": "rotation_scale",
+    "relative_translation_scale": "translation_scale",
+}
+"""Entries of the calibration that older files lack, and the ones that take their place."""
+_LATER_TRAITS = ("typical", "own_growth", "scale_growth")
+"""Entries of the calibration that older files lack: there, no view is harder than another."""
 
 
 class _Reader:
@@ -43,6 +56,15 @@ class _Reader:
             self.problems.append(f"{path} must be of type {kind.__name__}, got {value!r:.80}.")
             return default
         return value
+
+    def has(self, path: str) -> bool:
+        """Whether there is an entry at a dotted path."""
+        value: Any = self._content
+        for key in path.split("."):
+            if not isinstance(value, dict) or key not in value:
+                return False
+            value = value[key]
+        return True
 
     def number(self, path: str, low: float, high: float, default: float) -> float:
         """Finite number from `low` to `high`."""
@@ -182,11 +204,26 @@ def _read_keypoints(reader: _Reader) -> KeypointLayout:
 
 
 def _read_calibration(reader: _Reader) -> Calibration:
-    values = {
+    values: dict[str, Any] = {
         field.name: reader.number(f"calibration.{field.name}", 0.0, 1e6, 1.0)
         for field in fields(Calibration)
+        if field.name not in _LATER_TRAITS and field.name not in _LATER_NUMBERS
     }
+    for name, same_as in _LATER_NUMBERS.items():
+        path = f"calibration.{name}"
+        values[name] = reader.number(path, 0.0, 1e6, 1.0) if reader.has(path) else values[same_as]
+    for name in _LATER_TRAITS:
+        values[name] = _read_traits(reader, f"calibration.{name}")
     return Calibration(**values)
+
+
+def _read_traits(reader: _Reader, path: str) -> ViewTraits:
+    """Numbers of a view, all 0 in files from before they existed."""
+    if not reader.has(path):
+        return ViewTraits()
+    return ViewTraits(
+        **{name: reader.number(f"{path}.{name}", -1e3, 1e3, 0.0) for name in asdict(ViewTraits())}
+    )
 
 
 def _compatible(declared: Any, shape: tuple[int, ...]) -> bool:

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from kp3d_core.geometry.rotation import invert_transform, transform_points
 from kp3d_core.inference.detection import Detection
 from kp3d_core.inference.model import Calibration
-from kp3d_core.inference.pose_fit import calibrate_pose_covariance, fit_pose
+from kp3d_core.inference.pose_fit import PoseFit, fit_pose
 
 FloatArray = NDArray[np.float64]
 
@@ -52,6 +52,14 @@ class RelativePose:
 
     def update(self, current: Detection) -> RelativeMotion:
         """Motion from the reference to a detection by the same model, in the same unit."""
+        fit = self.fit(current)
+        covariance = fit.covariance(
+            self._calibration.relative_translation_scale, self._calibration.relative_rotation_scale
+        )
+        return RelativeMotion(fit.T, covariance, fit.residual)
+
+    def fit(self, current: Detection) -> PoseFit:
+        """The same motion, its errors not calibrated yet."""
         if len(current.keypoints_camera) != len(self._source) or (
             current.metric != self.reference.metric
         ):
@@ -63,7 +71,7 @@ class RelativePose:
         # Both point sets in the reference frame: their motion is T_reference_object itself.
         target = transform_points(self._T_reference_camera, current.keypoints_camera)
         R = self._T_reference_camera[:3, :3]
-        fit = fit_pose(
+        return fit_pose(
             self._source,
             target,
             self._source_covariance,
@@ -71,8 +79,6 @@ class RelativePose:
             source_common=self.reference.common_errors @ R.T,
             target_common=current.common_errors @ R.T,
         )
-        covariance = calibrate_pose_covariance(fit.covariance, self._calibration)
-        return RelativeMotion(fit.T, covariance, fit.residual)
 
     def _rotate(self, covariance: FloatArray) -> FloatArray:
         """Covariances in the reference frame of those in the camera frame."""

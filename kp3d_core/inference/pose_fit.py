@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from kp3d_core.geometry.procrustes import weighted_procrustes
 from kp3d_core.geometry.rotation import make_transform, skew
-from kp3d_core.inference.model import Calibration
+from kp3d_core.inference.growth import Growth
+from kp3d_core.inference.lift import LiftedKeypoints
+from kp3d_core.inference.model import KeypointLayout
 
 FloatArray = NDArray[np.float64]
 
@@ -24,10 +26,37 @@ class PoseFit:
 
     T: FloatArray
     """Shape (4, 4)."""
-    covariance: FloatArray
-    """Shape (6, 6), order x, y, z, rotX, rotY, rotZ about the fixed axes of the target frame."""
+    own_covariance: FloatArray
+    """From the error that each point makes on its own, shape (6, 6), order x, y, z, rotX, rotY,
+    rotZ about the fixed axes of the target frame."""
+    common: FloatArray
+    """Pose error by one standard deviation of each error that the target points share, (M, 6)."""
+    source_common: FloatArray
+    """The same of the source points."""
     residual: float
     """Weighted root mean square distance between fitted and given points."""
+
+    def covariance(self, translation_scale: float = 1.0, rotation_scale: float = 1.0) -> FloatArray:
+        """Covariance of the pose, shape (6, 6), order x, y, z, rotX, rotY, rotZ.
+
+        Args:
+            translation_scale: factor on standard deviations that come from the points' own errors;
+                measured, because neighbouring points do not err independently.
+            rotation_scale: the same of the rotation.
+        """
+        factors = np.repeat([translation_scale, rotation_scale], 3)
+        modes = np.concatenate([self.common, self.source_common])
+        covariance = factors[:, None] * self.own_covariance * factors + modes.T @ modes
+        covariance[:3, :3] += _turned_offsets(self.source_common[:, :3], covariance[3:, 3:])
+        return covariance
+
+    def grown(self, growth: Growth) -> PoseFit:
+        """The same fit with the errors of a view that is harder or easier."""
+        return replace(
+            self,
+            own_covariance=growth.own**2 * self.own_covariance,
+            common=growth.common[:, None] * self.common,
+        )
 
 
 def fit_pose(
@@ -59,25 +88,49 @@ def fit_pose(
     R, t = weighted_procrustes(source, target, weights)
     J = procrustes_jacobian(source, target, weights, R)
     error_covariance = target_covariance + R @ source_covariance @ R.T
-    covariance = np.einsum("nij,njk,nlk->il", J, error_covariance, J)
-    for common in (target_common, None if source_common is None else -source_common @ R.T):
-        if common is not None:
-            modes = np.einsum("nij,mnj->mi", J, common)
-            covariance += modes.T @ modes
+    modes = [
+        np.zeros((0, 6)) if common is None else np.einsum("nij,mnj->mi", J, common)
+        for common in (target_common, None if source_common is None else -source_common @ R.T)
+    ]
     residuals = source @ R.T + t - target
     rms = float(np.sqrt(np.sum(weights * np.sum(residuals**2, axis=1))))
-    return PoseFit(make_transform(R, t), covariance, rms)
+    return PoseFit(
+        make_transform(R, t),
+        np.einsum("nij,njk,nlk->il", J, error_covariance, J),
+        modes[0],
+        modes[1],
+        rms,
+    )
 
 
-def calibrate_pose_covariance(covariance: FloatArray, calibration: Calibration) -> FloatArray:
-    """Covariance of a pose whose keypoints err together, not each on its own.
+def fit_layout(layout: KeypointLayout, lifted: LiftedKeypoints, unit_m: float) -> PoseFit:
+    """Pose of the mean object; its spread over instances counts as error of its keypoints.
 
     Args:
-        covariance: propagated from keypoints, shape (6, 6).
-        calibration: of the model; its factors were measured on absolute poses of held-out views.
+        layout: canonical keypoints of a model.
+        lifted: the keypoints of a view, in units of `unit_m`.
+        unit_m: metres per model unit; 1 if the keypoints are in model units.
     """
-    factors = np.repeat([calibration.translation_scale, calibration.rotation_scale], 3)
-    return factors[:, None] * covariance * factors
+    spread = np.zeros((layout.count, 3, 3))
+    spread[:, [0, 1, 2], [0, 1, 2]] = (layout.spread * unit_m) ** 2
+    return fit_pose(
+        layout.canonical * unit_m,
+        lifted.points_camera,
+        spread,
+        lifted.covariance,
+        target_common=lifted.common,
+    )
+
+
+def _turned_offsets(offsets: FloatArray, rotation_covariance: FloatArray) -> FloatArray:
+    """Covariance (3, 3) of sum_k a_k omega x c_k, with a_k of variance 1 and independent of omega.
+
+    An object whose distance is wrong by c is carried along by the motion, so an error omega of the
+    motion's rotation moves it sideways by omega x c. This is of second order, but not small: seen
+    from afar, c is ten times the error in the other directions.
+    """
+    cross = skew(offsets)
+    return np.asarray((cross @ rotation_covariance @ cross.transpose(0, 2, 1)).sum(axis=0))
 
 
 def procrustes_jacobian(

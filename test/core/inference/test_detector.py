@@ -255,12 +255,16 @@ def test_values_that_are_not_finite_are_marked(model, engine, pinhole):
     assert np.isfinite(detection.keypoints_camera).all()
 
 
-def test_pose_calibration_scales_the_covariance(model, engine, pinhole, detector):
+def test_pose_calibration_scales_the_covariance(model, engine, pinhole):
     image, _, region = _scene(pinhole, 400, 200, 8.0)
-    plain = detector.detect(image, pinhole, region)
-    calibration = dataclasses.replace(model.calibration, rotation_scale=3.0, translation_scale=2.0)
-    scaled_model = dataclasses.replace(model, calibration=calibration)
-    scaled = Detector(scaled_model, engine, object_size_m=SIZE_M).detect(image, pinhole, region)
+    exact_size = dataclasses.replace(model.calibration, scale_std=0.0)  # its error is not scaled
+
+    def detect(calibration):
+        calibrated = dataclasses.replace(model, calibration=calibration)
+        return Detector(calibrated, engine, object_size_m=SIZE_M).detect(image, pinhole, region)
+
+    plain = detect(exact_size)
+    scaled = detect(dataclasses.replace(exact_size, rotation_scale=3.0, translation_scale=2.0))
     ratio = np.sqrt(np.diag(scaled.pose_covariance) / np.diag(plain.pose_covariance))
     assert np.allclose(ratio, [2, 2, 2, 3, 3, 3])
 

@@ -14,6 +14,7 @@ from onnx import TensorProto, helper, numpy_helper
 from tiny_model import CANONICAL, NAMES, focal_px, metadata, write_tiny_model
 
 from kp3d_core.inference import load_model, model_file, shipped_models
+from kp3d_core.inference.model import ViewTraits
 
 
 def _with(path: str, value: Any) -> dict[str, Any]:
@@ -49,6 +50,30 @@ def test_content(model, tiny_path):
 def test_edges_may_be_empty(tmp_path):
     path = write_tiny_model(tmp_path / "m.onnx", kp3d_metadata=_with("keypoints.edges", []))
     assert load_model(path).keypoints.edges.shape == (0, 2)
+
+
+def test_calibration_of_older_files(tmp_path):
+    """They have no figures for motions, which take those of absolute poses, and no growth."""
+    calibration = metadata()["calibration"] | {"rotation_scale": 1.5, "translation_scale": 1.7}
+    older = write_tiny_model(
+        tmp_path / "older.onnx", kp3d_metadata=_with("calibration", calibration)
+    )
+    found = load_model(older).calibration
+    assert (found.relative_rotation_scale, found.relative_translation_scale) == (1.5, 1.7)
+    assert found.typical == found.own_growth == found.scale_growth == ViewTraits()
+
+
+def test_calibration_of_newer_files(tmp_path):
+    growth = {"misfit": 9.0, "foreshortening": 0.3, "log_distance": -0.1}
+    calibration = metadata()["calibration"] | {"own_growth": growth, "relative_rotation_scale": 2.0}
+    path = write_tiny_model(tmp_path / "m.onnx", kp3d_metadata=_with("calibration", calibration))
+    found = load_model(path).calibration
+    assert found.own_growth == ViewTraits(9.0, 0.3, -0.1)
+    assert found.relative_rotation_scale == 2.0
+    del growth["misfit"]
+    path = write_tiny_model(tmp_path / "m.onnx", kp3d_metadata=_with("calibration", calibration))
+    with pytest.raises(ValueError, match="calibration.own_growth.misfit is missing"):
+        load_model(path)
 
 
 def test_shipped_models_load():

@@ -1,0 +1,80 @@
+"""Standard deviations that grow with what a view shows of its difficulty."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+
+import numpy as np
+import pytest
+from scipy.spatial.transform import Rotation
+from tiny_model import CANONICAL, draw_scene
+
+from kp3d_core.geometry.rotation import make_transform
+from kp3d_core.inference import Calibration, Detector, Region
+from kp3d_core.inference.growth import growth_of, misfit, view_traits
+from kp3d_core.inference.model import ViewTraits
+
+TYPICAL = ViewTraits(misfit=0.07, foreshortening=0.3, log_distance=2.0)
+
+
+def test_typical_view_keeps_its_errors():
+    slopes = ViewTraits(9.0, 1.0, -0.1)
+    calibration = Calibration(typical=TYPICAL, own_growth=slopes, scale_growth=slopes)
+    growth = growth_of(TYPICAL, calibration)
+    assert (growth.own, growth.scale) == (1, 1)
+
+
+def test_growth_follows_its_slopes_within_bounds():
+    calibration = Calibration(
+        typical=TYPICAL, own_growth=ViewTraits(misfit=10.0), scale_growth=ViewTraits(0.0, 2.0, -0.5)
+    )
+    harder = dataclasses.replace(TYPICAL, misfit=0.12, foreshortening=0.8, log_distance=1.0)
+    growth = growth_of(harder, calibration)
+    assert growth.own == pytest.approx(math.exp(0.5))
+    assert growth.scale == pytest.approx(4.0)  # exp(1.5), cut off
+    assert growth.common.tolist() == [growth.scale, 1.0]
+    assert growth_of(dataclasses.replace(TYPICAL, misfit=-9.0), calibration).own == 0.25
+
+
+def test_doubt_counts_as_misfit():
+    assert misfit(0.05, np.array([1.0, 1.0])) == pytest.approx(0.05)
+    assert misfit(0.05, np.array([0.9, 0.7])) == pytest.approx(0.05 + 0.35 * 0.2)
+
+
+@pytest.mark.parametrize("unit_m", [1.0, 2.25])
+def test_traits_of_a_pose(model, unit_m):
+    # Seen along its longest axis, then from the side.
+    ahead = Rotation.from_euler("y", 90, degrees=True).as_matrix()
+    end_on = make_transform(ahead, np.array([0, 0, 8.0 * unit_m]))
+    side_on = make_transform(np.eye(3), np.array([0, 0, 8.0 * unit_m]))
+    variance = CANONICAL.var(axis=0)
+    along, across = (view_traits(T, 0.1, model.keypoints, unit_m) for T in (end_on, side_on))
+    assert along.foreshortening == pytest.approx(variance[0] / variance.sum())
+    assert across.foreshortening == pytest.approx(variance[2] / variance.sum())
+    assert along.log_distance == pytest.approx(math.log(8))
+
+
+def test_detector_grows_all_covariances_of_a_hard_view(model, engine, pinhole):
+    """A misfit of 0.1 over a typical 0: standard deviations by e, the size's by its own factor."""
+    T = make_transform(Rotation.from_rotvec([0.5, -0.9, 0.3]).as_matrix(), np.array([0.3, 0, 8.0]))
+    image = draw_scene(pinhole, T, 1.1)
+    region = Region(230.0, 160.0, 220.0, 160.0)
+
+    def detect(**changes):
+        calibration = dataclasses.replace(model.calibration, **changes)
+        changed = dataclasses.replace(model, calibration=calibration)
+        return Detector(changed, engine, object_size_m=2.2).detect(image, pinhole, region)
+
+    plain = detect()
+    traits = ViewTraits(misfit=plain.misfit - 0.1)
+    grown = detect(
+        typical=traits, own_growth=ViewTraits(misfit=10.0), scale_growth=ViewTraits(misfit=5.0)
+    )
+    assert np.allclose(grown.own_covariance, math.e**2 * plain.own_covariance)
+    assert np.allclose(grown.common_errors[0], math.exp(0.5) * plain.common_errors[0])
+    assert np.array_equal(grown.common_errors[1], plain.common_errors[1])
+    assert np.allclose(grown.T_camera_object, plain.T_camera_object)
+    ratio = grown.pose_covariance[3:, 3:] / plain.pose_covariance[3:, 3:]
+    assert np.diag(ratio).min() > math.e  # both kinds of error grow by that variance at least
+    assert np.diag(ratio).max() <= math.e**2 * (1 + 1e-9)
