@@ -8,6 +8,7 @@ from kp3d_core.cli.card import card
 from kp3d_core.cli.evaluate import evaluate
 from kp3d_core.cli.export import export
 from kp3d_core.cli.render import render
+from kp3d_core.cli.robustness import robustness
 from kp3d_core.cli.train import CONTEXT, train
 
 app = typer.Typer(
@@ -22,6 +23,7 @@ app.command()(render)
 app.command(context_settings=CONTEXT)(train)
 app.command()(export)
 app.command()(evaluate)
+app.command()(robustness)
 app.command()(card)
 
 
