@@ -87,9 +87,9 @@ def _sweeps(sweeps: dict[str, Any], settings: dict[str, Any]) -> list[str]:
                 _both(sweep, k, "relative_mean_deg"),
                 _both(sweep, k, "relative_median_deg"),
                 _both(sweep, k, "absolute_median_deg"),
-                _both(sweep, k, "flag_accuracy", 100),
+                _both(sweep, k, "flag_accuracy", 100.0),
                 _both(sweep, k, "translation_median_percent"),
-                _both(sweep, k, "accepted", 100),
+                _both(sweep, k, "accepted", 100.0),
                 _both(sweep, k, "absolute_median_deg_accepted"),
             ]
             for k, value in enumerate(sweep["values"])

@@ -54,17 +54,20 @@ def write_background_sheet(path: Path, study: BackgroundStudy, keypoints: Keypoi
     count = min(_OBJECTS_SHOWN, len(study.family))
     rows = []
     for i in range(count):
-        shown = [
-            int(np.nonzero(study.family[i] == k)[0][0])
-            for k in range(len(FAMILIES))
-            if (study.family[i] == k).any()
-        ]
-        for condition in ("black", "textured, light"):
-            views, predictions = study.views[condition], study.predictions[condition]
-            cells = [[(i, v) for v in shown]]
-            rows.append(
-                keypoint_sheet(views, predictions, cells, keypoints.colors, keypoints.edges)
+        families, shown = np.unique(study.family[i], return_index=True)
+        cells = [[(i, int(v)) for v in shown]]
+        pair = [
+            keypoint_sheet(
+                study.views[condition],
+                study.predictions[condition],
+                cells,
+                keypoints.colors,
+                keypoints.edges,
             )
+            for condition in ("black", "textured, light")
+        ]
+        names = [FAMILIES[k] for k in families]
+        rows += [_captions(names, pair[0].shape[1] // len(names)), *pair]
     _write(path, _stack(rows))
 
 

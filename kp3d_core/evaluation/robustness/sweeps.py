@@ -47,7 +47,7 @@ SWEEPS: tuple[Sweep, ...] = (
         "elevation_deg",
         "elevation of the camera",
         "deg",
-        (0.0, 15.0, 30.0, 45.0, 60.0, 75.0, 90.0),
+        (0.0, 15.0, 30.0, 45.0, 60.0, 75.0, 87.0),  # at 90 nothing says what is upright
     ),
     Sweep("roll", "roll_deg", "roll", "deg", (-30.0, -20.0, -10.0, 0.0, 10.0, 20.0, 30.0)),
     Sweep(
