@@ -27,8 +27,12 @@ def robustness(
         ),
     ] = None,
     looks: Annotated[
-        int, typer.Option(help="Looks that the detector takes at an object at most.")
-    ] = 4,
+        int | None,
+        typer.Option(
+            help="Looks that the detector takes at an object at most.",
+            show_default="as on a robot",
+        ),
+    ] = None,
     engine: Annotated[str, typer.Option(help="Inference engine, or auto.")] = "auto",
     seed: Annotated[int, typer.Option(help="Seed of views, backgrounds and pairs.")] = 0,
 ) -> None:
@@ -44,7 +48,7 @@ def robustness(
             instances=instances,
             views=views,
             parts=tuple(only) if only else PARTS,
-            looks=looks,
+            looks=RobustnessSettings.looks if looks is None else looks,
             seed=seed,
         )
         with Progress(transient=True) as progress:

@@ -1,10 +1,8 @@
-"""Backgrounds and light: unlike those of training, and the same for the same seed."""
+"""Backgrounds and light: full of edges, and the same for the same seed."""
 
 import numpy as np
 import pytest
-import torch
 
-from kp3d_core.data.augmentation import random_backgrounds
 from kp3d_core.evaluation.robustness import patterns, scenery
 from kp3d_core.evaluation.robustness.backgrounds import (
     FAMILIES,
@@ -35,23 +33,16 @@ def fine_detail(image):
     return power[np.maximum(rows, np.arange(SIZE // 2 + 1)) > 16].sum() / power.sum()
 
 
-@pytest.fixture(scope="module")
-def training_detail():
-    """What nine of ten training backgrounds stay under: noise of at most 16 cells, soft edges."""
-    generator = torch.Generator().manual_seed(0)
-    images = random_backgrounds(50, SIZE, SIZE, generator).permute(0, 2, 3, 1).double().numpy()
-    return np.percentile([fine_detail(image) for image in images], 90)
-
-
 def test_every_family_has_a_painter():
     assert set(PAINTERS) == set(FAMILIES)
 
 
 @pytest.mark.parametrize("family", FAMILIES)
-def test_families_have_the_detail_that_training_backgrounds_lack(family, training_detail):
-    # Before blur and sensor noise, which would add detail of their own. Measured: 6 to 40 times.
+def test_families_have_edges(family):
+    # Before blur and sensor noise, which would add detail of their own. Measured: 0.07 to 0.35;
+    # smooth noise of 16 cells, as in training backgrounds, stays below 0.005.
     images = [PAINTERS[family](np.random.default_rng(k), (SIZE, SIZE)) for k in range(9)]
-    assert np.median([fine_detail(image) for image in images]) > 3 * training_detail
+    assert np.median([fine_detail(image) for image in images]) > 0.03
 
 
 @pytest.mark.parametrize("family", FAMILIES)
