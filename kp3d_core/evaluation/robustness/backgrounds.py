@@ -1,9 +1,9 @@
 """Textured backgrounds of families that training does not use, and light that it does not use.
 
 Training has its own backgrounds (`kp3d_core.data.augmentation`) and lights every object from
-straight above. Here backgrounds are made surfaces, writing, scenery and other objects, and the light
-comes from the side and has a colour. Nothing in here may be used for training: it would no longer
-tell how a model behaves before what it has never seen.
+straight above. Here backgrounds are made surfaces, writing, scenery and other objects, and the
+light comes from the side and has a colour. Nothing in here may be used for training: it would no
+longer tell how a model behaves before what it has never seen.
 """
 
 from __future__ import annotations
