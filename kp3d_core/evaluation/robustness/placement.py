@@ -26,7 +26,7 @@ WIDTH, HEIGHT = 640, 480
 _MARGIN_PX = 2.0
 """Least distance between an object that is not cut off and the image's border."""
 _ROUNDS = 8
-"""Corrections of distance and place; both converge by a factor of 5 or more in each."""
+"""Corrections of distance and of place; tests show what is left after them."""
 
 
 @dataclass(frozen=True)
