@@ -124,7 +124,7 @@ def _distance(mesh: PackedMesh, R: FloatArray, K: FloatArray, size_px: float) ->
     T[:3, :3] = R
     distance = 2 * K[0, 0] / size_px
     for _ in range(_ROUNDS):
-        T[2, 3] = max(distance, 1.5)  # outside the object, whose half diagonal is below 1.5
+        T[2, 3] = max(distance, 1.8)  # outside the object: its half diagonal is below 1.74
         left, top, right, bottom = silhouette_box(mesh, T, K)
         width, height = right - left, bottom - top
         room = 2 * _MARGIN_PX + 1
