@@ -9,6 +9,7 @@ from kp3d_core.cli.evaluate import evaluate
 from kp3d_core.cli.export import export
 from kp3d_core.cli.render import render
 from kp3d_core.cli.reproduce import reproduce
+from kp3d_core.cli.robustness import robustness
 from kp3d_core.cli.train import CONTEXT, train
 
 app = typer.Typer(
@@ -23,6 +24,7 @@ app.command()(render)
 app.command(context_settings=CONTEXT)(train)
 app.command()(export)
 app.command()(evaluate)
+app.command()(robustness)
 app.command()(card)
 app.add_typer(reproduce, name="reproduce")
 

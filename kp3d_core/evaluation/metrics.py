@@ -62,17 +62,31 @@ def pair_errors(
     first, second = (instance, pairs[:, 0]), (instance, pairs[:, 1])
     X_0, X_1 = predictions.keypoints_camera[first], predictions.keypoints_camera[second]
     T = views.T_camera_object.astype(np.float64)
-    T_1_0 = T[second] @ invert_transform(T[first])
-    R_est, _ = weighted_procrustes(X_0, X_1)
     X_object = predictions.keypoints_object[first]
     carried = project(transform_points(T[second], X_object), views.K[second].astype(np.float64))
     residual = carried - predictions.keypoints_uv[second]
     return PairErrors(
-        np.degrees(rotation_angle(R_est, T_1_0[:, :3, :3])),
+        relative_rotation_deg(X_0, X_1, T[first], T[second]),
         np.sqrt(np.mean(np.sum(residual**2, axis=-1), axis=-1)),
         instance,
         pairs,
     )
+
+
+def relative_rotation_deg(
+    X_0: FloatArray, X_1: FloatArray, T_0: FloatArray, T_1: FloatArray
+) -> FloatArray:
+    """Angle between the true rotation from view 0 to 1 and that of the keypoints, (P,) [deg].
+
+    Args:
+        X_0: keypoints in the camera frame of the first view of each pair, (P, N, 3).
+        X_1: the same of the second view.
+        T_0: `T_camera_object` of the first view, (P, 4, 4).
+        T_1: of the second view.
+    """
+    R_est, _ = weighted_procrustes(X_0, X_1)
+    T_1_0 = T_1 @ invert_transform(T_0)
+    return np.degrees(rotation_angle(R_est, T_1_0[:, :3, :3]))
 
 
 @dataclass(frozen=True)
