@@ -51,7 +51,7 @@ def mirror(
 def random_backgrounds(
     height: int, width: int, draws: BatchDraws
 ) -> Float[Tensor, "num 3 height width"]:
-    """Backgrounds in 0..1: a floor that turns into a wall, under smooth noise of random scales.
+    """Backgrounds in 0..1: a floor that turns into a wall, patches, smooth noise of random scales.
 
     From plain to busy; half of them have no edge between floor and wall.
     """
@@ -62,6 +62,10 @@ def random_backgrounds(
     edge = draws.uniform(1, 1, 1, low=-1.0) + draws.uniform(1, 1, 1, low=-0.15, high=0.15) * u
     softness = 0.02 + 0.5 * draws.uniform(1, 1, 1) ** 2
     result = torch.lerp(wall, floor, torch.sigmoid((v - edge) / softness))
+    busy = (draws.uniform(1, 1, 1) < 0.6).float()
+    for cells in (4, 8, 16, 32):
+        patches = busy * random_patches(height, width, cells, draws)
+        result = torch.lerp(result, draws.uniform(3, 1, 1).expand_as(result), patches)
     for cells in (2, 4, 8, 16):
         noise = draws.uniform(3, cells, cells, low=-0.5, high=0.5)
         amount = 0.9 * draws.uniform(1, 1, 1) ** 3
@@ -70,6 +74,30 @@ def random_backgrounds(
         )
     grey = result.mean(1, keepdim=True)
     return torch.lerp(grey, result, draws.uniform(1, 1, 1)).clamp(0, 1)
+
+
+def random_patches(
+    height: int, width: int, cells: int, draws: BatchDraws
+) -> Float[Tensor, "num 1 height width"]:
+    """Where patches of another colour cover a background, 0..1; half of the images have none.
+
+    Noise of `cells` x `cells` values, turned, stretched to blobs or bands, and cut off at a random
+    level with a soft or hard edge: contrasts and straight or curved edges such as an object has.
+    """
+    angle = draws.uniform(low=0.0, high=math.pi)
+    stretch = torch.exp(draws.uniform(low=-1.2, high=1.2))
+    scale = draws.uniform(low=0.4, high=1.0)
+    cos, sin = angle.cos(), angle.sin()
+    theta = torch.zeros(len(draws), 2, 3, device=draws.device)
+    theta[:, 0, 0], theta[:, 0, 1] = scale * stretch * cos, -scale * stretch * sin
+    theta[:, 1, 0], theta[:, 1, 1] = scale / stretch * sin, scale / stretch * cos
+    grid = F.affine_grid(theta, [len(draws), 1, height, width], align_corners=False)
+    noise = draws.uniform(1, cells, cells, low=-0.5, high=0.5)
+    field = F.grid_sample(noise, grid, padding_mode="reflection", align_corners=False)
+    level = draws.uniform(1, 1, 1, low=-0.2, high=0.2)
+    sharpness = torch.exp(draws.uniform(1, 1, 1, low=2.0, high=5.0))
+    present = (draws.uniform(1, 1, 1) < 0.5).float()
+    return present * torch.sigmoid(sharpness * (field - level))
 
 
 def image_borders(
