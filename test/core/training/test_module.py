@@ -44,7 +44,8 @@ def batch_and_module(rendered_cars):
         str(rendered_cars / "train"), str(rendered_cars / "val"), 32, source_size=64
     )
     module = KeypointModule(
-        weights=LossWeights(anchor=1.0, flag=1.0),
+        num_keypoints=12,
+        weights=LossWeights(anchor=1.0, flag=1.0, landmark=1.0),
         augmentation=Augmentation(0.5, 0.6, 0.2, 0.4),
         reframing=Reframing(probability=0.5),
         precision="fp32",
@@ -53,6 +54,7 @@ def batch_and_module(rendered_cars):
     trainer.datamodule = data
     data.trainer = module.trainer = trainer
     data.setup("fit")
+    module.on_fit_start()
     module.log_dict = lambda *args, **kwargs: None
     return next(iter(data.train_dataloader())), module
 
