@@ -38,6 +38,7 @@ class BatchDraws:
         self._total = total
         own = np.arange(total) if rows is None else np.arange(total)[rows]
         self._rows = None if len(own) == total else own
+        self._rows_on_device = None if self._rows is None else self._to_device(self._rows)
 
     def __len__(self) -> int:
         """Number of rows of interest."""
@@ -85,7 +86,7 @@ class BatchDraws:
         return BatchDraws(seed, self._total * views, rows, self.device)
 
     def _own(self, values: Tensor) -> Tensor:
-        return values if self._rows is None else values[self._to_device(self._rows)]
+        return values if self._rows_on_device is None else values[self._rows_on_device]
 
     def _to_device(self, index: NDArray[np.int64]) -> Tensor:
         return torch.from_numpy(index).to(self.device, non_blocking=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cache
 from itertools import combinations
 from typing import NamedTuple
 
@@ -85,8 +86,16 @@ class ViewPrediction(NamedTuple):
 
 def pair_views(values: Tensor, num_views: int) -> tuple[Tensor, Tensor]:
     """First and second member of every pair of views: two tensors of shape (B, pairs, ...)."""
-    first, second = zip(*combinations(range(num_views), 2), strict=True)
-    return values[:, list(first)], values[:, list(second)]
+    first, second = _pair_indices(num_views, values.device)
+    return values[:, first], values[:, second]
+
+
+@cache
+def _pair_indices(num_views: int, device: torch.device) -> tuple[Tensor, Tensor]:
+    """Made once: to send an index to a GPU is to wait for it."""
+    with torch.inference_mode(False):  # validation may ask first, training has to save them
+        pairs = torch.tensor(list(combinations(range(num_views), 2)), device=device)
+    return pairs[:, 0], pairs[:, 1]
 
 
 def losses(

@@ -134,6 +134,7 @@ class KeypointModule(L.LightningModule):
                     getattr(self.model, name), backend=self.compile_backend
                 )
                 setattr(self.model, name, stage_of_model)
+
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Say what the frozen network is made of: its weights are among ours."""
         if self._orientation_settings is not None:
@@ -180,6 +181,7 @@ class KeypointModule(L.LightningModule):
         rgba, K, T = self._reframe(rgba, K, T, self.reframing, per_view)
         images = _images(rgba, self.augmentation, per_view)
         views = self._view_batch(rgba, K, T)._replace(landmarks=landmarks)
+        targets_uv = self._orientation_targets(views, images.shape[-1])
         start, end = (int(share * self.total_steps) for share in self.schedule.flag_anneal)
         result = self._forward(
             images,
@@ -187,7 +189,7 @@ class KeypointModule(L.LightningModule):
             T,
             lambda predicted: annealed_flag(true_flag(T), predicted, self.global_step, start, end),
         )
-        parts = self._losses(result, views, images.shape[-1], batch)
+        parts = self._losses(result, views, targets_uv, batch)
         metrics = self._of_all_processes(view_metrics(result, views.T_camera_object))
         means = self.trainer.strategy.reduce(torch.stack(list(parts.values())).detach())
         self.log_dict({f"loss/{name}": value for name, value in zip(parts, means, strict=True)})
@@ -275,16 +277,15 @@ class KeypointModule(L.LightningModule):
         return uv.clamp(-edge, edge)
 
     def _losses(
-        self, result: ForwardResult, views: ViewBatch, size: int, batch: dict[str, Any]
+        self, result: ForwardResult, views: ViewBatch, targets_uv: Tensor, batch: dict[str, Any]
     ) -> dict[str, Tensor]:
         """Losses of a training batch; raises if any is not finite."""
         keypoints = result.prediction.keypoints_camera
         pairs = math.comb(keypoints.shape[1], 2)
         noise = _draws(batch, batch["seed"] + 1).normal(pairs, 2, *keypoints.shape[2:])
         weights = self.schedule.weights_at(self.progress, self.weights)
-        targets = self._orientation_targets(views, size)
         try:
-            parts = losses(result.prediction, views, weights, targets, self.anchors, noise)
+            parts = losses(result.prediction, views, weights, targets_uv, self.anchors, noise)
         except torch.linalg.LinAlgError as error:  # the SVD refuses such keypoints
             if not keypoints.isfinite().all():
                 raise self._not_finite(["keypoints"], batch) from error

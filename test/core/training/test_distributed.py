@@ -35,9 +35,9 @@ def test_two_processes_have_the_losses_of_one(tiny_training, tiny_training_comma
     for name in METRICS:
         one, two = rows(tmp_path / "one", name), rows(tmp_path / "two", name)
         assert len(one) == len(two) == 4
-        # Sums of another order: 1e-6. Adam divides the gradient by its own size, which makes steps
-        # of full size from gradients that are rounding errors: from the second step on.
-        assert two[0] == pytest.approx(one[0], rel=1e-5)
+        # Sums of another order: 6e-6 where it was measured. Adam divides the gradient by its own
+        # size, so from the second step on rounding errors of small gradients weigh more: 1e-3.
+        assert two[0] == pytest.approx(one[0], rel=3e-5)
         assert two == pytest.approx(one, rel=5e-3)
     for name in ("val/rotation_median_deg", "val/flag_accuracy", "val/extent_x"):
         assert rows(tmp_path / "two", name) == pytest.approx(rows(tmp_path / "one", name), rel=2e-2)
