@@ -16,7 +16,7 @@ class TorchEngine:
     of the exported model.
     """
 
-    def __init__(self, graph: DetectorGraph, batch: int = 256) -> None:
+    def __init__(self, graph: DetectorGraph, batch: int = 64) -> None:
         """Move the graph to the GPU if there is one; run at most `batch` images at once."""
         device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
         self.name = f"torch {torch.__version__}"
