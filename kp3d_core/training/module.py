@@ -134,6 +134,7 @@ class KeypointModule(L.LightningModule):
                     getattr(self.model, name), backend=self.compile_backend
                 )
                 setattr(self.model, name, stage_of_model)
+
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Say what the frozen network is made of: its weights are among ours."""
         if self._orientation_settings is not None:
