@@ -22,6 +22,9 @@ def export(
     calibration_data: Annotated[
         Path | None, typer.Option(help="Unseen rendered views to calibrate covariances on.")
     ] = None,
+    calibration_backgrounds: Annotated[
+        float, typer.Option(help="Share of these before random backgrounds instead of black.")
+    ] = 0.0,
     mirror: Annotated[
         bool, typer.Option(help="Decide the orientation from the image and its mirror image.")
     ] = True,
@@ -43,6 +46,7 @@ def export(
             calibration_data,
             mirror=mirror,
             metrics=figures,
+            calibration_backgrounds=calibration_backgrounds,
         )
     size = output.stat().st_size / 1e6
     typer.echo(

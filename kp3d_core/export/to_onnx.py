@@ -18,6 +18,7 @@ import kp3d_core
 from kp3d_core.data.files import atomic_writer
 from kp3d_core.data.memory import ViewSet, load_views
 from kp3d_core.evaluation.predictions import Predictions, over_black, predict
+from kp3d_core.export.backgrounds import before_backgrounds
 from kp3d_core.export.calibration import calibrate_keypoints, calibrate_pose
 from kp3d_core.export.canonical import canonical_keypoints, descriptive_names, neighbour_edges
 from kp3d_core.export.graph import INPUT_NAME, OUTPUT_NAMES, DetectorGraph
@@ -69,6 +70,7 @@ def export_checkpoint(
     mirror: bool = True,
     max_instances: int = 200,
     metrics: dict[str, Any] | None = None,
+    calibration_backgrounds: float = 0.0,
 ) -> dict[str, float]:
     """Write the model file of a checkpoint and check it against the network in torch.
 
@@ -84,6 +86,7 @@ def export_checkpoint(
         mirror: see `DetectorGraph`.
         max_instances: use at most so many instances of each folder.
         metrics: figures of an evaluation, kept in the file.
+        calibration_backgrounds: share of the calibration views put before random backgrounds.
 
     Returns:
         Largest difference to torch on rendered views, per output.
@@ -101,6 +104,7 @@ def export_checkpoint(
     size = int(settings.get("input_size", 64))
     training = _some(load_views(canonical_data or settings["train"], size), max_instances)
     heldout = _some(load_views(calibration_data or settings["val"], size), max_instances)
+    heldout = before_backgrounds(heldout, calibration_backgrounds)
     torch_graph = DetectorGraph(trained.model, size, training.training_distance, mirror)
     graph = export_graph(torch_graph.eval())
     metadata = _first_metadata(trained.model.num_keypoints, size, training, name, version)
@@ -108,6 +112,7 @@ def export_checkpoint(
     metadata["provenance"] = provenance() | {
         "checkpoint": checkpoint.name,
         "steps": trained.steps,
+        "calibration_backgrounds": calibration_backgrounds,
         "config": json.loads(json.dumps(trained.settings, default=_plain)),
         "data": settings,
     }
