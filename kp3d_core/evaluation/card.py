@@ -18,9 +18,11 @@ _INTRODUCTION = """\
 Written by `kp3d card`; the figures are those in the metadata of the files. Relative rotation
 between random pairs of views of unseen objects, without noise, with the predicted flag, through
 ONNX Runtime (Suwajanakorn et al. 2018, section 4.1). `absolute`: rotation of a single view, from
-the category's mean keypoints. `3D-SE`: how far a keypoint strays on its object. `extent`: standard
-deviation of the mean keypoints along each object axis. Model units: the longest dimension of an
-object is 2."""
+the category's mean keypoints. `3D-SE`: how far a keypoint strays on its object. `extent`: how
+far the keypoints reach along each object axis, as a share of the category's named landmarks.
+`semantics`: RMS distance of a keypoint on an unseen object from where the object's landmarks tell
+it to be. 3D-SE and semantics in model units: the longest dimension of an object is 2. All figures
+are explained in [docs/evaluation.md](docs/evaluation.md)."""
 
 
 @dataclass(frozen=True)
@@ -101,7 +103,8 @@ def _overview(evaluated: Sequence[Evaluated]) -> str:
             f"{100 * item.metrics['flag_accuracy']:.2f}",
             f"{item.metrics['absolute_rotation_deg']['median']:.2f}",
             f"{item.metrics['spread_3d']:.3f}",
-            " / ".join(f"{item.metrics['extent'][axis]:.2f}" for axis in "xyz"),
+            " / ".join(f"{item.metrics['extent_share'][axis]:.2f}" for axis in "xyz"),
+            f"{item.metrics['semantics']['rms']:.3f}",
         )
         for item in evaluated
     ]
@@ -114,6 +117,7 @@ def _overview(evaluated: Sequence[Evaluated]) -> str:
         "absolute, median [deg]",
         "3D-SE",
         "extent x / y / z",
+        "semantics",
     )
     return "\n".join(
         [
