@@ -9,6 +9,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+PRECISIONS = ("fp32", "fp16", "int8")
+"""Precisions of a network's arithmetic; softmax and moments are float32 in all of them."""
+
 
 @dataclass(frozen=True)
 class TrainingCamera:
@@ -99,6 +102,8 @@ class Model:
     """Version of the model, not of this software."""
     input_size: int
     """Width and height of its input image [px]."""
+    precision: str
+    """Of the graph in the file, one of `PRECISIONS`."""
     training_camera: TrainingCamera
     keypoints: KeypointLayout
     calibration: Calibration
