@@ -1,0 +1,176 @@
+"""`kp3d quantize`: the model file in a smaller precision, int8 calibrated on rendered images."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import json
+import logging
+import tempfile
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+import numpy as np
+import onnx
+from numpy.typing import NDArray
+from onnxruntime.quantization import (
+    CalibrationDataReader,
+    CalibrationMethod,
+    QuantFormat,
+    QuantType,
+    quantize_static,
+)
+
+from kp3d_core.data.memory import load_views
+from kp3d_core.evaluation.predictions import over_black
+from kp3d_core.export.to_onnx import write_model
+from kp3d_core.inference import Model, load_model
+from kp3d_core.inference.engines.precision import graph_in
+from kp3d_core.inference.model_metadata import METADATA_KEY
+from kp3d_core.inference.outputs import INPUT_NAME
+from kp3d_core.provenance import provenance
+
+PERCENTILE = 99.99
+"""Share of an activation's values that its int8 range covers; the few beyond are clipped, so that
+the rest is resolved more finely."""
+_QUANTIZED = ("Add", "Clip", "Concat", "Conv", "LeakyRelu", "MaxPool", "Mul", "Relu", "Resize",
+              "Slice")  # fmt: skip
+
+
+def write_quantized(
+    name_or_path: str, output: Path, precision: str, data: Path | None, objects: int = 20
+) -> None:
+    """Write a model file in another precision; everything else in it stays.
+
+    Args:
+        name_or_path: model in fp32.
+        output: file to write, atomically.
+        precision: `fp16` or `int8`.
+        data: rendered folder to calibrate int8 on, of the model's category.
+        objects: use the views of so many objects of it.
+
+    Raises:
+        ValueError: not an fp32 model, or data missing or of another category.
+    """
+    model = load_model(name_or_path)
+    if model.precision != "fp32":
+        raise ValueError(
+            f"MODEL must be in fp32, got {model.name} in {model.precision}. Use the file that "
+            "`kp3d export` wrote."
+        )
+    if precision == "int8":
+        if data is None:
+            raise ValueError(
+                "int8 must be calibrated on rendered images, got no folder. Pass one made by `kp3d "
+                "render`, for example of the split val."
+            )
+        graph = int8_graph(model.data, _calibration_images(model, data, objects))
+    else:
+        graph = graph_in(model, precision)
+    proto = onnx.load_from_string(graph)
+    metadata = _metadata(model)
+    metadata["precision"] = precision
+    metadata["quantization"] = provenance() | {"model_sha256": model.sha256, "data": str(data)}
+    write_model(proto, metadata, output)
+    load_model(output)
+
+
+def int8_graph(data: bytes, batches: Iterable[NDArray[np.uint8]]) -> bytes:
+    """The graph with Q/DQ nodes around everything up to the last convolutions, which stay float32.
+
+    Weights are symmetric int8 per channel, activations uint8: what CPUs are fastest with.
+
+    Args:
+        data: ONNX file in fp32.
+        batches: images to take the ranges of activations from, (B, S, S, 3) each.
+    """
+    graph = onnx.load_from_string(data)
+    nodes = quantized_nodes(graph.graph)
+    with tempfile.TemporaryDirectory() as folder, _quiet():
+        target = Path(folder) / "int8.onnx"
+        quantize_static(
+            graph,
+            target,
+            _Reader(batches),
+            quant_format=QuantFormat.QDQ,
+            op_types_to_quantize=list(_QUANTIZED),
+            nodes_to_quantize=nodes,
+            per_channel=True,
+            activation_type=QuantType.QUInt8,
+            weight_type=QuantType.QInt8,
+            calibrate_method=CalibrationMethod.Percentile,
+            extra_options={"CalibPercentile": PERCENTILE},
+        )
+        return target.read_bytes()
+
+
+def quantized_nodes(graph: onnx.GraphProto) -> list[str]:
+    """Names of the nodes that feed the last convolutions before each softmax.
+
+    Those convolutions make the logits: their inputs are quantized, their outputs are not.
+    """
+    makers = {output: node for node in graph.node for output in node.output}
+    heads = _upstream(
+        [node.input[0] for node in graph.node if node.op_type == "Softmax"], makers, "Conv"
+    )
+    trunk = _upstream(
+        [node.input[0] for node in heads if node.op_type == "Conv"], makers, "Softmax"
+    )
+    wanted = {node.name for node in trunk} - {node.name for node in heads}
+    return [n.name for n in graph.node if n.name in wanted and n.op_type in _QUANTIZED]
+
+
+def _upstream(
+    tensors: list[str], makers: dict[str, onnx.NodeProto], last: str
+) -> list[onnx.NodeProto]:
+    """Nodes that tensors depend on; not beyond nodes of type `last`, which are included."""
+    found: dict[str, onnx.NodeProto] = {}
+    while tensors:
+        node = makers.get(tensors.pop())
+        if node is None or node.name in found:
+            continue
+        found[node.name] = node
+        if node.op_type != last:
+            tensors += node.input
+    return list(found.values())
+
+
+class _Reader(CalibrationDataReader):
+    """Feeds batches to the calibration."""
+
+    def __init__(self, batches: Iterable[NDArray[np.uint8]]) -> None:
+        self._batches = iter(batches)
+
+    def get_next(self) -> dict[str, NDArray[np.uint8]] | None:
+        """Next batch, or None after the last."""
+        batch = next(self._batches, None)
+        return None if batch is None else {INPUT_NAME: batch}
+
+
+def _calibration_images(model: Model, data: Path, objects: int) -> Iterator[NDArray[np.uint8]]:
+    views = load_views(data, model.input_size)
+    if views.category != model.category:
+        raise ValueError(
+            f"Calibration images must show the category {model.category}, got {views.category} in "
+            f"{data}. Pass a folder of that category."
+        )
+    return (over_black(views, index) for index in range(min(objects, len(views.rgba))))
+
+
+def _metadata(model: Model) -> dict[str, object]:
+    for entry in onnx.load_from_string(model.data).metadata_props:
+        if entry.key == METADATA_KEY:
+            return dict(json.loads(entry.value))
+    raise AssertionError("load_model requires the entry")
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """The quantizer prints its progress and logs through the root logger."""
+    before = logging.root.manager.disable
+    logging.disable(logging.WARNING)
+    try:
+        with contextlib.redirect_stdout(io.StringIO()):
+            yield
+    finally:
+        logging.disable(before)
