@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import typer
 
+from kp3d_core.cli.bench import bench
 from kp3d_core.cli.build_engine import build_engine
 from kp3d_core.cli.card import card
 from kp3d_core.cli.evaluate import evaluate
@@ -31,6 +32,7 @@ app.command()(card)
 app.add_typer(reproduce, name="reproduce")
 app.command()(quantize)
 app.command()(build_engine)
+app.add_typer(bench, name="bench")
 
 
 def main() -> None:

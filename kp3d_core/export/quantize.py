@@ -30,9 +30,8 @@ from kp3d_core.inference.model_metadata import METADATA_KEY
 from kp3d_core.inference.outputs import INPUT_NAME
 from kp3d_core.provenance import provenance
 
-PERCENTILE = 99.99
-"""Share of an activation's values that its int8 range covers; the few beyond are clipped, so that
-the rest is resolved more finely."""
+_VIEWS = 32
+"""Most views of one object that are calibrated on."""
 _QUANTIZED = ("Add", "Clip", "Concat", "Conv", "LeakyRelu", "MaxPool", "Mul", "Relu", "Resize",
               "Slice")  # fmt: skip
 
@@ -68,7 +67,7 @@ def write_quantized(
     else:
         graph = graph_in(model, precision)
     proto = onnx.load_from_string(graph)
-    metadata = _metadata(model)
+    metadata = file_metadata(model)
     metadata["precision"] = precision
     metadata["quantization"] = provenance() | {"model_sha256": model.sha256, "data": str(data)}
     write_model(proto, metadata, output)
@@ -82,7 +81,8 @@ def int8_graph(data: bytes, batches: Iterable[NDArray[np.uint8]]) -> bytes:
 
     Args:
         data: ONNX file in fp32.
-        batches: images to take the ranges of activations from, (B, S, S, 3) each.
+        batches: images to take the ranges of activations from, (B, S, S, 3) each; the ranges of
+            the batches are averaged.
     """
     graph = onnx.load_from_string(data)
     nodes = quantized_nodes(graph.graph)
@@ -98,8 +98,10 @@ def int8_graph(data: bytes, batches: Iterable[NDArray[np.uint8]]) -> bytes:
             per_channel=True,
             activation_type=QuantType.QUInt8,
             weight_type=QuantType.QInt8,
-            calibrate_method=CalibrationMethod.Percentile,
-            extra_options={"CalibPercentile": PERCENTILE},
+            calibrate_method=CalibrationMethod.MinMax,
+            # Ranges are averaged over batches, so that no single image decides them. Percentiles
+            # would do the same, but hold all activations of all images in memory.
+            extra_options={"CalibMovingAverage": True},
         )
         return target.read_bytes()
 
@@ -154,10 +156,11 @@ def _calibration_images(model: Model, data: Path, objects: int) -> Iterator[NDAr
             f"Calibration images must show the category {model.category}, got {views.category} in "
             f"{data}. Pass a folder of that category."
         )
-    return (over_black(views, index) for index in range(min(objects, len(views.rgba))))
+    return (over_black(views, index)[:_VIEWS] for index in range(min(objects, len(views.rgba))))
 
 
-def _metadata(model: Model) -> dict[str, object]:
+def file_metadata(model: Model) -> dict[str, object]:
+    """Metadata of a model's file as it stands there."""
     for entry in onnx.load_from_string(model.data).metadata_props:
         if entry.key == METADATA_KEY:
             return dict(json.loads(entry.value))

@@ -33,25 +33,11 @@ class OnnxRuntimeEngine:
 
     def __init__(self, model: Model, options: EngineOptions) -> None:
         """Load the graph from the model's bytes, so that nothing outside them can be read."""
-        threads = options.cpu_threads
-        session = onnxruntime.SessionOptions()
-        session.intra_op_num_threads = threads
-        session.inter_op_num_threads = 1
-        # Idle workers sleep. Spinning gained nothing with 2 threads at 30 Hz (3.0 ms a run either
-        # way) and burnt 50 % of a core instead of 9 %.
-        session.add_session_config_entry("session.intra_op.allow_spinning", "0")
-        if options.pin_threads and threads > 1:
-            session.add_session_config_entry(
-                "session.intra_op_thread_affinities", _affinities(threads)
-            )
-        session.log_severity_level = 3
         self._model = model
-        self._session = onnxruntime.InferenceSession(
-            graph_in(model, options.precision), session, providers=["CPUExecutionProvider"]
-        )
+        self._session = create_session(graph_in(model, options.precision), options)
         self._bound = PerBatchSize(self._bind)
         self.name = f"onnxruntime {onnxruntime.__version__}"
-        self.device = describe_cpu(threads)
+        self.device = describe_cpu(options.cpu_threads)
         self.precision = precision_of(model, options.precision)
         names = list(output_shapes(model.keypoints.count))
         outputs = self._session.run(names, {INPUT_NAME: HostBuffers.allocate(model, 1).images})
@@ -73,6 +59,21 @@ class OnnxRuntimeEngine:
         for name, values in buffers.outputs.items():
             binding.bind_ortvalue_output(name, wrap(values))
         return _Bound(buffers, binding)
+
+
+def create_session(graph: bytes, options: EngineOptions) -> onnxruntime.InferenceSession:
+    """Session of any graph, with the threads that the engine uses."""
+    threads = options.cpu_threads
+    session = onnxruntime.SessionOptions()
+    session.intra_op_num_threads = threads
+    session.inter_op_num_threads = 1
+    # Idle workers sleep. Spinning gained nothing with 2 threads at 30 Hz (3.0 ms a run either way)
+    # and burnt 50 % of a core instead of 9 %.
+    session.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    if options.pin_threads and threads > 1:
+        session.add_session_config_entry("session.intra_op_thread_affinities", _affinities(threads))
+    session.log_severity_level = 3
+    return onnxruntime.InferenceSession(graph, session, providers=["CPUExecutionProvider"])
 
 
 def _affinities(threads: int) -> str:

@@ -62,7 +62,7 @@ def signed_graph(data: bytes) -> bytes:
 
 
 def _make_signed(
-    node: onnx.NodeProto, scale: NDArray[np.float32], zero: NDArray[np.uint8]
+    node: onnx.NodeProto, scale: NDArray[np.float32], zero: NDArray[np.integer]
 ) -> dict[str, NDArray]:
     """Let an activation's node use int8 around 0; returns the constants that it needs."""
     if zero.dtype != np.uint8:
@@ -71,7 +71,10 @@ def _make_signed(
     node.input[1:] = names
     offset = zero.astype(np.float32)
     steps = np.maximum(offset, 255 - offset) / 127
-    return {names[0]: (scale * steps).astype(np.float32), names[1]: np.zeros_like(zero, np.int8)}
+    return {
+        names[0]: np.asarray(scale * steps, np.float32),
+        names[1]: np.zeros_like(zero, np.int8),
+    }
 
 
 def _dequantized(
