@@ -7,7 +7,7 @@ import io
 import json
 import logging
 import tempfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -107,32 +107,37 @@ def int8_graph(data: bytes, batches: Iterable[NDArray[np.uint8]]) -> bytes:
 
 
 def quantized_nodes(graph: onnx.GraphProto) -> list[str]:
-    """Names of the nodes that feed the last convolutions before each softmax.
+    """Names of the nodes between the image and the last convolutions before each softmax.
 
-    Those convolutions make the logits: their inputs are quantized, their outputs are not.
+    Those convolutions make the logits: their inputs are quantized, their outputs are not. Neither
+    is what lies behind a softmax, though the flag that it decides feeds convolutions.
     """
     makers = {output: node for node in graph.node for output in node.output}
-    heads = _upstream(
-        [node.input[0] for node in graph.node if node.op_type == "Softmax"], makers, "Conv"
-    )
-    trunk = _upstream(
-        [node.input[0] for node in heads if node.op_type == "Conv"], makers, "Softmax"
-    )
+    logits = [node.input[0] for node in graph.node if node.op_type == "Softmax"]
+    heads = [
+        node
+        for node in _upstream(logits, makers, lambda node: node.op_type != "Conv")
+        if node.op_type == "Conv"
+    ]
+    inputs = [node.input[0] for node in heads]
+    trunk = _upstream(inputs, makers, lambda node: node.op_type in _QUANTIZED)
     wanted = {node.name for node in trunk} - {node.name for node in heads}
     return [n.name for n in graph.node if n.name in wanted and n.op_type in _QUANTIZED]
 
 
 def _upstream(
-    tensors: list[str], makers: dict[str, onnx.NodeProto], last: str
+    tensors: list[str],
+    makers: dict[str, onnx.NodeProto],
+    follow: Callable[[onnx.NodeProto], bool],
 ) -> list[onnx.NodeProto]:
-    """Nodes that tensors depend on; not beyond nodes of type `last`, which are included."""
+    """Nodes that tensors depend on, as far as `follow` says; its last ones included."""
     found: dict[str, onnx.NodeProto] = {}
     while tensors:
         node = makers.get(tensors.pop())
         if node is None or node.name in found:
             continue
         found[node.name] = node
-        if node.op_type != last:
+        if follow(node):
             tensors += node.input
     return list(found.values())
 
