@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
@@ -30,8 +31,8 @@ from kp3d_core.inference.engines.onnxruntime_engine import create_session
 from kp3d_core.inference.model import PRECISIONS
 
 FORMAT_VERSION = 1
-_CALIBRATION_OBJECTS = 8
-_CALIBRATION_VIEWS = 8
+_CALIBRATION_OBJECTS = 4
+_CALIBRATION_VIEWS = 4
 _LARGE_BATCH = 16
 
 
@@ -222,7 +223,7 @@ def _rows(
     gflop = 2e-9 * multiplications(network.fp32.data)
     for batch in network.batches:
         images = rng.integers(0, 256, (batch, size, size, 3), np.uint8)
-        latency = measure(lambda images=images: engine.run(images), settings.seconds)
+        latency = measure(functools.partial(engine.run, images), settings.seconds)
         yield {
             "network": network.name,
             "input_size": size,

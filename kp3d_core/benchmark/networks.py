@@ -107,23 +107,28 @@ class DopeShaped(nn.Module):
                 layers.append(nn.MaxPool2d(2))
         layers += _convolution(channels, 256, 3) + _convolution(256, 128, 3)
         self.front = nn.Sequential(*layers)
-        self.stages = nn.ModuleList(
-            nn.ModuleList(
-                _branch(128, 3, 3, 512, maps)
-                if stage == 0
-                else _branch(128 + sum(self._MAPS), 5, 7, 128, maps)
-                for maps in self._MAPS
-            )
-            for stage in range(6)
-        )
+        first = _Branches([_branch(128, 3, 3, 512, maps) for maps in self._MAPS])
+        seen = 128 + sum(self._MAPS)
+        others = [
+            _Branches([_branch(seen, 5, 7, 128, maps) for maps in self._MAPS]) for _ in range(5)
+        ]
+        self.stages = nn.ModuleList([first, *others])
 
     def forward(self, image: Tensor) -> Tensor:
         """Maps (B, 25, H / 8, W / 8) of images (B, 3, H, W)."""
         known = features = self.front(image)
-        for branches in self.stages:
-            maps = torch.cat([branch(known) for branch in branches], dim=1)
+        for stage in self.stages:
+            maps = stage(known)
             known = torch.cat([features, maps], dim=1)
         return maps
+
+
+class _Branches(nn.ModuleList):
+    """Networks that see the same; their maps are stacked."""
+
+    def forward(self, known: Tensor) -> Tensor:
+        """Stack the maps of all branches."""
+        return torch.cat([branch(known) for branch in self], dim=1)
 
 
 def _convolution(channels: int, width: int, kernel: int) -> list[nn.Module]:

@@ -1,7 +1,8 @@
 """An int8 graph in the form that TensorRT takes: signed, symmetric, weights and biases as floats.
 
 Files hold the form that CPUs are fastest with: uint8 activations with any zero point, weights that
-are int8 already and biases that are int32. Needs the `onnx` package.
+are int8 already and biases that are int32. A range that begins at zero stands for a ReLU there,
+which the quantizer has taken out. Needs the `onnx` package.
 """
 
 from __future__ import annotations
@@ -32,6 +33,8 @@ def signed_graph(data: bytes) -> bytes:
             )
         target = node.output[0]
         if source is None:
+            if node.op_type == "QuantizeLinear" and zero.dtype == np.uint8 and not zero.any():
+                nodes.append(_rectified(node))
             added |= _make_signed(node, scale, zero)
             nodes.append(node)
         elif source.dtype == np.int32:  # a bias
@@ -59,6 +62,13 @@ def signed_graph(data: bytes) -> bytes:
         field.extend(content)
     onnx.checker.check_model(model, full_check=True)
     return bytes(model.SerializeToString())
+
+
+def _rectified(node: onnx.NodeProto) -> onnx.NodeProto:
+    """ReLU that does what saturation at zero did; the node reads it from now on."""
+    source = node.input[0]
+    node.input[0] = f"{source}_rectified"
+    return helper.make_node("Relu", [source], [node.input[0]], name=node.input[0])
 
 
 def _make_signed(

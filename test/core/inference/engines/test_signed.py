@@ -88,6 +88,14 @@ def test_answers_differ_by_the_coarser_steps_only():
     np.testing.assert_allclose(run(signed_graph(data), zero), run(data, zero), rtol=1e-6)
 
 
+def test_saturation_at_zero_becomes_a_relu():
+    data = quantized_convolution(x_zero=np.uint8(0))
+    negative = RNG.uniform(-3, 0, (1, 3, 8, 8)).astype(np.float32)
+    expected = run(data, np.zeros_like(negative))
+    np.testing.assert_allclose(run(data, negative), expected, rtol=1e-6)
+    np.testing.assert_allclose(run(signed_graph(data), negative), expected, rtol=1e-6)
+
+
 def test_graph_that_is_signed_already_stays():
     data = quantized_convolution(x_zero=np.int8(0))
     x = RNG.uniform(-1, 1, (1, 3, 8, 8)).astype(np.float32)
