@@ -14,19 +14,6 @@ from kp3d_core.cli.errors import user_errors
 
 bench = typer.Typer(help="Measure speed, each time with a baseline.", no_args_is_help=True)
 
-_AIMS = {
-    "fast_best_speedup": "fast, best CPU engine: times faster than the baseline",
-    "fast_onnxruntime_speedup": "fast, ONNX Runtime: times faster than the baseline",
-    "paper_best_speedup": "paper, best CPU engine: times faster than the baseline",
-    "batch16_over_batch1": "16 objects cost as much as so many single ones",
-    "dope_shaped_over_fast": "a network of DOPE's shape: times slower than fast",
-}
-
-
-@bench.callback()
-def _group() -> None:
-    """Keep `engine` a subcommand while it is the only one."""
-
 
 @bench.command()
 def engine(
@@ -65,6 +52,21 @@ def engine(
     _print(result)
 
 
+@bench.command()
+def report(
+    results: Annotated[list[Path], typer.Argument(help="JSON files of `kp3d bench engine`.")],
+    output: Annotated[Path, typer.Option("--output", "-o", help="Page to write.")] = Path(
+        "docs/performance.md"
+    ),
+) -> None:
+    """Write the page of measured figures, with a plot beside it."""
+    with user_errors(OSError):
+        from kp3d_core.benchmark.report import write_report
+
+        write_report([json.loads(path.read_text()) for path in results], output)
+    typer.echo(f"Written: {output}")
+
+
 def _numbers(text: str) -> tuple[int, ...]:
     try:
         return tuple(int(part) for part in text.split(","))
@@ -75,6 +77,8 @@ def _numbers(text: str) -> tuple[int, ...]:
 
 
 def _print(result: dict[str, Any]) -> None:
+    from kp3d_core.benchmark.report import RATIOS, all_rows
+
     machine, console = result["machine"], Console()
     console.print(
         f"{machine['cpu']}, {result['settings']['threads']} threads, matrix product "
@@ -82,12 +86,7 @@ def _print(result: dict[str, Any]) -> None:
     )
     table = Table("network", "px", "engine", "precision", "batch", "p50 ms", "p99 ms", "images/s",
                   "of peak")  # fmt: skip
-    baseline = result["baseline"] | {"network": "baseline", "name": "PyTorch", "precision": "fp32"}
-    rows = [baseline, *result["rows"]]
-    if "dope_shaped" in result:
-        dope = {"network": "DOPE-shaped", "name": "onnxruntime", "precision": "fp32"}
-        rows.append(result["dope_shaped"] | dope | {"input_size": "640x480"})
-    for row in rows:
+    for row in all_rows(result):
         table.add_row(
             row["network"],
             str(row["input_size"]),
@@ -100,7 +99,7 @@ def _print(result: dict[str, Any]) -> None:
             f"{row['gflops'] / result['peak_gflops']:.0%}",
         )
     console.print(table)
-    for name, text in _AIMS.items():
+    for name, text in RATIOS.items():
         if name in result["ratios"]:
             console.print(f"{result['ratios'][name]:8.1f}  {text}")
     reasons = sorted(set(result["missing"].values()))
