@@ -104,4 +104,4 @@ def _print(result: dict[str, Any]) -> None:
             console.print(f"{result['ratios'][name]:8.1f}  {text}")
     reasons = sorted(set(result["missing"].values()))
     for reason in reasons:
-        console.print(f"Not measured: {reason}", style="yellow")
+        console.print(f"Not measured: {reason}", style="yellow", markup=False)

@@ -102,8 +102,6 @@ class Model:
     """Version of the model, not of this software."""
     input_size: int
     """Width and height of its input image [px]."""
-    precision: str
-    """Of the graph in the file, one of `PRECISIONS`."""
     training_camera: TrainingCamera
     keypoints: KeypointLayout
     calibration: Calibration
@@ -117,3 +115,5 @@ class Model:
     """The whole file."""
     sha256: str
     """Hexadecimal digest of `data`; the key of everything derived from the file."""
+    precision: str = "fp32"
+    """Of the graph in the file, one of `PRECISIONS`."""

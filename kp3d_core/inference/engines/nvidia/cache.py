@@ -100,6 +100,11 @@ class EngineCache:
         load: Callable[[bytes], Loaded | None],
         build: Callable[[bytes], tuple[bytes, bytes]],
     ) -> Loaded:
+        _LOGGER.warning(
+            "Building an engine in %s for %s: takes a minute or more, this once.",
+            key.precision,
+            key.gpu,
+        )
         timing_path = self.folder / key.timing_file_name()
         plan, timing = build(timing_path.read_bytes() if timing_path.is_file() else b"")
         loaded = _require(load(plan))
