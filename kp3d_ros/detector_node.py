@@ -224,7 +224,12 @@ def _create_detector(settings: Settings) -> Detector:
     model = load_model(settings.model)
     return Detector(
         model,
-        create_engine(model, settings.engine, threads=settings.threads or None),
+        create_engine(
+            model,
+            settings.engine,
+            precision=settings.precision or None,
+            threads=settings.threads or None,
+        ),
         object_size_m=settings.object_size or None,
         settings=_detector_settings(settings),
     )

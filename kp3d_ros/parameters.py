@@ -46,6 +46,11 @@ class Settings:
     engine: str = _parameter(
         "auto", "What runs the model: 'auto' or the name of an inference engine.", fixed=True
     )
+    precision: str = _parameter(
+        "",
+        "Precision to run the model in: fp32, fp16 or int8. Empty = the model file's own.",
+        fixed=True,
+    )
     threads: int = _parameter(
         0, "CPU threads of the inference engine; 0 = the engine's own choice.", (0, 256), fixed=True
     )

@@ -19,6 +19,9 @@ def evaluate(
     data: Annotated[Path, typer.Argument(help="Folder made by `kp3d render --split test`.")],
     output: Annotated[Path, typer.Option(help="Folder for metrics.json and pictures.")],
     engine: Annotated[str, typer.Option(help="Inference engine, or auto.")] = "auto",
+    precision: Annotated[
+        str | None, typer.Option(help="fp32, fp16 or int8; default: the file's own.")
+    ] = None,
     pairs: Annotated[int, typer.Option(help="Random pairs of views of each object.")] = 100,
     seed: Annotated[int, typer.Option(help="Seed of the choice of pairs.")] = 0,
 ) -> None:
@@ -36,6 +39,7 @@ def evaluate(
                 pairs,
                 seed,
                 lambda done, total: progress.update(task, completed=done, total=total),
+                precision,
             )
     Console().print(_table(metrics))
     typer.echo(
@@ -44,7 +48,11 @@ def evaluate(
 
 
 def _table(metrics: dict[str, Any]) -> Table:
-    table = Table(title=f"{metrics['model']['name']} on {metrics['pairs']} pairs")
+    engine = metrics["engine"]
+    table = Table(
+        title=f"{metrics['model']['name']} on {metrics['pairs']} pairs, "
+        f"{engine['name']} {engine['precision']}"
+    )
     table.add_column("figure")
     table.add_column("value", justify="right")
     rotation = metrics["rotation_deg"]

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import typer
 
+from kp3d_core.cli.bench import bench
+from kp3d_core.cli.build_engine import build_engine
 from kp3d_core.cli.card import card
 from kp3d_core.cli.evaluate import evaluate
 from kp3d_core.cli.export import export
+from kp3d_core.cli.quantize import quantize
 from kp3d_core.cli.render import render
 from kp3d_core.cli.reproduce import reproduce
 from kp3d_core.cli.robustness import robustness
@@ -27,6 +30,9 @@ app.command()(evaluate)
 app.command()(robustness)
 app.command()(card)
 app.add_typer(reproduce, name="reproduce")
+app.command()(quantize)
+app.command()(build_engine)
+app.add_typer(bench, name="bench")
 
 
 def main() -> None:

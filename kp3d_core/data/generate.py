@@ -25,7 +25,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kp3d_core.data.cameras import CameraSettings, PaperCamera, camera_to_dict
-from kp3d_core.data.files import atomic_writer, exclusive_lock, remove_partial_files, sha256_of
 from kp3d_core.data.manifest import (
     MANIFEST_NAME,
     Manifest,
@@ -35,6 +34,7 @@ from kp3d_core.data.manifest import (
 )
 from kp3d_core.data.shards import InstanceRecord, encode_instance, open_tar, write_members
 from kp3d_core.data.splits import first_seed, split_problems
+from kp3d_core.files import atomic_writer, exclusive_lock, remove_partial_files, sha256_of
 from kp3d_core.rendering.mesh import Mesh
 from kp3d_core.rendering.packing import pack
 from kp3d_core.rendering.rasterizer import DEFAULT_GROUND, DEFAULT_SKY, render

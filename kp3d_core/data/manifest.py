@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from kp3d_core.data.cameras import CameraSettings, camera_from_dict
-from kp3d_core.data.files import atomic_writer
+from kp3d_core.files import atomic_writer
 
 FORMAT = "kp3d-shards"
 FORMAT_VERSION = 1

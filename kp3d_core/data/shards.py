@@ -29,8 +29,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from kp3d_core.data.files import sha256_of
 from kp3d_core.data.manifest import Manifest, ShardEntry, read_manifest
+from kp3d_core.files import sha256_of
 
 
 @dataclass(frozen=True)

@@ -30,6 +30,7 @@ def evaluate(
     pairs_per_instance: int = 100,
     seed: int = 0,
     on_progress: Callable[[int, int], None] = lambda done, total: None,
+    precision: str | None = None,
 ) -> dict[str, Any]:
     """Measure a model as the paper does: noise-free, predicted flags, unseen objects.
 
@@ -42,6 +43,7 @@ def evaluate(
         pairs_per_instance: random pairs of views of each object.
         seed: of the choice of pairs.
         on_progress: called with the number of finished objects and their total.
+        precision: to run the model in; the model file's own if None.
 
     Returns:
         The content of metrics.json.
@@ -52,7 +54,7 @@ def evaluate(
     if pairs_per_instance < 1:
         raise ValueError(f"pairs must be at least 1, got {pairs_per_instance}.")
     model = load_model(model_name_or_path)
-    engine = create_engine(model, engine_name)
+    engine = create_engine(model, engine_name, precision=precision)
     views = load_views(data, model.input_size)
     if views.rgba.shape[1] < 2:
         raise ValueError(f"{data} must hold at least 2 views of each object to form pairs, got 1.")
@@ -73,7 +75,11 @@ def evaluate(
             "sha256": model.sha256,
             "file": model_name_or_path,
         },
-        "engine": {"name": engine.name, "device": engine.device},
+        "engine": {
+            "name": engine.name,
+            "device": engine.device,
+            "precision": engine.precision,
+        },
         "data": {"folder": str(data), "first": views.keys[0], "last": views.keys[-1]},
         "provenance": provenance(),
     }

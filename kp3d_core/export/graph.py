@@ -67,7 +67,7 @@ class DetectorGraph(nn.Module):
         return (
             ndc_to_pixel(moments.uv, size_wh),
             self.distance + moments.depth,
-            moments.covariance * to_pixels[:, None] * to_pixels,
+            moments.covariance * (to_pixels[:, None] * to_pixels),
             score,
             log_scale.exp(),
             ndc_to_pixel(orientation_uv, size_wh),
@@ -95,6 +95,5 @@ class DetectorGraph(nn.Module):
 
     @staticmethod
     def _orientation(logits: Float[Tensor, "B P H W"]) -> Float[Tensor, "B 2 2"]:
-        heatmap = spatial_softmax(logits[:, :2])
-        u, v = ndc_grid(logits)
-        return torch.stack([(heatmap * u).sum((-2, -1)), (heatmap * v).sum((-2, -1))], dim=-1)
+        heatmap = spatial_softmax(logits[:, :2]).flatten(-2)
+        return heatmap @ torch.stack(ndc_grid(logits), dim=-1).flatten(0, 1)

@@ -15,13 +15,13 @@ import torch
 from numpy.typing import NDArray
 
 import kp3d_core
-from kp3d_core.data.files import atomic_writer
 from kp3d_core.data.memory import ViewSet, load_views
 from kp3d_core.evaluation.predictions import Predictions, over_black, predict
 from kp3d_core.export.backgrounds import before_backgrounds
 from kp3d_core.export.calibration import calibrate_keypoints, calibrate_pose
 from kp3d_core.export.canonical import canonical_keypoints, descriptive_names, neighbour_edges
 from kp3d_core.export.graph import INPUT_NAME, OUTPUT_NAMES, DetectorGraph
+from kp3d_core.files import atomic_writer
 from kp3d_core.inference import create_engine, load_model
 from kp3d_core.inference.model import Calibration
 from kp3d_core.models import WithoutFlag

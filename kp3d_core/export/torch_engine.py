@@ -21,6 +21,7 @@ class TorchEngine:
         device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
         self.name = f"torch {torch.__version__}"
         self.device = str(device)
+        self.precision = "fp32"
         self._graph = graph.eval().to(device)
         self._device = device
         self._batch = batch

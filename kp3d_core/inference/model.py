@@ -9,6 +9,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+PRECISIONS = ("fp32", "fp16", "int8")
+"""Precisions of a network's arithmetic; softmax and moments are float32 in all of them."""
+
 
 @dataclass(frozen=True)
 class TrainingCamera:
@@ -112,3 +115,5 @@ class Model:
     """The whole file."""
     sha256: str
     """Hexadecimal digest of `data`; the key of everything derived from the file."""
+    precision: str = "fp32"
+    """Of the graph in the file, one of `PRECISIONS`."""

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kp3d_core.inference.model import (
+    PRECISIONS,
     Calibration,
     KeypointLayout,
     Model,
@@ -101,13 +102,14 @@ class _Reader:
 
 def parse_metadata(metadata: Mapping[str, str], data: bytes, sha256: str) -> Model:
     """Model of a file's metadata; `ValueError` that lists everything wrong with it."""
-    reader = _Reader(_load_json(metadata))
+    reader = _Reader({"precision": "fp32", **_load_json(metadata)})
     keypoints = _read_keypoints(reader)
     model = Model(
         name=reader.get("name", str, ""),
         category=reader.get("category", str, ""),
         version=reader.get("version", str, ""),
         input_size=_read_input_size(reader),
+        precision=_read_precision(reader),
         training_camera=TrainingCamera(
             focal_px=reader.number("training_camera.focal_px", 1e-3, 1e6, 1.0),
             distance=reader.number("training_camera.distance", 1.0, 1e6, 1.0),
@@ -184,6 +186,13 @@ def _read_input_size(reader: _Reader) -> int:
     if not 1 <= size <= _MAX_INPUT_SIZE:
         reader.problems.append(f"input_size must be in [1, {_MAX_INPUT_SIZE}], got {size}.")
     return int(size)
+
+
+def _read_precision(reader: _Reader) -> str:
+    precision = reader.get("precision", str, "fp32")
+    if precision not in PRECISIONS:
+        reader.problems.append(f"precision must be in {PRECISIONS}, got {precision!r}.")
+    return str(precision)
 
 
 def _read_keypoints(reader: _Reader) -> KeypointLayout:

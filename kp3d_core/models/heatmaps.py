@@ -12,6 +12,11 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+_MEAN = (0, 1, 7)
+"""Where u, v, d (depth) stand among the raw moments u, v, uu, uv, vv, du, dv, d, dd."""
+_SECOND = (2, 3, 5, 3, 4, 6, 5, 6, 8)
+"""Where the 3x3 second moments of (u, v, d) stand, row by row."""
+
 
 class HeatmapMoments(NamedTuple):
     """Mean and covariance of (u, v, depth) under each heatmap."""
@@ -51,17 +56,16 @@ def heatmap_moments(
     """
     heatmap = spatial_softmax(logits)
     u, v = (axis.flatten() for axis in ndc_grid(logits))
-    monomials = torch.stack([u, v, u * u, u * v, v * v, torch.ones_like(u)], dim=-1)
-    flat, depth_flat = heatmap.flatten(-2), depth_maps.flatten(-2)
-    weighted_depth = flat * depth_flat
-    mean_u, mean_v, mean_uu, mean_uv, mean_vv, _ = (flat @ monomials).unbind(-1)
-    mean_du, mean_dv, _, _, _, mean_d = (weighted_depth @ monomials).unbind(-1)
-    mean_dd = (weighted_depth * depth_flat).sum(-1)
-    uu, uv, vv = mean_uu - mean_u**2, mean_uv - mean_u * mean_v, mean_vv - mean_v**2
-    du, dv = mean_du - mean_d * mean_u, mean_dv - mean_d * mean_v
-    dd = mean_dd - mean_d**2
-    rows = [torch.stack(row, -1) for row in ((uu, uv, du), (uv, vv, dv), (du, dv, dd))]
-    return HeatmapMoments(torch.stack([mean_u, mean_v], -1), mean_d, torch.stack(rows, -2), heatmap)
+    quadratic = torch.stack([u, v, u * u, u * v, v * v], dim=-1)
+    linear = torch.stack([u, v, torch.ones_like(u)], dim=-1)
+    flat, depth = heatmap.flatten(-2), depth_maps.flatten(-2)
+    weighted_depth = flat * depth
+    depth_squared = (weighted_depth * depth).sum(-1, keepdim=True)
+    raw = torch.cat([flat @ quadratic, weighted_depth @ linear, depth_squared], dim=-1)
+    mean = raw.index_select(-1, torch.tensor(_MEAN, device=raw.device))
+    second = raw.index_select(-1, torch.tensor(_SECOND, device=raw.device)).unflatten(-1, (3, 3))
+    covariance = second - mean[..., :, None] * mean[..., None, :]
+    return HeatmapMoments(mean[..., :2], mean[..., 2], covariance, heatmap)
 
 
 def mass_within(

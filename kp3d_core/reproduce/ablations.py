@@ -9,8 +9,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from kp3d_core.data.files import atomic_writer
 from kp3d_core.evaluation.figures import draw_keypoints
+from kp3d_core.files import atomic_writer
 from kp3d_core.palette import keypoint_colors
 from kp3d_core.provenance import provenance
 from kp3d_core.reproduce.measure import Result

@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from kp3d_core.data.files import atomic_writer, exclusive_lock
+from kp3d_core.files import atomic_writer, exclusive_lock
 
 IMAGE_SIZE = 128
 """Views are rendered at this size, the paper's [px]."""

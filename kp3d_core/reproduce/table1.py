@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from kp3d_core.data.files import atomic_writer
 from kp3d_core.evaluation.figures import write_histograms
+from kp3d_core.files import atomic_writer
 from kp3d_core.provenance import provenance
 from kp3d_core.reproduce.measure import Result
 from kp3d_core.reproduce.paper import TABLE1

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from lightning.fabric.plugins.io import TorchCheckpointIO
 
-from kp3d_core.data.files import atomic_writer
+from kp3d_core.files import atomic_writer
 
 
 class WholeCheckpoints(TorchCheckpointIO):

@@ -13,7 +13,7 @@ from pathlib import Path
 from lightning.pytorch.callbacks import ModelCheckpoint
 from lightning.pytorch.cli import LightningCLI, SaveConfigCallback
 
-from kp3d_core.data.files import remove_partial_files
+from kp3d_core.files import remove_partial_files
 from kp3d_core.provenance import provenance
 from kp3d_core.training.datamodule import ShardDataModule
 from kp3d_core.training.distributed import torchrun_defaults

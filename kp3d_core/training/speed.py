@@ -13,7 +13,7 @@ from typing import Any
 import lightning as L
 import torch
 
-from kp3d_core.data.files import atomic_writer
+from kp3d_core.files import atomic_writer
 
 TARGET_DEG = 8.0
 """Validation median whose time is recorded: a model that tells poses apart."""

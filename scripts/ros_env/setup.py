@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import subprocess
 import sys
 import urllib.request
 from pathlib import Path
@@ -16,12 +17,14 @@ from .interfaces import (
     build_all,
     repair_wheels,
 )
-from .shell import SetupError, clean_environment, run
+from .shell import SetupError, clean_environment, run, say
 from .stamps import Stamps, digest
 
 VENV = REPOSITORY / ".venv"
 CONSTRAINTS = REPOSITORY / "constraints.txt"
 EXTRAS = {"demo": "demo", "train": "demo,train,test"}
+TENSORRT_BINDINGS = {"10.3.0": "cu12", "10.16.1.11": "cu12", "11.4.0.106": "cu12"}
+"""Versions of TensorRT whose Python bindings (1 MB each, no NVIDIA library) the tests load."""
 TORCH_INDEX = "https://download.pytorch.org/whl/cpu"
 
 
@@ -51,6 +54,8 @@ def set_up(profile: str) -> None:
     _create_venv(python, env, stamps, base_key, sourced)
     prefix = _prefix(env, sourced)
     _install_packages(prefix, stamps, profile, base_key, sourced)
+    if profile == "train":
+        _install_tensorrt_bindings(prefix, stamps, base_key)
     if sourced:
         _write_reexec_hook(prefix)
     # Not the whole constraints file: a newer ruff is no reason to build the messages again.
@@ -121,6 +126,28 @@ def _install_packages(
     if not sourced:
         repair_wheels(prefix)
     stamps.set(step, key)
+
+
+def _install_tensorrt_bindings(prefix: Prefix, stamps: Stamps, base_key: str) -> None:
+    """Put several versions beside each other, outside of Python's search path.
+
+    Not all have a wheel for every Python; the tests of those that are missing skip themselves.
+    """
+    key = digest(base_key, TENSORRT_BINDINGS)
+    if stamps.fresh("tensorrt-bindings", key):
+        return
+    folder = VENV / "tensorrt_bindings"
+    shutil.rmtree(folder, ignore_errors=True)
+    env = {**prefix.env, "PIP_NO_INPUT": "1"}
+    for version, cuda in TENSORRT_BINDINGS.items():
+        command: list[str | Path] = [prefix.python, "-m", "pip", "install", "--no-deps"]
+        command += ["--only-binary", ":all:", "--target", folder / version]
+        command.append(f"tensorrt-{cuda}-bindings=={version}")
+        with (VENV / "log" / f"tensorrt-bindings-{version}.log").open("w") as log:
+            result = subprocess.run(command, env=env, stdout=log, stderr=subprocess.STDOUT)
+        if result.returncode:
+            say(f"No bindings of TensorRT {version} for this Python: their tests will be skipped.")
+    stamps.set("tensorrt-bindings", key)
 
 
 def _project_table() -> object:

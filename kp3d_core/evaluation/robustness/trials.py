@@ -23,6 +23,7 @@ class RecordingEngine:
         """Run `engine`."""
         self._engine = engine
         self.name, self.device = engine.name, engine.device
+        self.precision = engine.precision
         self.outputs: dict[str, NDArray[np.float32]] = {}
 
     def run(self, images: NDArray[np.uint8]) -> dict[str, NDArray[np.float32]]:

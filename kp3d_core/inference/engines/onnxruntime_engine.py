@@ -1,48 +1,83 @@
-"""ONNX Runtime on the CPU: the default engine."""
+"""ONNX Runtime on the CPU: the default engine, on every machine."""
 
 from __future__ import annotations
 
-import os
+from typing import NamedTuple
 
 import numpy as np
 import onnxruntime
 from numpy.typing import NDArray
 
+from kp3d_core.inference.engines.base import (
+    EngineOptions,
+    available_cores,
+    check_images,
+    check_outputs,
+    describe_cpu,
+)
+from kp3d_core.inference.engines.buffers import HostBuffers, PerBatchSize
+from kp3d_core.inference.engines.precision import graph_in, precision_of
 from kp3d_core.inference.model import Model
 from kp3d_core.inference.outputs import INPUT_NAME, output_shapes
 
-_DEFAULT_THREADS = 2
-"""More threads gain little on a network this small and take cores from the rest of the robot."""
+
+class _Bound(NamedTuple):
+    """Buffers of one batch size, and their binding to the session's input and outputs."""
+
+    buffers: HostBuffers
+    binding: onnxruntime.IOBinding
 
 
 class OnnxRuntimeEngine:
     """Runs the model file as it is; needs no cache."""
 
-    def __init__(self, model: Model, threads: int | None = None) -> None:
+    def __init__(self, model: Model, options: EngineOptions) -> None:
         """Load the graph from the model's bytes, so that nothing outside them can be read."""
-        threads = threads or min(_DEFAULT_THREADS, _available_cores())
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = threads
-        options.inter_op_num_threads = 1
-        # Idle workers sleep. Spinning gained nothing with 2 threads at 30 Hz (3.0 ms a run either
-        # way) and burnt 50 % of a core instead of 9 %.
-        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-        options.log_severity_level = 3
-        self._session = onnxruntime.InferenceSession(
-            model.data, options, providers=["CPUExecutionProvider"]
-        )
-        self._outputs = list(output_shapes(model.keypoints.count))
+        self._model = model
+        self._session = create_session(graph_in(model, options.precision), options)
+        self._bound = PerBatchSize(self._bind)
         self.name = f"onnxruntime {onnxruntime.__version__}"
-        self.device = f"cpu ({threads} thread{'s' if threads > 1 else ''})"
+        self.device = describe_cpu(options.cpu_threads)
+        self.precision = precision_of(model, options.precision)
+        names = list(output_shapes(model.keypoints.count))
+        outputs = self._session.run(names, {INPUT_NAME: HostBuffers.allocate(model, 1).images})
+        check_outputs(self.name, dict(zip(names, outputs, strict=True)), model)
 
     def run(self, images: NDArray[np.uint8]) -> dict[str, NDArray[np.float32]]:
         """Outputs of `output_shapes` for RGB crops of shape (B, S, S, 3)."""
-        values = self._session.run(self._outputs, {INPUT_NAME: np.ascontiguousarray(images)})
-        return dict(zip(self._outputs, values, strict=True))
+        check_images(images, self._model.input_size)
+        buffers, binding = self._bound[len(images)]
+        np.copyto(buffers.images, images)
+        self._session.run_with_iobinding(binding)
+        return buffers.copy_outputs()
+
+    def _bind(self, batch: int) -> _Bound:
+        buffers = HostBuffers.allocate(self._model, batch)
+        binding = self._session.io_binding()
+        wrap = onnxruntime.OrtValue.ortvalue_from_numpy  # shares the array's memory
+        binding.bind_ortvalue_input(INPUT_NAME, wrap(buffers.images))
+        for name, values in buffers.outputs.items():
+            binding.bind_ortvalue_output(name, wrap(values))
+        return _Bound(buffers, binding)
 
 
-def _available_cores() -> int:
-    """Cores that this process may use, which a container or taskset may have limited."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
+def create_session(graph: bytes, options: EngineOptions) -> onnxruntime.InferenceSession:
+    """Session of any graph, with the threads that the engine uses."""
+    threads = options.cpu_threads
+    session = onnxruntime.SessionOptions()
+    session.intra_op_num_threads = threads
+    session.inter_op_num_threads = 1
+    # Idle workers sleep. Spinning gained nothing with 2 threads at 30 Hz (3.0 ms a run either way)
+    # and burnt 50 % of a core instead of 9 %.
+    session.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    if options.pin_threads and threads > 1:
+        session.add_session_config_entry("session.intra_op_thread_affinities", _affinities(threads))
+    session.log_severity_level = 3
+    return onnxruntime.InferenceSession(graph, session, providers=["CPUExecutionProvider"])
+
+
+def _affinities(threads: int) -> str:
+    """Cores of the workers; the calling thread is the first one and stays where it is."""
+    cores = available_cores()
+    # ONNX Runtime counts processors from 1.
+    return ";".join(str(cores[i % len(cores)] + 1) for i in range(1, threads))

@@ -13,12 +13,12 @@ import numpy as np
 import pytest
 
 from kp3d_core.data.cameras import RobotCamera
-from kp3d_core.data.files import exclusive_lock
 from kp3d_core.data.generate import GenerateSettings, generate, procedural_source, render_instance
 from kp3d_core.data.manifest import read_manifest
 from kp3d_core.data.procedural import make_instance
 from kp3d_core.data.shards import ShardDataset, read_instances
 from kp3d_core.data.splits import DEFAULT_SPAN, SPLITS, first_seed
+from kp3d_core.files import exclusive_lock
 from kp3d_core.rendering.rasterizer import render
 
 SETTINGS = GenerateSettings("car", "test", 5, views=2, image_size=24, instances_per_shard=2)

@@ -8,7 +8,6 @@ import cv2
 import numpy as np
 import pytest
 
-from kp3d_core.data.files import atomic_writer, sha256_of
 from kp3d_core.data.generate import GenerateSettings, generate
 from kp3d_core.data.manifest import read_manifest
 from kp3d_core.data.shards import (
@@ -20,6 +19,7 @@ from kp3d_core.data.shards import (
     read_shard,
     write_members,
 )
+from kp3d_core.files import atomic_writer, sha256_of
 
 SETTINGS = GenerateSettings("car", "val", 3, views=2, image_size=24, instances_per_shard=2)
 

@@ -23,7 +23,7 @@ def outputs(uv):
 class Centroid:
     """Follows the object: its centre of mass, and a point 3 px from it."""
 
-    name = device = "fake"
+    name = device = precision = "fake"
 
     def run(self, images):
         mass = images.astype(np.float64).sum(-1)
@@ -37,7 +37,7 @@ class Centroid:
 class Constant:
     """Ignores the image."""
 
-    name = device = "fake"
+    name = device = precision = "fake"
 
     def run(self, images):
         return outputs(np.full((len(images), 2, 2), 7.0))

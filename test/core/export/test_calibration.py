@@ -23,7 +23,7 @@ CANONICAL = np.random.default_rng(0).uniform(-1, 1, (NUM, 3)) * [0.9, 0.4, 0.35]
 class Recorded:
     """Returns made-up outputs in the order of the images, again and again."""
 
-    name = device = "fake"
+    name = device = precision = "fake"
 
     def __init__(self, outputs):
         self._outputs = {k: v.reshape(-1, *v.shape[2:]).astype("f4") for k, v in outputs.items()}

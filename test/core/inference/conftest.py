@@ -72,4 +72,4 @@ def engine(model: Model) -> Engine:
     """The tiny model in ONNX Runtime."""
     from kp3d_core.inference import create_engine
 
-    return create_engine(model, threads=1)
+    return create_engine(model, "onnxruntime", threads=1)

@@ -185,7 +185,7 @@ def test_several_objects_share_one_engine_call(model, engine, pinhole):
     calls = []
 
     class Counting:
-        name, device = engine.name, engine.device
+        name, device, precision = engine.name, engine.device, engine.precision
 
         def run(self, images):
             calls.append(len(images))
@@ -244,7 +244,7 @@ def test_an_object_partly_outside_is_marked(detector, pinhole):
 
 def test_values_that_are_not_finite_are_marked(model, engine, pinhole):
     class Broken:
-        name, device = engine.name, engine.device
+        name, device, precision = engine.name, engine.device, engine.precision
 
         def run(self, images):
             return {key: np.full_like(value, np.nan) for key, value in engine.run(images).items()}

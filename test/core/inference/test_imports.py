@@ -6,7 +6,8 @@ import subprocess
 import sys
 
 _FOREIGN = (
-    "torch", "rclpy", "onnx", "scipy", "numba", "matplotlib", "trimesh", "webdataset",
+    "torch", "rclpy", "onnx", "openvino", "tensorrt", "cuda.bindings", "scipy", "numba",
+    "matplotlib", "trimesh", "webdataset",
     "kp3d_core.models", "kp3d_core.rendering", "kp3d_core.data", "kp3d_core.training",
 )  # fmt: skip
 

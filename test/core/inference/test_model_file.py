@@ -76,6 +76,15 @@ def test_calibration_of_newer_files(tmp_path):
         load_model(path)
 
 
+def test_precision_of_a_file(tmp_path):
+    assert load_model(write_tiny_model(tmp_path / "older.onnx")).precision == "fp32"
+    path = write_tiny_model(tmp_path / "m.onnx", kp3d_metadata=_with("precision", "int8"))
+    assert load_model(path).precision == "int8"
+    path = write_tiny_model(tmp_path / "m.onnx", kp3d_metadata=_with("precision", "int4"))
+    with pytest.raises(ValueError, match="precision must be in .*'fp32', 'fp16', 'int8'.*'int4'"):
+        load_model(path)
+
+
 def test_shipped_models_load():
     for name in shipped_models():
         assert load_model(name).name == name

@@ -44,7 +44,7 @@ def test_one_level_looks_at_the_image_as_a_whole(model, engine, pinhole):
     batches = []
 
     class Counting:
-        name, device = engine.name, engine.device
+        name, device, precision = engine.name, engine.device, engine.precision
 
         def run(self, images):
             batches.append(len(images))

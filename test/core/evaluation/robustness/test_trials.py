@@ -60,7 +60,7 @@ def test_refused_views_count_in_all_figures_but_the_last():
 
 def test_recording_engine_keeps_the_last_outputs():
     class Doubling:
-        name, device = "doubling", "cpu"
+        name, device, precision = "doubling", "cpu", "fp32"
 
         def run(self, images):
             return {"twice": 2.0 * images.astype(np.float32)}

@@ -1,0 +1,279 @@
+"""`kp3d bench engine`: latency and throughput of every engine, beside the paper's networks."""
+
+from __future__ import annotations
+
+import functools
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from kp3d_core.benchmark.machine import describe_machine, peak_gflops
+from kp3d_core.benchmark.networks import (
+    PAPER_SIZE,
+    dope_shaped_graph,
+    model_of,
+    multiplications,
+    quantized,
+    random_graph,
+)
+from kp3d_core.benchmark.timing import Latency, measure
+from kp3d_core.data.generate import GenerateSettings, generate
+from kp3d_core.data.memory import load_views
+from kp3d_core.evaluation.predictions import over_black
+from kp3d_core.inference import Engine, Model, create_engine, engine_names, load_model
+from kp3d_core.inference.engines import EngineOptions
+from kp3d_core.inference.engines.onnxruntime_engine import create_session
+from kp3d_core.inference.model import PRECISIONS
+
+FORMAT_VERSION = 1
+_CALIBRATION_OBJECTS = 4
+_CALIBRATION_VIEWS = 4
+_LARGE_BATCH = 16
+
+
+@dataclass(frozen=True)
+class EngineBenchSettings:
+    """What to measure."""
+
+    model: str = "car"
+    """Model file that a robot runs, a `fast` network; called `fast` in the results."""
+    engines: tuple[str, ...] = engine_names()
+    """Those that the machine lacks are listed as missing."""
+    precisions: tuple[str, ...] = PRECISIONS
+    batches: tuple[int, ...] = (1, 4, 16)
+    """Must contain 1 and 16, which ratios are made of."""
+    threads: int = 2
+    """CPU threads of everything that is measured."""
+    pin_threads: bool = False
+    seconds: float = 2.0
+    """Of each measurement."""
+    dope: bool = True
+    """Measure the network of DOPE's shape, which takes some seconds a run."""
+
+    def __post_init__(self) -> None:
+        """Report all impossible settings at once."""
+        problems = []
+        if not {1, _LARGE_BATCH} <= set(self.batches):
+            problems.append(f"batches must contain 1 and {_LARGE_BATCH}, got {self.batches}.")
+        for what, known, given in (
+            ("engines", engine_names(), self.engines),
+            ("precisions", PRECISIONS, self.precisions),
+        ):
+            if not given or set(given) - set(known):
+                problems.append(f"{what} must be some of {', '.join(known)}, got {given}.")
+        if "onnxruntime" not in self.engines or "fp32" not in self.precisions:
+            problems.append("onnxruntime and fp32 must be among them, for the ratios.")
+        if self.threads < 1 or not self.seconds > 0:
+            problems.append(
+                f"threads and seconds must be positive, got {self.threads} and {self.seconds}."
+            )
+        if problems:
+            raise ValueError("Benchmark settings are wrong: " + " ".join(problems))
+
+
+@dataclass(frozen=True)
+class _Network:
+    """One network in each precision."""
+
+    name: str
+    in_precision: dict[str, Model]
+    batches: tuple[int, ...]
+
+    @property
+    def fp32(self) -> Model:
+        return self.in_precision["fp32"]
+
+
+def bench_engines(
+    settings: EngineBenchSettings, on_progress: Callable[[str], None] = lambda what: None
+) -> dict[str, Any]:
+    """Measure everything; the content of the JSON file.
+
+    Raises:
+        ValueError: the model cannot be used.
+    """
+    machine = describe_machine()
+    on_progress("the machine's peak")
+    result: dict[str, Any] = {
+        "format_version": FORMAT_VERSION,
+        "settings": asdict(settings),
+        "machine": machine,
+        "peak_gflops": peak_gflops(settings.threads, settings.seconds),
+        "missing": {},
+        "rows": [],
+    }
+    on_progress("preparing networks")
+    networks = list(_networks(settings))
+    on_progress("baseline: the paper's networks in eager PyTorch")
+    result["baseline"] = _baseline(settings)
+    for engine_name in settings.engines:
+        for network in networks:
+            for precision in settings.precisions:
+                label = f"{network.name} in {precision} on {engine_name}"
+                on_progress(label)
+                try:
+                    engine = _engine(network, engine_name, precision, settings)
+                except ValueError as error:
+                    result["missing"][label] = str(error)
+                    continue
+                result["rows"] += list(_rows(network, engine_name, engine, settings))
+    if settings.dope:
+        on_progress("a network of DOPE's shape")
+        result["dope_shaped"] = _dope(settings)
+    result["ratios"] = ratios(result)
+    return result
+
+
+def ratios(result: dict[str, Any]) -> dict[str, float]:
+    """Figures that hold on any machine; those whose parts were not measured are absent."""
+    rows = result["rows"]
+
+    def best(network: str, batch: int, **wanted: str) -> dict[str, Any] | None:
+        fitting = [
+            row
+            for row in rows
+            if (row["network"], row["batch"]) == (network, batch)
+            and row["device"].startswith("cpu")
+            and all(row[key] == value for key, value in wanted.items())
+        ]
+        return min(fitting, key=lambda row: row["p50_ms"], default=None)
+
+    baseline = result["baseline"]["p50_ms"]
+    found = {}
+    for key, row in (
+        ("fast_best_speedup", fast := best("fast", 1)),
+        ("fast_onnxruntime_speedup", best("fast", 1, engine="onnxruntime")),
+        ("paper_best_speedup", best("paper", 1)),
+    ):
+        if row is not None:
+            found[key] = baseline / row["p50_ms"]
+    if fast is not None:
+        same = {key: fast[key] for key in ("engine", "precision")}
+        large = best("fast", _LARGE_BATCH, **same)
+        if large is not None:
+            found["batch16_over_batch1"] = large["p50_ms"] / fast["p50_ms"]
+    plain = best("fast", 1, engine="onnxruntime", precision="fp32")
+    if plain is not None and "dope_shaped" in result:
+        found["dope_shaped_over_fast"] = result["dope_shaped"]["p50_ms"] / plain["p50_ms"]
+    return found
+
+
+def _networks(settings: EngineBenchSettings) -> Iterator[_Network]:
+    """The model itself, its network at the paper's input size, and the paper's networks."""
+    model = load_model(settings.model)
+    images = _calibration_images(model.category, max(model.input_size, PAPER_SIZE))
+    yield _in_precisions("fast", model, images, settings.batches)
+    for name, network, mirror, batches in (
+        ("fast_128", "fast", True, (1,)),
+        ("paper", "paper", False, (1,)),
+    ):
+        yield _in_precisions(
+            name, model_of(random_graph(network, PAPER_SIZE, mirror), name), images, batches
+        )
+
+
+def _in_precisions(
+    name: str, model: Model, images: NDArray[np.uint8], batches: Sequence[int]
+) -> _Network:
+    import cv2
+
+    size = (model.input_size, model.input_size)
+    small = [
+        np.stack([np.asarray(cv2.resize(i, size, interpolation=cv2.INTER_AREA)) for i in views])
+        for views in images
+    ]
+    int8 = model if model.precision == "int8" else quantized(model, small)
+    return _Network(name, {"fp32": model, "fp16": model, "int8": int8}, tuple(batches))
+
+
+def _calibration_images(category: str, size: int) -> NDArray[np.uint8]:
+    """Views of a few objects, (I, V, S, S, 3)."""
+    with tempfile.TemporaryDirectory() as folder:
+        generate(
+            GenerateSettings(
+                category, "val", _CALIBRATION_OBJECTS, views=_CALIBRATION_VIEWS, image_size=size
+            ),
+            folder,
+        )
+        views = load_views(folder, size)
+    return np.stack([over_black(views, index) for index in range(len(views.rgba))])
+
+
+def _engine(network: _Network, name: str, precision: str, settings: EngineBenchSettings) -> Engine:
+    return create_engine(
+        network.in_precision[precision],
+        name,
+        precision=precision,
+        threads=settings.threads,
+        pin_threads=settings.pin_threads,
+        batches=settings.batches,
+    )
+
+
+def _rows(
+    network: _Network, engine_name: str, engine: Engine, settings: EngineBenchSettings
+) -> Iterator[dict[str, Any]]:
+    size = network.fp32.input_size
+    rng = np.random.default_rng(0)
+    gflop = 2e-9 * multiplications(network.fp32.data)
+    for batch in network.batches:
+        images = rng.integers(0, 256, (batch, size, size, 3), np.uint8)
+        latency = measure(functools.partial(engine.run, images), settings.seconds)
+        yield {
+            "network": network.name,
+            "input_size": size,
+            "engine": engine_name,
+            "name": engine.name,
+            "device": engine.device,
+            "precision": engine.precision,
+            "batch": batch,
+            **_figures(latency, batch, gflop),
+        }
+
+
+def _figures(latency: Latency, batch: int, gflop: float) -> dict[str, float]:
+    return asdict(latency) | {
+        "images_per_s": 1e3 * batch / latency.p50_ms,
+        "gflop_per_image": gflop,
+        "gflops": 1e3 * gflop * batch / latency.p50_ms,
+    }
+
+
+def _baseline(settings: EngineBenchSettings) -> dict[str, Any]:
+    """Both networks of the paper and the decoding, eager float32, one image."""
+    graph = random_graph("paper", PAPER_SIZE, mirror=False)
+    image = torch.zeros(1, PAPER_SIZE, PAPER_SIZE, 3, dtype=torch.uint8)
+    gflop = 2e-9 * multiplications(model_of(graph, "paper").data)
+    before = torch.get_num_threads()
+    torch.set_num_threads(settings.threads)
+    try:
+        with torch.inference_mode():
+            latency = measure(lambda: graph(image), settings.seconds)
+    finally:
+        torch.set_num_threads(before)
+    return {
+        "what": "both networks of the paper, eager PyTorch float32",
+        "input_size": PAPER_SIZE,
+        "batch": 1,
+        **_figures(latency, 1, gflop),
+    }
+
+
+def _dope(settings: EngineBenchSettings) -> dict[str, Any]:
+    """One 640x480 image, which DOPE finds all objects of one class in, with ONNX Runtime."""
+    graph = dope_shaped_graph()
+    options = EngineOptions(threads=settings.threads, pin_threads=settings.pin_threads)
+    session = create_session(graph, options)
+    image = np.zeros(session.get_inputs()[0].shape, np.float32)
+    latency = measure(lambda: session.run(None, {"image": image}), settings.seconds)
+    return {
+        "what": "VGG-19 front and six stages as DOPE has them, random weights, onnxruntime fp32",
+        "image_wh": [image.shape[3], image.shape[2]],
+        "batch": 1,
+        **_figures(latency, 1, 2e-9 * multiplications(graph)),
+    }

@@ -1,0 +1,184 @@
+"""`kp3d quantize`: the model file in a smaller precision, int8 calibrated on rendered images."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import json
+import logging
+import tempfile
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+
+import numpy as np
+import onnx
+from numpy.typing import NDArray
+from onnxruntime.quantization import (
+    CalibrationDataReader,
+    CalibrationMethod,
+    QuantFormat,
+    QuantType,
+    quantize_static,
+)
+
+from kp3d_core.data.memory import load_views
+from kp3d_core.evaluation.predictions import over_black
+from kp3d_core.export.to_onnx import write_model
+from kp3d_core.inference import Model, load_model
+from kp3d_core.inference.engines.precision import graph_in
+from kp3d_core.inference.model_metadata import METADATA_KEY
+from kp3d_core.inference.outputs import INPUT_NAME
+from kp3d_core.provenance import provenance
+
+_VIEWS = 32
+"""Most views of one object that are calibrated on."""
+_QUANTIZED = ("Add", "Clip", "Concat", "Conv", "LeakyRelu", "MaxPool", "Mul", "Relu", "Resize",
+              "Slice")  # fmt: skip
+
+
+def write_quantized(
+    name_or_path: str, output: Path, precision: str, data: Path | None, objects: int = 20
+) -> None:
+    """Write a model file in another precision; everything else in it stays.
+
+    Args:
+        name_or_path: model in fp32.
+        output: file to write, atomically.
+        precision: `fp16` or `int8`.
+        data: rendered folder to calibrate int8 on, of the model's category.
+        objects: use the views of so many objects of it.
+
+    Raises:
+        ValueError: not an fp32 model, or data missing or of another category.
+    """
+    model = load_model(name_or_path)
+    if model.precision != "fp32":
+        raise ValueError(
+            f"MODEL must be in fp32, got {model.name} in {model.precision}. Use the file that "
+            "`kp3d export` wrote."
+        )
+    if precision == "int8":
+        if data is None:
+            raise ValueError(
+                "int8 must be calibrated on rendered images, got no folder. Pass one made by `kp3d "
+                "render`, for example of the split val."
+            )
+        graph = int8_graph(model.data, _calibration_images(model, data, objects))
+    else:
+        graph = graph_in(model, precision)
+    proto = onnx.load_from_string(graph)
+    metadata = file_metadata(model)
+    metadata["precision"] = precision
+    metadata["quantization"] = provenance() | {"model_sha256": model.sha256, "data": str(data)}
+    write_model(proto, metadata, output)
+    load_model(output)
+
+
+def int8_graph(data: bytes, batches: Iterable[NDArray[np.uint8]]) -> bytes:
+    """The graph with Q/DQ nodes around everything up to the last convolutions, which stay float32.
+
+    Weights are symmetric int8 per channel, activations uint8: what CPUs are fastest with.
+
+    Args:
+        data: ONNX file in fp32.
+        batches: images to take the ranges of activations from, (B, S, S, 3) each; the ranges of
+            the batches are averaged.
+    """
+    graph = onnx.load_from_string(data)
+    nodes = quantized_nodes(graph.graph)
+    with tempfile.TemporaryDirectory() as folder, _quiet():
+        target = Path(folder) / "int8.onnx"
+        quantize_static(
+            graph,
+            target,
+            _Reader(batches),
+            quant_format=QuantFormat.QDQ,
+            op_types_to_quantize=list(_QUANTIZED),
+            nodes_to_quantize=nodes,
+            per_channel=True,
+            activation_type=QuantType.QUInt8,
+            weight_type=QuantType.QInt8,
+            calibrate_method=CalibrationMethod.MinMax,
+            # Ranges are averaged over batches, so that no single image decides them. Percentiles
+            # would do the same, but hold all activations of all images in memory.
+            extra_options={"CalibMovingAverage": True},
+        )
+        return target.read_bytes()
+
+
+def quantized_nodes(graph: onnx.GraphProto) -> list[str]:
+    """Names of the nodes between the image and the last convolutions before each softmax.
+
+    Those convolutions make the logits: their inputs are quantized, their outputs are not. Neither
+    is what lies behind a softmax, though the flag that it decides feeds convolutions.
+    """
+    makers = {output: node for node in graph.node for output in node.output}
+    logits = [node.input[0] for node in graph.node if node.op_type == "Softmax"]
+    heads = [
+        node
+        for node in _upstream(logits, makers, lambda node: node.op_type != "Conv")
+        if node.op_type == "Conv"
+    ]
+    inputs = [node.input[0] for node in heads]
+    trunk = _upstream(inputs, makers, lambda node: node.op_type in _QUANTIZED)
+    wanted = {node.name for node in trunk} - {node.name for node in heads}
+    return [n.name for n in graph.node if n.name in wanted and n.op_type in _QUANTIZED]
+
+
+def _upstream(
+    tensors: list[str],
+    makers: dict[str, onnx.NodeProto],
+    follow: Callable[[onnx.NodeProto], bool],
+) -> list[onnx.NodeProto]:
+    """Nodes that tensors depend on, as far as `follow` says; its last ones included."""
+    found: dict[str, onnx.NodeProto] = {}
+    while tensors:
+        node = makers.get(tensors.pop())
+        if node is None or node.name in found:
+            continue
+        found[node.name] = node
+        if follow(node):
+            tensors += node.input
+    return list(found.values())
+
+
+class _Reader(CalibrationDataReader):
+    """Feeds batches to the calibration."""
+
+    def __init__(self, batches: Iterable[NDArray[np.uint8]]) -> None:
+        self._batches = iter(batches)
+
+    def get_next(self) -> dict[str, NDArray[np.uint8]] | None:
+        """Next batch, or None after the last."""
+        batch = next(self._batches, None)
+        return None if batch is None else {INPUT_NAME: batch}
+
+
+def _calibration_images(model: Model, data: Path, objects: int) -> Iterator[NDArray[np.uint8]]:
+    views = load_views(data, model.input_size)
+    if views.category != model.category:
+        raise ValueError(
+            f"Calibration images must show the category {model.category}, got {views.category} in "
+            f"{data}. Pass a folder of that category."
+        )
+    return (over_black(views, index)[:_VIEWS] for index in range(min(objects, len(views.rgba))))
+
+
+def file_metadata(model: Model) -> dict[str, object]:
+    """Metadata of a model's file as it stands there."""
+    for entry in onnx.load_from_string(model.data).metadata_props:
+        if entry.key == METADATA_KEY:
+            return dict(json.loads(entry.value))
+    raise AssertionError("load_model requires the entry")
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """The quantizer prints its progress and logs through the root logger."""
+    before = logging.root.manager.disable
+    logging.disable(logging.WARNING)
+    try:
+        with contextlib.redirect_stdout(io.StringIO()):
+            yield
+    finally:
+        logging.disable(before)

@@ -1,0 +1,160 @@
+"""Built engines on disk: found by what they depend on, checked, and rebuilt when in doubt."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+import os
+from collections.abc import Callable
+from contextlib import ExitStack
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TypeVar
+
+from kp3d_core.files import atomic_writer, exclusive_lock
+
+BUILD_VERSION = 1
+"""Raised whenever this software builds other engines of the same model."""
+
+_LOGGER = logging.getLogger(__name__)
+_MAGIC = b"kp3d engine\n"
+Loaded = TypeVar("Loaded")
+
+
+@dataclass(frozen=True)
+class EngineKey:
+    """Everything that a built engine depends on; one that differs in any of it is never used."""
+
+    model_sha256: str
+    precision: str
+    batches: tuple[int, ...]
+    part: str
+    """`both` networks, or one of them."""
+    tensorrt: str
+    """Version; engines of another one do not load."""
+    gpu: str
+    compute_capability: str
+    build_version: int = BUILD_VERSION
+
+    def text(self) -> str:
+        """The same for equal keys."""
+        return json.dumps(asdict(self), sort_keys=True)
+
+    def file_name(self) -> str:
+        """Unique to the key."""
+        return hashlib.sha256(self.text().encode()).hexdigest()[:32] + ".engine"
+
+    def timing_file_name(self) -> str:
+        """Unique to TensorRT and the GPU: kernels are timed alike for all models."""
+        timed_by = json.dumps([self.tensorrt, self.gpu, self.compute_capability])
+        return hashlib.sha256(timed_by.encode()).hexdigest()[:32] + ".timing"
+
+
+def default_folder() -> Path:
+    """Engines' folder in the user's cache."""
+    base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    return Path(base) / "kp3d" / "engines"
+
+
+class EngineCache:
+    """A folder of built engines, shared by processes."""
+
+    def __init__(self, folder: Path | None = None) -> None:
+        """Use `folder`, or the user's cache; it is made when needed."""
+        self.folder = folder or default_folder()
+
+    def get(
+        self,
+        key: EngineKey,
+        load: Callable[[bytes], Loaded | None],
+        build: Callable[[bytes], tuple[bytes, bytes]],
+    ) -> Loaded:
+        """Engine of a key, from the file or built and written.
+
+        Of several processes that ask at once, one builds and the others wait for it: builds time
+        kernels, which two at once would disturb. Where nothing can be written the engine is built
+        all the same, and a warning says so.
+
+        Args:
+            key: of the engine.
+            load: makes an engine of its bytes; None if they are no engine for this machine.
+            build: (timing cache) -> (engine's bytes, new timing cache).
+        """
+        loaded = self._read(key, load)
+        if loaded is not None:
+            return loaded
+        with ExitStack() as stack:
+            try:
+                self.folder.mkdir(parents=True, exist_ok=True)
+                stack.enter_context(exclusive_lock(self.folder, wait=True))
+            except OSError as error:
+                self._warn_not_kept(error)
+                return _require(load(build(b"")[0]))
+            loaded = self._read(key, load)  # another process may have built it meanwhile
+            return loaded if loaded is not None else self._build(key, load, build)
+
+    def _build(
+        self,
+        key: EngineKey,
+        load: Callable[[bytes], Loaded | None],
+        build: Callable[[bytes], tuple[bytes, bytes]],
+    ) -> Loaded:
+        _LOGGER.warning(
+            "Building an engine in %s for %s: takes a minute or more, this once.",
+            key.precision,
+            key.gpu,
+        )
+        timing_path = self.folder / key.timing_file_name()
+        plan, timing = build(timing_path.read_bytes() if timing_path.is_file() else b"")
+        loaded = _require(load(plan))
+        try:
+            with atomic_writer(self.folder / key.file_name()) as stream:
+                stream.write(_MAGIC + _header(key, plan) + b"\n" + plan)
+            with atomic_writer(timing_path) as stream:
+                stream.write(timing)
+        except OSError as error:
+            self._warn_not_kept(error)
+        return loaded
+
+    def _warn_not_kept(self, error: OSError) -> None:
+        _LOGGER.warning(
+            "The engine cannot be kept in %s (%s), so it is built at every start. Make the folder "
+            "writable or set XDG_CACHE_HOME to one that is.",
+            self.folder,
+            error,
+        )
+
+    def _read(self, key: EngineKey, load: Callable[[bytes], Loaded | None]) -> Loaded | None:
+        """Engine in the key's file; None if it is absent, damaged, another's, or does not load."""
+        path = self.folder / key.file_name()
+        try:
+            content = path.read_bytes()
+        except FileNotFoundError:
+            return None
+        except OSError as error:
+            _LOGGER.warning("%s cannot be read (%s) and is built again.", path, error)
+            return None
+        head, _, plan = content[len(_MAGIC) :].partition(b"\n")
+        if not content.startswith(_MAGIC) or head != _header(key, plan):
+            _LOGGER.warning("%s is damaged or of another machine and is built again.", path)
+            return None
+        loaded = load(plan)
+        if loaded is None:
+            _LOGGER.warning("TensorRT refuses %s, so it is built again.", path)
+        return loaded
+
+
+def _header(key: EngineKey, plan: bytes) -> bytes:
+    """One line that names the key and the content."""
+    digest = hashlib.sha256(plan).hexdigest()
+    return json.dumps({"key": key.text(), "bytes": len(plan), "sha256": digest}).encode()
+
+
+def _require(loaded: Loaded | None) -> Loaded:
+    if loaded is None:
+        raise ValueError(
+            "TensorRT could not load the engine that it just built. Check its installation: "
+            "libnvinfer and the Python package must have the same version."
+        )
+    return loaded

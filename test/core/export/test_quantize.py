@@ -1,0 +1,121 @@
+"""Smaller precisions: small differences, and everything else in the file as it was."""
+
+import dataclasses
+import json
+
+import numpy as np
+import onnx
+import pytest
+
+from kp3d_core.data.memory import load_views
+from kp3d_core.evaluation.predictions import over_black
+from kp3d_core.export.quantize import quantized_nodes, write_quantized
+from kp3d_core.inference import create_engine, engine_names, load_model, shipped_models
+from kp3d_core.inference.engines.signed import signed_graph
+
+pytestmark = pytest.mark.skipif("car" not in shipped_models(), reason="no car model is shipped")
+
+
+@pytest.fixture(scope="module")
+def int8_path(rendered_cars, tmp_path_factory):
+    path = tmp_path_factory.mktemp("quantized") / "car_int8.onnx"
+    write_quantized("car", path, "int8", rendered_cars / "train")
+    return path
+
+
+@pytest.fixture(scope="module")
+def images(rendered_cars):
+    """Views of cars that nothing was calibrated on."""
+    views = load_views(rendered_cars / "val", load_model("car").input_size)
+    return np.concatenate([over_black(views, i) for i in range(3)])
+
+
+@pytest.mark.parametrize("name", engine_names())
+def test_int8_moves_keypoints_by_a_fraction_of_a_pixel_in_every_engine(int8_path, images, name):
+    try:
+        engine = create_engine(load_model(int8_path), name, threads=1)
+    except ValueError as error:
+        pytest.skip(str(error))
+    assert engine.precision == "int8"
+    expected = create_engine(load_model("car"), "onnxruntime", threads=1).run(images)
+    got = engine.run(images)
+    distance = np.linalg.norm(got["keypoints_uv"] - expected["keypoints_uv"], axis=-1)
+    # Eight bits resolve each activation to 0.4 % of its range; the error of the car model itself is
+    # about a pixel.
+    assert np.median(distance) < 0.2
+    assert np.percentile(distance, 95) < 1
+    assert np.median(np.abs(got["keypoints_depth"] - expected["keypoints_depth"])) < 0.02
+    assert np.abs(np.log(got["scale"] / expected["scale"])).max() < 0.05
+
+
+def test_softmax_and_moments_stay_in_float32(int8_path):
+    graph = onnx.load(str(int8_path)).graph
+    behind = {name for n in graph.node if n.op_type == "Softmax" for name in n.output}
+    quantized = {n.input[0] for n in graph.node if n.op_type == "QuantizeLinear"}
+    assert len(quantized) > 40
+    for node in graph.node:  # in the order of their inputs
+        inside = behind & set(node.input)
+        assert not inside & quantized
+        if inside and node.op_type not in ("Greater", "LessOrEqual"):
+            behind |= set(node.output)
+
+
+def test_what_is_quantized_ends_at_the_logits():
+    graph = onnx.load_from_string(load_model("car").data).graph
+    chosen = set(quantized_nodes(graph))
+    convolutions = [n.name for n in graph.node if n.op_type == "Conv"]
+    assert len(chosen & set(convolutions)) == len(convolutions) - 2  # without the two heads
+    assert not [n.name for n in graph.node if n.op_type == "Softmax" and n.name in chosen]
+
+
+def test_file_keeps_what_it_knew(int8_path):
+    before, after = load_model("car"), load_model(int8_path)
+    assert after.precision == "int8"
+    for name in ("name", "category", "version", "input_size", "training_camera", "calibration"):
+        assert getattr(after, name) == getattr(before, name)
+    assert after.keypoints.names == before.keypoints.names
+    assert after.provenance == before.provenance
+    entry = json.loads(onnx.load(str(int8_path)).metadata_props[0].value)
+    assert entry["quantization"]["model_sha256"] == before.sha256
+
+
+def test_fp16_file_needs_no_data(tmp_path, images):
+    path = tmp_path / "car_fp16.onnx"
+    write_quantized("car", path, "fp16", None)
+    model = load_model(path)
+    assert model.precision == "fp16"
+    assert path.stat().st_size < 0.6 * len(load_model("car").data)
+    got = create_engine(model, "onnxruntime", threads=1).run(images)
+    expected = create_engine(load_model("car"), "onnxruntime", threads=1).run(images)
+    assert np.abs(got["keypoints_uv"] - expected["keypoints_uv"]).max() < 0.1
+
+
+def test_mistakes_are_explained(rendered_cars, int8_path, tmp_path, monkeypatch):
+    output = tmp_path / "out.onnx"
+    with pytest.raises(ValueError, match="int8 must be calibrated on rendered images, got no fold"):
+        write_quantized("car", output, "int8", None)
+    with pytest.raises(ValueError, match="precision must be one of fp32, fp16, int8, got 'int4'"):
+        write_quantized("car", output, "int4", None)
+    with pytest.raises(ValueError, match="MODEL must be in fp32, got car in int8"):
+        write_quantized(str(int8_path), output, "fp16", None)
+    chair = dataclasses.replace(load_model("car"), category="chair")
+    monkeypatch.setattr("kp3d_core.export.quantize.load_model", lambda name: chair)
+    with pytest.raises(ValueError, match="must show the category chair, got car in"):
+        write_quantized("car", output, "int8", rendered_cars / "val")
+    assert not output.exists()
+
+
+def test_form_for_tensorrt_answers_alike(int8_path, images):
+    model = load_model(int8_path)
+    signed = signed_graph(model.data)
+    graph = onnx.load_from_string(signed).graph
+    types = {c.name: c.data_type for c in graph.initializer}
+    zeros = {types[n.input[2]] for n in graph.node if "quantizelinear" in n.op_type.lower()}
+    assert zeros == {onnx.TensorProto.INT8}
+    unsigned = create_engine(model, "onnxruntime", threads=1).run(images)
+    got = create_engine(dataclasses.replace(model, data=signed), "onnxruntime", threads=1).run(
+        images
+    )
+    distance = np.linalg.norm(got["keypoints_uv"] - unsigned["keypoints_uv"], axis=-1)
+    # Symmetric ranges waste the half below zero: seven bits after each ReLU instead of eight.
+    assert np.median(distance) < 0.3
