@@ -6,9 +6,9 @@ from kp3d_core.inference.detector import Detector
 from kp3d_core.inference.engines import Engine, create_engine, engine_names
 from kp3d_core.inference.model import Calibration, KeypointLayout, Model, TrainingCamera
 from kp3d_core.inference.model_file import load_model, shipped_models
+from kp3d_core.inference.object_tracker import ObjectTracker, Places, Sightings
 from kp3d_core.inference.pose import RelativeMotion, RelativePose
 from kp3d_core.inference.settings import DetectorSettings
-from kp3d_core.inference.tracker import Tracker
 from kp3d_core.inference.view import Region, View
 
 __all__ = [
@@ -23,7 +23,9 @@ __all__ = [
     "Region",
     "RelativeMotion",
     "RelativePose",
-    "Tracker",
+    "ObjectTracker",
+    "Places",
+    "Sightings",
     "TrainingCamera",
     "View",
     "create_engine",
