@@ -63,7 +63,6 @@ class DetectorNode(LifecycleNode):  # type: ignore[misc]
         self._worker: Worker[Image | CompressedImage] | None = None
         self._tf_listener: TfListener | None = None
         self._statistics = Statistics()
-        self._processor: Processor | None = None
         self._dropped = 0
         self.settings = declare(self)
         self.add_on_set_parameters_callback(self._on_parameters)
@@ -103,8 +102,8 @@ class DetectorNode(LifecycleNode):  # type: ignore[misc]
         """Listen and work."""
         assert self._pipeline is not None
         assert self._outputs is not None
-        self._processor = Processor(self, self._pipeline, self._outputs, self._statistics)
-        self._worker = Worker(self._processor.process)
+        processor = Processor(self, self._pipeline, self._outputs, self._statistics)
+        self._worker = Worker(processor.process)
         self._inputs = Inputs(self, self._pipeline, self.settings, self._on_image)
         self._follow_demand()
         self._log_start()
@@ -233,11 +232,6 @@ class DetectorNode(LifecycleNode):  # type: ignore[misc]
         header = Header(stamp=self.get_clock().now().to_msg())
         self._diagnostics.publish(status_message(header, level, name, text, figures))
 
-    @property
-    def failed(self) -> bool:
-        """Whether a bug has stopped it."""
-        return self._processor is not None and self._processor.failed
-
     def destroy_node(self) -> None:
         """Stop the worker, then close the topics it publishes on."""
         self._stop()
@@ -282,7 +276,7 @@ def _run(args: list[str] | None) -> int:
         signal.signal(signal.SIGINT, signal.SIG_IGN)
         node.destroy_node()
         rclpy.try_shutdown()
-    return 1 if node.failed else 0
+    return 0
 
 
 def _start(node: DetectorNode) -> str:

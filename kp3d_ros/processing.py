@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 import traceback
 
@@ -30,8 +31,6 @@ class Processor:
             outputs: publishes them.
             statistics: counts.
         """
-        self.failed = False
-        """Whether a bug has stopped the node."""
         self._node = node
         self._pipeline = pipeline
         self._outputs = outputs
@@ -46,11 +45,15 @@ class Processor:
         except ValueError as error:
             self._statistics.count_unused("unusable")
             self._problem(str(error))
-        except Exception:
+        except Exception as error:
+            # A robot needs the next image rather than a dead node.
             if self._node.context.ok():  # else the node is being stopped
-                self.failed = True
-                self._node.get_logger().fatal(f"Stopping, by a bug:\n{traceback.format_exc()}")
-                self._node.context.try_shutdown()
+                self._statistics.count_unused("by a bug")
+                self._statistics.note_problem(f"An image was skipped, by a bug: {error!r}")
+                if self._throttle.allows(f"bug {error!r}"):
+                    self._node.get_logger().error(
+                        f"An image was skipped, by a bug:\n{traceback.format_exc()}"
+                    )
         else:
             if answer is not None:
                 duration_s, found = time.perf_counter() - start, bool(answer.objects)
@@ -89,5 +92,11 @@ class Processor:
     def _problem(self, text: str, kind: str = "") -> None:
         """Log a problem: the same text once only, or one of a kind every now and then."""
         self._statistics.note_problem(text)
-        if self._throttle.allows(kind) if kind else self._throttle.allows(text, _ONCE):
+        if kind:
+            is_news = self._throttle.allows(kind)
+        else:
+            # Texts that differ in their numbers only are one kind, so that no flood of them comes.
+            is_due = self._throttle.allows(re.sub(r"[\d.]+", "#", text), 1.0)
+            is_news = is_due and self._throttle.allows(text, _ONCE)
+        if is_news:
             self._node.get_logger().error(text)
