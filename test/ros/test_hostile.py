@@ -26,7 +26,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 from node_rig import CAMERA, UNIT_M, image_message, pose  # noqa: E402
 from tiny_model import draw_scene, write_tiny_model  # noqa: E402
 
-COUNT = 1500
+COUNT = 600
 GOOD = image_message(draw_scene(CAMERA, pose(2.0, (0.1, 0.05, 2.0)), UNIT_M))
 INFO = CameraInfo(width=640, height=480, k=CAMERA.K.ravel())
 
