@@ -37,11 +37,12 @@ class _Edge:
 
     parent: str
     is_static: bool
+    cache_s: float
     times_ns: list[int] = field(default_factory=list)
     transforms: list[FloatArray] = field(default_factory=list)
 
     def add(self, time_ns: int, T: FloatArray) -> None:
-        if self.times_ns and time_ns < self.times_ns[-1] - CACHE_S * 1e9:
+        if self.times_ns and time_ns < self.times_ns[-1] - self.cache_s * 1e9:
             self.times_ns.clear()  # time has jumped back: a bag was started again
             self.transforms.clear()
         at = bisect.bisect_left(self.times_ns, time_ns)
@@ -50,7 +51,7 @@ class _Edge:
             return
         self.times_ns.insert(at, time_ns)
         self.transforms.insert(at, T)
-        old = bisect.bisect_left(self.times_ns, self.times_ns[-1] - int(CACHE_S * 1e9))
+        old = bisect.bisect_left(self.times_ns, self.times_ns[-1] - self.cache_s * 1e9)
         del self.times_ns[:old], self.transforms[:old]
 
     def at(self, time_ns: int) -> FloatArray | None:
@@ -69,8 +70,13 @@ class _Edge:
 class TfBuffer:
     """Holds the messages of /tf and /tf_static; safe to fill and to ask from different threads."""
 
-    def __init__(self) -> None:
-        """Start without frames."""
+    def __init__(self, cache_s: float = CACHE_S) -> None:
+        """Start without frames.
+
+        Args:
+            cache_s: how far back transforms are kept [s].
+        """
+        self._cache_s = cache_s
         self._edges: dict[str, _Edge] = {}
         self._changed = Condition()
 
@@ -117,7 +123,7 @@ class TfBuffer:
         T[:3, :3] = rotation_of(quat_xyzw / norm)
         edge = self._edges.get(child)
         if edge is None or edge.parent != parent or edge.is_static != static:
-            edge = self._edges[child] = _Edge(parent, static)
+            edge = self._edges[child] = _Edge(parent, static, self._cache_s)
         stamp = item.header.stamp
         edge.add(int(stamp.sec) * 10**9 + int(stamp.nanosec), T)
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from importlib.metadata import entry_points
+
 import typer
 
 from kp3d_core.cli.card import card
@@ -27,6 +29,9 @@ app.command()(evaluate)
 app.command()(robustness)
 app.command()(card)
 app.add_typer(reproduce, name="reproduce")
+# Commands of packages that build on this one and that it does not know, such as the ROS node.
+for plugin in entry_points(group="kp3d.commands"):
+    app.command(plugin.name)(plugin.load())
 
 
 def main() -> None:
