@@ -39,7 +39,8 @@ class FoundObject:
     from_depth: bool
     """Whether the scale was measured in a depth image."""
     placement: Placement | None
-    """None if the fixed frame is not known at the time of the image."""
+    """None if the fixed frame is not known at the time of the image, or a scale that a depth image
+    should have told."""
 
 
 @dataclass(eq=False)
@@ -140,7 +141,9 @@ class Pipeline:
                 if not is_finite(detection):
                     continue
                 frame, placement = category.frame(number), None
-                if T_anchor_camera is not None:
+                # Frames in TF are in metres, but for those whose name says that they are not.
+                has_unit = detection.metric or not self._settings.use_depth
+                if T_anchor_camera is not None and has_unit:
                     placement = self.references.place(
                         frame,
                         detection,

@@ -27,9 +27,7 @@ def test_figures_are_those_since_the_last_report() -> None:
     assert figures["images dropped for newer ones"] == "7"
     assert figures["images dropped, too old"] == "1"
     assert figures["processing time, p50 [ms]"] == "50.5"
-    assert (
-        figures["latency, p99 [ms]"] == "198.0"
-    )
+    assert figures["latency, p99 [ms]"] == "198.0"
 
     problem, processed, figures = statistics.report({}, dropped=7)
     assert (problem, processed) == ("", 0)

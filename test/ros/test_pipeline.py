@@ -94,6 +94,19 @@ def test_without_the_fixed_frame_there_is_no_motion(model: str) -> None:
     assert answer.problems == ["TF does not know that."]
 
 
+def test_without_depth_there_are_no_metres_and_no_frames(model: str) -> None:
+    settings = Settings(model=model, use_depth=True)
+    pipeline = Pipeline(create_categories(settings), settings, None)
+    pipeline.calibrations.put(CameraInfo(width=640, height=480, k=CAMERA.K.ravel()))
+
+    answer = pipeline.process(image_at(1))
+
+    (found,) = answer.objects
+    assert not found.detection.metric
+    assert found.placement is None
+    assert "No depth image within 0.05 s" in answer.problems[0]
+
+
 def test_filter_is_surer_than_one_image(model: str) -> None:
     pipeline = make_pipeline(
         model, filter=True, filter_acceleration=0.1, filter_angular_acceleration=0.1
