@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from threading import Lock
+from threading import Condition
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -34,7 +34,7 @@ class Calibrations:
         self._made_from: tuple[CameraInfo, bool] | None = None
         self.mismatch = ""
         """Why the newest CameraInfo was not taken for the last image; empty if it was."""
-        self._lock = Lock()
+        self._lock = Condition()
 
     def put(self, info: CameraInfo) -> None:
         """Take in a message."""
@@ -44,6 +44,12 @@ class Calibrations:
             self._infos.move_to_end(size)
             while len(self._infos) > _KEPT:
                 self._infos.popitem(last=False)
+            self._lock.notify_all()
+
+    def wait_for_first(self, timeout_s: float) -> bool:
+        """Whether there is any calibration, at the latest after a time [s]."""
+        with self._lock:
+            return self._lock.wait_for(lambda: bool(self._infos), timeout_s)
 
     def camera_for(self, width: int, height: int, *, rectified: bool) -> CameraModel | None:
         """Camera model of an image; None if no CameraInfo has come yet.

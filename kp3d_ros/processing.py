@@ -15,6 +15,8 @@ from kp3d_ros.publishing import Outputs
 from kp3d_ros.regions import stamp_seconds
 
 _ONCE = float("inf")
+_FIRST_CALIBRATION_S = 0.2
+"""How long an image waits for the first CameraInfo [s]."""
 
 
 class Processor:
@@ -70,6 +72,8 @@ class Processor:
                 kind="age",
             )
             return None
+        # The first image often overtakes the calibration that was sent with it.
+        self._pipeline.calibrations.wait_for_first(_FIRST_CALIBRATION_S)
         answer = self._pipeline.process(message)
         if answer is None:
             self._statistics.count_unused("no calibration")

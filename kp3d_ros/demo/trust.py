@@ -225,6 +225,7 @@ def overload(rig: Rig, rate_hz: float, seconds: float) -> Verdict:
         rig.camera.publish(i % len(messages), messages[i % len(messages)], with_detection=False)
         i += 1
     rig.spin(2.0)
+    sent = [stamp for stamp in recording.sent if stamp >= min(recording.received)]
     latencies_ms = 1e-6 * np.array([recording.received[s] - s for s in recording.received])
     run_ms = float(recording.diagnostics.get("processing time, p99 [ms]", "nan"))
     p50, p99 = np.percentile(latencies_ms, [50, 99])
@@ -232,6 +233,7 @@ def overload(rig: Rig, rate_hz: float, seconds: float) -> Verdict:
         "images sent": i,
         "rate sent [Hz]": round(i / seconds, 1),
         "images answered": len(recording.received),
+        "images sent after the last one answered": sum(s > max(recording.received) for s in sent),
         "latency, p50 [ms]": round(float(p50), 1),
         "latency, p99 [ms]": round(float(p99), 1),
         "processing time, p99 [ms]": run_ms,

@@ -15,12 +15,9 @@ pytestmark = pytest.mark.skipif("car" not in shipped_models(), reason="no model 
 
 @pytest.fixture(scope="module")
 def rig(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Rig]:
-    with pytest.MonkeyPatch.context() as environment:
-        environment.setenv("FASTDDS_DEFAULT_PROFILES_FILE", "")
-        environment.delenv("FASTDDS_DEFAULT_PROFILES_FILE")
-        log: Path = tmp_path_factory.mktemp("log") / "node.log"
-        with rig_with("car", log, images=4) as rig:
-            yield rig
+    log: Path = tmp_path_factory.mktemp("log") / "node.log"
+    with rig_with("car", log, images=4) as rig:
+        yield rig
 
 
 def test_images_of_a_camera_are_all_answered(rig: Rig) -> None:
@@ -45,5 +42,6 @@ def test_overload_builds_no_queue(rig: Rig) -> None:
     verdict = overload(rig, rate_hz=200.0, seconds=3.0)
 
     assert verdict.figures["images answered"] > 3
-    # The bound itself is for machines that do nothing else: here, that no queue was worked off.
-    assert verdict.figures["latency, p99 [ms]"] < 2000
+    # The bound of the latency is for machines that do nothing else. Here: no queue was worked off,
+    # or the last answers would be about images of long ago.
+    assert verdict.figures["images sent after the last one answered"] < 100
