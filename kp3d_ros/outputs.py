@@ -13,7 +13,7 @@ from tf2_msgs.msg import TFMessage
 from vision_msgs.msg import Detection3DArray
 from visualization_msgs.msg import Marker, MarkerArray
 
-from kp3d_ros import messages
+from kp3d_ros import collision, messages
 from kp3d_ros.categories import Category
 from kp3d_ros.msg import KeypointLayout, Keypoints3DArray
 from kp3d_ros.overlay import draw_overlay
@@ -30,6 +30,10 @@ TOPICS: dict[str, type] = {
     "~/overlay": Image,
 }
 """Topics on which something is published for each image."""
+COLLISION_TOPIC = "~/collision_object"
+_collision_type = collision.message_type()
+if _collision_type is not None:
+    TOPICS[COLLISION_TOPIC] = _collision_type
 _DRAWN = {
     "~/markers": messages.object_markers,
     "~/covariance_markers": messages.ellipsoid_markers,
@@ -95,6 +99,8 @@ def answer_messages(
             for found in metric
         ]
         yield "~/detections_3d", Detection3DArray(header=header, detections=detections)
+    if COLLISION_TOPIC in wanted:
+        yield from ((COLLISION_TOPIC, message) for message in _collision(answer, metric))
     # One topic holds one pose: that of the object that has been followed for longest.
     for found in metric[:1]:
         yield "~/pose", messages.pose_message(header, *_pose(found))
@@ -153,6 +159,16 @@ def _markers(
         model = found.category.model
         markers += draw(header, found.detection, model, found.instance_id, lifetime_s)
     return markers
+
+
+def _collision(answer: Answer, metric: list[FoundObject]) -> Iterator[Any]:
+    for _, instance_id in answer.lost:
+        yield collision.removal_message(answer.header, instance_id)
+    for found in metric:
+        pose = messages.pose_with_covariance(*_pose(found)).pose
+        yield collision.collision_message(
+            answer.header, found.detection, found.category.model, found.instance_id, pose
+        )
 
 
 def _overlay(answer: Answer) -> Image:

@@ -53,6 +53,8 @@ def install() -> Typestore:
             parent.msg = module  # type: ignore[attr-defined]
             sys.modules[package] = parent
         sys.modules[f"{package}.msg"] = module
+    # Of ROS's own classes none may come in beside them: these then count as not installed.
+    sys.modules["moveit_msgs"] = None  # type: ignore[assignment]
     return store
 
 
