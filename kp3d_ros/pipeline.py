@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from kp3d_core.inference import CameraModel, Detection, scale_from_depth
+from kp3d_core.inference import CameraModel, Detection, rescale, scale_from_depth
 from kp3d_ros.camera_info_conversion import Calibrations
 from kp3d_ros.categories import Category, update_categories
 from kp3d_ros.compressed_conversion import compressed_to_rgb
@@ -200,7 +200,7 @@ class Pipeline:
         scale = scale_from_depth(detection, depth_m, (camera.width, camera.height))
         if scale is None:
             return detection, False
-        return category.detector.rescale(detection, scale.unit_m, scale.relative_std), True
+        return rescale(detection, category.model, scale), True
 
     def _depth(self, answer: Answer) -> NDArray[np.float32] | None:
         """The depth image of the image's time, if there is one."""

@@ -1,7 +1,7 @@
 """Run time: model files, engines, and the way from a camera image to keypoints and pose."""
 
 from kp3d_core.inference.camera import CameraModel
-from kp3d_core.inference.depth_scale import DepthScale, scale_from_depth
+from kp3d_core.inference.depth_scale import DepthScale, rescale, scale_from_depth
 from kp3d_core.inference.detection import Detection
 from kp3d_core.inference.detector import Detector
 from kp3d_core.inference.engines import Engine, create_engine, engine_names
@@ -35,6 +35,7 @@ __all__ = [
     "create_engine",
     "engine_names",
     "load_model",
+    "rescale",
     "scale_from_depth",
     "shipped_models",
 ]

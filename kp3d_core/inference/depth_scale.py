@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import dataclasses
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from kp3d_core.inference.detection import Detection
+from kp3d_core.inference.lift import LiftedKeypoints
+from kp3d_core.inference.model import Model
+from kp3d_core.inference.pose_fit import fit_layout
 
 FloatArray = NDArray[np.float64]
 
@@ -62,6 +66,42 @@ def scale_from_depth(
     spread = float(np.sqrt(shares @ (chosen / unit_m - 1) ** 2))
     std = max(spread / np.sqrt(len(chosen)), _MIN_STD)
     return DepthScale(unit_m, float(std), int(group.sum()))
+
+
+def rescale(detection: Detection, model: Model, scale: DepthScale) -> Detection:
+    """The detection in metres, as a depth image tells them.
+
+    Everything lies on the same rays; only distances and sizes change. Of a known size the error of
+    the apparent size is one of the distance; here it is the other way round.
+
+    Args:
+        detection: in any unit.
+        model: that it was found with.
+        scale: from `scale_from_depth`.
+    """
+    factor = scale.unit_m / detection.unit_m
+    points = detection.keypoints_camera * factor
+    T = detection.T_camera_object.copy()
+    T[:3, 3] *= factor
+    along = detection.common_errors[0].mean(axis=0)
+    apparent_std = np.linalg.norm(along) / np.linalg.norm(detection.T_camera_object[:3, 3])
+    lifted = LiftedKeypoints(
+        points,
+        detection.own_covariance * factor**2,
+        np.stack([apparent_std * (points - T[:3, 3]), scale.relative_std * points]),
+    )
+    calibration = model.calibration
+    fit = fit_layout(model.keypoints, lifted, scale.unit_m)
+    return dataclasses.replace(
+        detection,
+        keypoints_camera=points,
+        own_covariance=lifted.covariance,
+        common_errors=lifted.common,
+        T_camera_object=T,
+        pose_covariance=fit.covariance(calibration.translation_scale, calibration.rotation_scale),
+        metric=True,
+        unit_m=scale.unit_m,
+    )
 
 
 def sample_depth(

@@ -153,46 +153,6 @@ class Detector:
             best = distinct(most_plausible(again, len(again)), count)
         return self._acquire(image, camera, best, down)
 
-    def rescale(self, detection: Detection, unit_m: float, relative_std: float) -> Detection:
-        """The detection in metres, where something else than the object's size tells its scale.
-
-        Everything lies on the same rays; only distances and sizes change. The size then has the
-        error of the apparent size, and the distance that of the measurement.
-
-        Args:
-            detection: in any unit.
-            unit_m: metres per model unit.
-            relative_std: standard deviation of the distance, divided by it.
-        """
-        factor = unit_m / detection.unit_m
-        points = detection.keypoints_camera * factor
-        center = detection.T_camera_object[:3, 3] * factor
-        # Of a known size the error of the apparent size is one of the distance; here it is the
-        # other way round.
-        along = detection.common_errors[0].mean(axis=0)
-        apparent_std = float(
-            np.linalg.norm(along) / np.linalg.norm(detection.T_camera_object[:3, 3])
-        )
-        lifted = LiftedKeypoints(
-            points,
-            detection.own_covariance * factor**2,
-            np.stack([apparent_std * (points - center), relative_std * points]),
-        )
-        calibration = self.model.calibration
-        fit = fit_layout(self.model.keypoints, lifted, unit_m)
-        return dataclasses.replace(
-            detection,
-            keypoints_camera=points,
-            own_covariance=lifted.covariance,
-            common_errors=lifted.common,
-            T_camera_object=_scale_transform(detection.T_camera_object, factor),
-            pose_covariance=fit.covariance(
-                calibration.translation_scale, calibration.rotation_scale
-            ),
-            metric=True,
-            unit_m=unit_m,
-        )
-
     def _acquire(
         self,
         image: NDArray[np.uint8],
@@ -371,13 +331,6 @@ def _next_view(
         center = crop.R_crop_camera[2]
     zoom = float(np.clip(1 / scale, 1 / _MAX_ZOOM_STEP, _MAX_ZOOM_STEP))
     return View(center / np.linalg.norm(center), float(crop.K_crop[0, 0]) * zoom)
-
-
-def _scale_transform(T: FloatArray, factor: float) -> FloatArray:
-    """The same rotation, with its translation in another unit."""
-    scaled = T.copy()
-    scaled[:3, 3] *= factor
-    return scaled
 
 
 def _check_image(image: NDArray[np.uint8], camera: CameraModel) -> None:

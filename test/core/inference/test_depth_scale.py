@@ -8,7 +8,7 @@ from scipy.spatial.transform import Rotation
 from tiny_model import CANONICAL, draw_scene
 
 from kp3d_core.geometry.rotation import make_transform
-from kp3d_core.inference import Detector, Region, scale_from_depth
+from kp3d_core.inference import DepthScale, Detector, Region, rescale, scale_from_depth
 from kp3d_core.inference.depth_scale import sample_depth
 
 UNIT_M = 1.3
@@ -63,8 +63,8 @@ def test_nothing_is_said_without_agreement(detection, pinhole):
     assert result is None or result.agreeing == 3
 
 
-def test_rescaled_detection_is_metric(detector, detection):
-    metric = detector.rescale(detection, UNIT_M, 0.004)
+def test_rescaled_detection_is_metric(model, detection):
+    metric = rescale(detection, model, DepthScale(UNIT_M, 0.004, 6))
 
     assert metric.metric
     assert not detection.metric
