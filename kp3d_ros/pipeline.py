@@ -103,61 +103,89 @@ class Pipeline:
         Raises:
             ValueError: the image or its calibration cannot be used.
         """
-        compressed = not hasattr(message, "encoding")
-        # The calibration is checked first where that takes no decoding: it is the cheaper refusal.
-        size_wh = (0, 0) if compressed else (int(message.width), int(message.height))
-        image = compressed_to_rgb(message) if compressed else None
-        if image is not None:
-            size_wh = (image.shape[1], image.shape[0])
-        camera = self.calibrations.camera_for(*size_wh, rectified=self._settings.rectified)
-        if camera is None:
+        decoded = self._decode(message)
+        if decoded is None:
             return None
-        if image is None:
-            image = image_to_rgb(message)
-        header = message.header
-        anchor = self._settings.fixed_frame or header.frame_id
-        answer = Answer(header, image, camera, anchor)
+        image, camera = decoded
+        anchor = self._settings.fixed_frame or message.header.frame_id
+        answer = Answer(message.header, image, camera, anchor)
         if self.calibrations.mismatch:
             answer.problems.append(self.calibrations.mismatch)
         T_anchor_camera = self._anchor(answer)
         down_camera = self._gravity(answer)
         depth_m = self._depth(answer)
-        time_s = stamp_seconds(header.stamp)
         for category in self.categories:
-            places, problems = places_for(
-                self.detections, header.stamp, category.class_id, self._settings
-            )
-            answer.problems += problems
-            sightings = category.tracker.update(
-                image, camera, time_s, places, down_camera=down_camera
-            )
-            for number in sightings.lost:
-                answer.lost.append((category, category.instance_id(number)))
-                if category.tracker.max_objects > 1 or time_s < self._last_s:
-                    self.references.forget(category.frame(number))
-            answer.refused += ["; ".join(d.problems) for d in sightings.refused]
-            for number, detection in sightings.found:
-                detection, from_depth = self._measure(category, detection, depth_m, camera)
-                if not is_finite(detection):
-                    continue
-                frame, placement = category.frame(number), None
-                # Frames in TF are in metres, but for those whose name says that they are not.
-                has_unit = detection.metric or not self._settings.use_depth
-                if T_anchor_camera is not None and has_unit:
-                    placement = self.references.place(
-                        frame,
-                        detection,
-                        category.model.calibration,
-                        T_anchor_camera,
-                        time_s,
-                        self._settings,
+            for number, detection in self._look(category, answer, down_camera):
+                detection, from_depth = _measure(category, detection, depth_m, camera)
+                if is_finite(detection):
+                    placement = self._place(category, number, detection, T_anchor_camera, answer)
+                    answer.objects.append(
+                        FoundObject(
+                            category,
+                            category.instance_id(number),
+                            category.frame(number),
+                            detection,
+                            from_depth,
+                            placement,
+                        )
                     )
-                instance_id = category.instance_id(number)
-                answer.objects.append(
-                    FoundObject(category, instance_id, frame, detection, from_depth, placement)
-                )
-        self._last_s = time_s
+        self._last_s = stamp_seconds(message.header.stamp)
         return answer
+
+    def _decode(
+        self, message: Image | CompressedImage
+    ) -> tuple[NDArray[np.uint8], CameraModel] | None:
+        """Pixels and calibration of an image; None while there is no calibration."""
+        rectified = self._settings.rectified
+        if not hasattr(message, "encoding"):  # compressed: its size is not known before
+            image = compressed_to_rgb(message)
+            height, width = image.shape[:2]
+            camera = self.calibrations.camera_for(width, height, rectified=rectified)
+            return None if camera is None else (image, camera)
+        width, height = int(message.width), int(message.height)
+        camera = self.calibrations.camera_for(width, height, rectified=rectified)
+        return None if camera is None else (image_to_rgb(message), camera)
+
+    def _look(
+        self, category: Category, answer: Answer, down_camera: FloatArray | None
+    ) -> list[tuple[int, Detection]]:
+        """Number and detection of each object of a category; the answer gets what else came up."""
+        header, time_s = answer.header, stamp_seconds(answer.header.stamp)
+        places, problems = places_for(
+            self.detections, header.stamp, category.class_id, self._settings
+        )
+        sightings = category.tracker.update(
+            answer.image, answer.camera, time_s, places, down_camera=down_camera
+        )
+        for number in sightings.lost:
+            answer.lost.append((category, category.instance_id(number)))
+            if category.tracker.max_objects > 1 or time_s < self._last_s:
+                self.references.forget(category.frame(number))
+        answer.problems += problems
+        answer.refused += ["; ".join(d.problems) for d in sightings.refused]
+        return sightings.found
+
+    def _place(
+        self,
+        category: Category,
+        number: int,
+        detection: Detection,
+        T_anchor_camera: FloatArray | None,
+        answer: Answer,
+    ) -> Placement | None:
+        """Poses of an object, where they can be told."""
+        # Frames in TF are in metres, but for those whose name says that they are not.
+        has_unit = detection.metric or not self._settings.use_depth
+        if T_anchor_camera is None or not has_unit:
+            return None
+        return self.references.place(
+            category.frame(number),
+            detection,
+            category.model.calibration,
+            T_anchor_camera,
+            stamp_seconds(answer.header.stamp),
+            self._settings,
+        )
 
     @property
     def remembers(self) -> bool:
@@ -186,21 +214,6 @@ class Pipeline:
         self.calibrations = Calibrations()
         self.detections = None
         self._depths = []
-
-    def _measure(
-        self,
-        category: Category,
-        detection: Detection,
-        depth_m: NDArray[np.float32] | None,
-        camera: CameraModel,
-    ) -> tuple[Detection, bool]:
-        """The detection with the scale of the depth image, if that tells one."""
-        if depth_m is None:
-            return detection, False
-        scale = scale_from_depth(detection, depth_m, (camera.width, camera.height))
-        if scale is None:
-            return detection, False
-        return rescale(detection, category.model, scale), True
 
     def _depth(self, answer: Answer) -> NDArray[np.float32] | None:
         """The depth image of the image's time, if there is one."""
@@ -245,6 +258,21 @@ class Pipeline:
         except ValueError as error:
             answer.problems.append(str(error))
             return None
+
+
+def _measure(
+    category: Category,
+    detection: Detection,
+    depth_m: NDArray[np.float32] | None,
+    camera: CameraModel,
+) -> tuple[Detection, bool]:
+    """The detection with the scale of the depth image, if that tells one, and whether it does."""
+    if depth_m is None:
+        return detection, False
+    scale = scale_from_depth(detection, depth_m, (camera.width, camera.height))
+    if scale is None:
+        return detection, False
+    return rescale(detection, category.model, scale), True
 
 
 def is_finite(detection: Detection) -> bool:
