@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import math
 import time
+from collections import Counter
 from threading import Lock
 
+import numpy as np
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
 from std_msgs.msg import Header
 
@@ -14,16 +16,21 @@ _MAX_KINDS = 100
 
 
 class Throttle:
-    """Lets each kind of message through once in five seconds, whatever the others do."""
+    """Lets each kind of message through once in a while, whatever the others do."""
 
     def __init__(self) -> None:
         """Let everything through at first."""
         self._last_s: dict[str, float] = {}
 
-    def allows(self, kind: str) -> bool:
-        """Whether a message of this kind may be logged now; counts as logged then."""
+    def allows(self, kind: str, pause_s: float = _PAUSE_S) -> bool:
+        """Whether a message of this kind may be logged now; counts as logged then.
+
+        Args:
+            kind: messages of one kind wait for each other.
+            pause_s: time between two of them [s]; infinite: once only.
+        """
         now_s = time.monotonic()
-        if now_s - self._last_s.get(kind, -math.inf) < _PAUSE_S:
+        if now_s - self._last_s.get(kind, -math.inf) < pause_s:
             return False
         if len(self._last_s) >= _MAX_KINDS:
             self._last_s.clear()
@@ -38,8 +45,10 @@ class Statistics:
         """Start at zero."""
         self._lock = Lock()
         self.received = self.processed = self.found = 0
-        self._reported_processed = 0
+        self._unused: Counter[str] = Counter()
+        self._reported = (0, 0, time.monotonic())
         self._durations_s: list[float] = []
+        self._latencies_s: list[float] = []
         self._problem = ""
 
     def count_received(self) -> None:
@@ -47,46 +56,73 @@ class Statistics:
         with self._lock:
             self.received += 1
 
-    def count_processed(self, duration_s: float, found: bool) -> None:
-        """An image has been processed: how long that took, and whether the object was in it."""
+    def count_processed(self, duration_s: float, latency_s: float, found: bool) -> None:
+        """An image has been processed.
+
+        Args:
+            duration_s: how long that took [s].
+            latency_s: from its stamp until its results were published [s].
+            found: whether an object was in it.
+        """
         with self._lock:
             self.processed += 1
             self.found += found
             self._durations_s.append(duration_s)
+            self._latencies_s.append(latency_s)
+
+    def count_unused(self, reason: str) -> None:
+        """An image has not been processed; `reason` is a word or two."""
+        with self._lock:
+            self._unused[reason] += 1
 
     def note_problem(self, text: str) -> None:
-        """An image could not be used."""
+        """An image could not be used, or not as it should."""
         with self._lock:
             self._problem = text
 
-    def report(
-        self, header: Header, name: str, hardware_id: str, facts: dict[str, str], dropped: int
-    ) -> DiagnosticArray:
-        """Status message; the problem and the times start anew."""
+    def report(self, facts: dict[str, str], dropped: int) -> tuple[str, int, dict[str, str]]:
+        """Last problem, images processed since the last report, and all figures.
+
+        The problem and the times start anew.
+
+        Args:
+            facts: come first among the figures.
+            dropped: images that newer ones replaced before their turn came.
+        """
         with self._lock:
-            processed, self._reported_processed = (
-                self.processed - self._reported_processed,
-                self.processed,
-            )
+            now_s = time.monotonic()
+            received, processed, then_s = self._reported
+            pause_s = max(now_s - then_s, 1e-6)
+            new = self.processed - processed
+            rates = (self.received - received) / pause_s, new / pause_s
+            self._reported = self.received, self.processed, now_s
             durations_s, self._durations_s = self._durations_s, []
+            latencies_s, self._latencies_s = self._latencies_s, []
             problem, self._problem = self._problem, ""
-            counts = {
+            figures = {
+                **facts,
                 "images received": str(self.received),
                 "images processed": str(self.processed),
-                "images dropped for newer ones": str(dropped),
                 "images with the object": str(self.found),
+                "images dropped for newer ones": str(dropped),
+                **{f"images dropped, {key}": str(n) for key, n in sorted(self._unused.items())},
+                "rate received [Hz]": f"{rates[0]:.1f}",
+                "rate processed [Hz]": f"{rates[1]:.1f}",
             }
-        if durations_s:
-            mean_s = sum(durations_s) / len(durations_s)
-            counts["processing time, mean [ms]"] = f"{1e3 * mean_s:.1f}"
-            counts["processing time, longest [ms]"] = f"{1e3 * max(durations_s):.1f}"
-        level, message = DiagnosticStatus.OK, "running"
-        if problem:
-            level, message = DiagnosticStatus.ERROR, problem
-        elif not processed:
-            level, message = DiagnosticStatus.WARN, "no images"
-        values = [KeyValue(key=key, value=value) for key, value in {**facts, **counts}.items()]
-        status = DiagnosticStatus(
-            level=level, name=name, message=message, hardware_id=hardware_id, values=values
-        )
-        return DiagnosticArray(header=header, status=[status])
+        for name, values_s in (("processing time", durations_s), ("latency", latencies_s)):
+            if values_s:
+                p50, p99 = np.percentile(values_s, [50, 99]) * 1e3
+                figures[f"{name}, p50 [ms]"] = f"{p50:.1f}"
+                figures[f"{name}, p99 [ms]"] = f"{p99:.1f}"
+        return problem, new, figures
+
+
+def status_message(
+    header: Header, level: bytes, name: str, message: str, values: dict[str, str]
+) -> DiagnosticArray:
+    """One status in the form of /diagnostics."""
+    pairs = [KeyValue(key=key, value=value) for key, value in values.items()]
+    status = DiagnosticStatus(
+        level=level, name=name, message=message, hardware_id=values.get("model", ""), values=pairs
+    )
+    return DiagnosticArray(header=header, status=[status])

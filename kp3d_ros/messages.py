@@ -10,6 +10,7 @@ from builtin_interfaces.msg import Duration
 from geometry_msgs.msg import (
     Point,
     Pose,
+    PoseWithCovariance,
     PoseWithCovarianceStamped,
     Quaternion,
     Transform,
@@ -18,15 +19,25 @@ from geometry_msgs.msg import (
 )
 from numpy.typing import NDArray
 from std_msgs.msg import ColorRGBA, Header
-from visualization_msgs.msg import Marker, MarkerArray
+from vision_msgs.msg import (
+    BoundingBox3D,
+    Detection3D,
+    ObjectHypothesis,
+    ObjectHypothesisWithPose,
+)
+from visualization_msgs.msg import Marker
 
 from kp3d_core.inference import CameraModel, Detection, Model
-from kp3d_ros.msg import Keypoint3D, KeypointLayout, Keypoints3D, Keypoints3DArray
+from kp3d_ros.msg import Keypoint3D, KeypointLayout, Keypoints3D
 
 SPHERE_DIAMETER = 0.09
 """Diameter of a keypoint's marker [model units]."""
 EDGE_WIDTH = 0.02
 """Width of a skeleton edge [model units]."""
+TEXT_HEIGHT = 0.2
+"""Height of an object's name [model units]."""
+SPHERES, EDGES, NAME = 0, 1, 2
+"""Ids of an object's markers."""
 
 
 def quat_xyzw(R: NDArray[np.float64]) -> tuple[float, float, float, float]:
@@ -48,11 +59,18 @@ def pose_message(
         T: pose, shape (4, 4) [m].
         covariance: shape (6, 6), order x, y, z, rotX, rotY, rotZ about the fixed axes of a.
     """
-    message = PoseWithCovarianceStamped(header=header)
+    return PoseWithCovarianceStamped(header=header, pose=pose_with_covariance(T, covariance))
+
+
+def pose_with_covariance(
+    T: NDArray[np.float64], covariance: NDArray[np.float64]
+) -> PoseWithCovariance:
+    """The same without a header."""
     x, y, z = T[:3, 3].tolist()
-    message.pose.pose = Pose(position=Point(x=x, y=y, z=z), orientation=_orientation(T))
-    message.pose.covariance = np.ascontiguousarray(covariance, np.float64).ravel()
-    return message
+    pose = Pose(position=Point(x=x, y=y, z=z), orientation=_orientation(T))
+    return PoseWithCovariance(
+        pose=pose, covariance=np.ascontiguousarray(covariance, np.float64).ravel()
+    )
 
 
 def transform_message(
@@ -72,12 +90,14 @@ def _orientation(T: NDArray[np.float64]) -> Quaternion:
     return Quaternion(x=x, y=y, z=z, w=w)
 
 
-def layout_message(header: Header, model: Model, unit_m: float | None) -> KeypointLayout:
+def layout_message(
+    header: Header, model: Model, class_id: str, unit_m: float | None
+) -> KeypointLayout:
     """What is fixed about the keypoints of a model; `unit_m` is None if the scale is not known."""
     keypoints = model.keypoints
     return KeypointLayout(
         header=header,
-        class_id=model.category,
+        class_id=class_id,
         model_name=model.name,
         model_version=model.version,
         names=list(keypoints.names),
@@ -90,24 +110,58 @@ def layout_message(header: Header, model: Model, unit_m: float | None) -> Keypoi
     )
 
 
-def keypoints_message(
-    header: Header, detection: Detection, model: Model, camera: CameraModel, instance_id: str
-) -> Keypoints3DArray:
-    """The one object found in one image."""
-    instance = Keypoints3D(
+def instance_message(
+    header: Header,
+    detection: Detection,
+    model: Model,
+    camera: CameraModel,
+    instance_id: str,
+    class_id: str,
+    *,
+    from_depth: bool = False,
+) -> Keypoints3D:
+    """The keypoints of one object."""
+    source = Keypoints3D.SCALE_UNKNOWN
+    if detection.metric:
+        source = Keypoints3D.SCALE_DEPTH if from_depth else Keypoints3D.SCALE_OBJECT_SIZE
+    return Keypoints3D(
         header=header,
         instance_id=instance_id,
-        class_id=model.category,
+        class_id=class_id,
         score=float(np.mean(detection.score)),
         orientation_score=float(detection.orientation_score),
         metric=bool(detection.metric),
-        scale_source=(
-            Keypoints3D.SCALE_OBJECT_SIZE if detection.metric else Keypoints3D.SCALE_UNKNOWN
-        ),
+        scale_source=source,
         model_unit_m=float(detection.unit_m) if detection.metric else math.nan,
         keypoints=_keypoints(detection, model, camera),
     )
-    return Keypoints3DArray(header=header, instances=[instance])
+
+
+def detection_message(
+    header: Header,
+    detection: Detection,
+    instance_id: str,
+    class_id: str,
+    pose: PoseWithCovariance,
+) -> Detection3D:
+    """One object for those who want a pose and a box: the box that holds its keypoints."""
+    T_object_camera = np.linalg.inv(detection.T_camera_object)
+    points = detection.keypoints_camera @ T_object_camera[:3, :3].T + T_object_camera[:3, 3]
+    low, high = points.min(axis=0), points.max(axis=0)
+    center = detection.T_camera_object @ [*((low + high) / 2), 1.0]
+    x, y, z = center[:3].tolist()
+    width, depth, height = (high - low).tolist()
+    box = BoundingBox3D(
+        center=Pose(position=Point(x=x, y=y, z=z), orientation=pose.pose.orientation),
+        size=Vector3(x=width, y=depth, z=height),
+    )
+    hypothesis = ObjectHypothesis(class_id=class_id, score=float(np.mean(detection.score)))
+    return Detection3D(
+        header=header,
+        results=[ObjectHypothesisWithPose(hypothesis=hypothesis, pose=pose)],
+        bbox=box,
+        id=instance_id,
+    )
 
 
 def _keypoints(detection: Detection, model: Model, camera: CameraModel) -> list[Keypoint3D]:
@@ -141,10 +195,10 @@ def _keypoints(detection: Detection, model: Model, camera: CameraModel) -> list[
     ]
 
 
-def markers_message(
+def object_markers(
     header: Header, detection: Detection, model: Model, namespace: str, lifetime_s: float
-) -> MarkerArray:
-    """Spheres in the keypoints' colours and the edges of the skeleton."""
+) -> list[Marker]:
+    """Spheres in the keypoints' colours, the edges of the skeleton, and the object's name."""
     points = [Point(x=x, y=y, z=z) for x, y, z in _rows(detection.keypoints_camera)]
     colors = _colors(model.keypoints.colors)
     edges = np.asarray(model.keypoints.edges, np.int64).ravel().tolist()
@@ -160,15 +214,55 @@ def markers_message(
         message.colors = [colors[index] for index in indices]
         return message
 
-    spheres = marker(0, Marker.SPHERE_LIST, SPHERE_DIAMETER, list(range(len(points))))
+    spheres = marker(SPHERES, Marker.SPHERE_LIST, SPHERE_DIAMETER, list(range(len(points))))
+    name = marker(NAME, Marker.TEXT_VIEW_FACING, TEXT_HEIGHT, [])
+    name.text = namespace
+    name.color = ColorRGBA(r=1.0, g=1.0, b=1.0, a=1.0)
+    x, y, z = detection.T_camera_object[:3, 3].tolist()
+    above = 1.2 * float(detection.unit_m)
+    up = detection.T_camera_object[:3, 2].tolist()
+    name.pose.position = Point(x=x + above * up[0], y=y + above * up[1], z=z + above * up[2])
     if not edges:
-        return MarkerArray(markers=[spheres])
-    return MarkerArray(markers=[spheres, marker(1, Marker.LINE_LIST, EDGE_WIDTH, edges)])
+        return [spheres, name]
+    return [spheres, marker(EDGES, Marker.LINE_LIST, EDGE_WIDTH, edges), name]
 
 
-def no_markers_message(header: Header) -> MarkerArray:
-    """Takes away what `markers_message` put there."""
-    return MarkerArray(markers=[Marker(header=header, action=Marker.DELETEALL)])
+def ellipsoid_markers(
+    header: Header, detection: Detection, model: Model, namespace: str, lifetime_s: float
+) -> list[Marker]:
+    """One standard deviation of the position of each keypoint."""
+    lifetime = Duration(sec=int(lifetime_s), nanosec=int(lifetime_s % 1 * 1e9))
+    colors = _colors(model.keypoints.colors)
+    variances, axes = np.linalg.eigh(detection.keypoint_covariance)
+    # Eigenvectors may form a left-handed system: no rotation does.
+    axes[:, :, 0] *= np.linalg.det(axes)[:, None]
+    diameters = 2 * np.sqrt(np.maximum(variances, 0))
+    markers = []
+    for i, (x, y, z) in enumerate(_rows(detection.keypoints_camera)):
+        marker = Marker(header=header, ns=namespace, id=i, type=Marker.SPHERE)
+        marker.pose.position = Point(x=x, y=y, z=z)
+        qx, qy, qz, qw = quat_xyzw(axes[i])
+        marker.pose.orientation = Quaternion(x=qx, y=qy, z=qz, w=qw)
+        a, b, c = diameters[i].tolist()
+        marker.scale = Vector3(x=a, y=b, z=c)
+        marker.color = ColorRGBA(r=colors[i].r, g=colors[i].g, b=colors[i].b, a=0.3)
+        marker.lifetime = lifetime
+        markers.append(marker)
+    return markers
+
+
+def removed_markers(header: Header, model: Model, namespace: str) -> list[Marker]:
+    """Takes away all that the functions above have put there for an object."""
+    count = max(NAME + 1, model.keypoints.count)
+    return [
+        Marker(header=header, ns=namespace, id=marker_id, action=Marker.DELETE)
+        for marker_id in range(count)
+    ]
+
+
+def no_markers(header: Header) -> Marker:
+    """Takes away the markers of all objects."""
+    return Marker(header=header, action=Marker.DELETEALL)
 
 
 def _colors(colors: NDArray[np.float64]) -> list[ColorRGBA]:

@@ -1,18 +1,17 @@
-"""Where a detector saw the object: vision_msgs/Detection2DArray to regions of the image."""
+"""Where a detector saw objects: vision_msgs/Detection2DArray to regions of the image."""
 
 from __future__ import annotations
 
 import math
+from typing import TYPE_CHECKING
 
-import numpy as np
-from builtin_interfaces.msg import Time
-from vision_msgs.msg import Detection2D, Detection2DArray
+from kp3d_core.inference import Places, Region
+from kp3d_ros.settings import Settings
 
-from kp3d_core.inference import CameraModel, Detection, Region
-from kp3d_ros.parameters import Settings
+if TYPE_CHECKING:
+    from builtin_interfaces.msg import Time
+    from vision_msgs.msg import Detection2D, Detection2DArray
 
-_MARGIN_PX = 4.0
-_GROWTH = 0.2
 FRESH_S = 0.2
 """A moving object is still near its box after this time [s]."""
 
@@ -22,74 +21,77 @@ def stamp_seconds(stamp: Time) -> float:
     return float(stamp.sec) + float(stamp.nanosec) * 1e-9
 
 
-def detected_region(
-    detections: Detection2DArray | None, image_stamp: Time, settings: Settings
-) -> Region | None:
-    """Box of the most certain detection of the wanted class; None if there is none, or too old.
+def stamp_nanoseconds(stamp: Time) -> int:
+    """Time stamp as a number, exact [ns]."""
+    return int(stamp.sec) * 10**9 + int(stamp.nanosec)
 
-    Raises:
-        ValueError: the box has no area or is not finite.
+
+def places_for(
+    detections: Detection2DArray | None, image_stamp: Time, class_id: str, settings: Settings
+) -> tuple[Places, list[str]]:
+    """Where to look for objects of a class, and what is wrong with the boxes that are left out.
+
+    Args:
+        detections: the newest message of the 2D detector.
+        image_stamp: when the image was taken.
+        class_id: class of the objects; empty: any.
+        settings: of the node.
     """
-    if detections is None:
-        return None
-    age = stamp_seconds(image_stamp) - stamp_seconds(detections.header.stamp)
-    if abs(age) > settings.detection_max_age:
-        return None
-    scores = [_score(detection, settings.detection_class) for detection in detections.detections]
-    if max(scores, default=-math.inf) == -math.inf:
-        return None
-    return _region(detections.detections[scores.index(max(scores))])
+    boxes: list[Region] = []
+    problems: list[str] = []
+    age = math.inf
+    if detections is not None:
+        age = abs(stamp_seconds(image_stamp) - stamp_seconds(detections.header.stamp))
+    if detections is not None and age <= settings.detection_max_age:
+        scored = [(score_of(item, class_id), item) for item in detections.detections]
+        wanted = [(score, item) for score, item in scored if score > -math.inf]
+        for _, item in sorted(wanted, key=lambda pair: -pair[0]):
+            try:
+                boxes.append(box_region(item))
+            except ValueError as error:
+                problems.append(f"Detection left out: {error}")
+    places = Places(
+        boxes=boxes,
+        boxes_are_fresh=age < FRESH_S,
+        regions=configured_regions(settings),
+        boxes_only=settings.detections_required,
+    )
+    return places, problems
 
 
-def is_fresh(detections: Detection2DArray | None, image_stamp: Time) -> bool:
-    """Whether there are detections of this image, or nearly."""
-    if detections is None:
-        return False
-    age = stamp_seconds(image_stamp) - stamp_seconds(detections.header.stamp)
-    return abs(age) < FRESH_S
+def configured_regions(settings: Settings) -> list[Region]:
+    """The regions that the user gave; none stand for the whole image."""
+    values = settings.region
+    if not any(values):
+        return []
+    return [Region(*values[i : i + 4]) for i in range(0, len(values), 4)]
 
 
-def configured_region(settings: Settings) -> Region | None:
-    """The region that the user gave; None stands for the whole image."""
-    return Region(*settings.region) if any(settings.region) else None
-
-
-def keypoint_region(detection: Detection, camera: CameraModel) -> Region:
-    """Rectangle around the keypoints, cut at the edges of the image."""
-    edge = (camera.width - 0.5, camera.height - 0.5)
-    low = np.clip(detection.keypoints_uv.min(axis=0) - _MARGIN_PX, -0.5, edge)
-    high = np.clip(detection.keypoints_uv.max(axis=0) + _MARGIN_PX, -0.5, edge)
-    return Region(*low.tolist(), *np.maximum(high - low, 1.0).tolist())
-
-
-def contradicts(box: Region, detection: Detection) -> bool:
-    """Whether a detector's box, a little grown, holds less than half of the keypoints."""
-    u, v = detection.keypoints_uv.T
-    grow = _GROWTH / 2
-    inside = np.abs(u - (box.x + box.width / 2)) < (0.5 + grow) * box.width
-    inside &= np.abs(v - (box.y + box.height / 2)) < (0.5 + grow) * box.height
-    return float(inside.mean()) < 0.5
-
-
-def _score(detection: Detection2D, class_id: str) -> float:
+def score_of(detection: Detection2D, class_id: str) -> float:
     """Largest score for the class, -inf if the detection is of another class."""
     scores = [
-        result.hypothesis.score
+        float(result.hypothesis.score)
         for result in detection.results
-        if class_id in ("", result.hypothesis.class_id)
+        if class_id in ("", result.hypothesis.class_id) and not math.isnan(result.hypothesis.score)
     ]
     if not detection.results and not class_id:
         return 0.0
     return max(scores, default=-math.inf)
 
 
-def _region(detection: Detection2D) -> Region:
+def box_region(detection: Detection2D) -> Region:
     """Upright rectangle around the box, which may be rotated.
 
     The size of a box counts pixels from edge to edge, as that of `Region` does.
+
+    Raises:
+        ValueError: the box has no area or is not finite.
     """
     box = detection.bbox
-    cosine, sine = abs(math.cos(box.center.theta)), abs(math.sin(box.center.theta))
+    theta = float(box.center.theta)
+    if not math.isfinite(theta):
+        raise ValueError(f"its angle must be finite, got {theta}. Check the 2D detector.")
+    cosine, sine = abs(math.cos(theta)), abs(math.sin(theta))
     width = box.size_x * cosine + box.size_y * sine
     height = box.size_x * sine + box.size_y * cosine
     center = box.center.position

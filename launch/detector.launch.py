@@ -11,9 +11,18 @@ from launch_ros.substitutions import FindPackageShare
 
 # Launch arguments that set the node's parameter of the same name, with the type of that parameter.
 # Left empty, what the parameter file says stays.
-PARAMETERS: dict[str, type] = {"model": str, "object_size": float, "use_sim_time": bool}
+PARAMETERS: dict[str, type] = {
+    "model": str,
+    "object_size": float,
+    "max_objects": int,
+    "image_transport": str,
+    "gravity_frame": str,
+    "fixed_frame": str,
+    "autostart": bool,
+    "use_sim_time": bool,
+}
 
-TOPICS = ("image", "camera_info", "detections")
+TOPICS = ("image", "camera_info", "detections", "depth")
 
 
 def _arguments() -> list[DeclareLaunchArgument]:
@@ -31,12 +40,27 @@ def _arguments() -> list[DeclareLaunchArgument]:
             "Longest dimension of the object [m]; 0: not known, results are then up to scale. "
             f"{keep}",
         ),
-        argument("image", "image", "Topic of the camera image (sensor_msgs/Image)."),
+        argument(
+            "image",
+            "image",
+            "Topic of the camera image; of compressed ones without the ending /compressed.",
+        ),
         argument("camera_info", "camera_info", "Topic of its calibration (CameraInfo)."),
         argument(
             "detections",
             "detections",
             "Topic of boxes from a 2D detector (vision_msgs/Detection2DArray).",
+        ),
+        argument("depth", "depth", "Topic of depth images, with the parameter use_depth (Image)."),
+        argument("max_objects", "", f"Most objects that are followed at once. {keep}"),
+        argument("image_transport", "", f"raw or compressed. {keep}"),
+        argument("gravity_frame", "", f"TF frame whose z axis points up. {keep}"),
+        argument("fixed_frame", "", f"TF frame that anchors references. {keep}"),
+        argument(
+            "autostart",
+            "",
+            "true: the node configures and activates itself; false: it waits for a lifecycle "
+            f"manager. {keep}",
         ),
         argument("namespace", "", "Namespace of the node, for example the name of the camera."),
         argument("name", "detector", "Name of the node."),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from importlib.metadata import entry_points
+
 import typer
 
 from kp3d_core.cli.bench import bench
@@ -33,6 +35,9 @@ app.add_typer(reproduce, name="reproduce")
 app.command()(quantize)
 app.command()(build_engine)
 app.add_typer(bench, name="bench")
+# Commands of packages that build on this one and that it does not know, such as the ROS node.
+for plugin in entry_points(group="kp3d.commands"):
+    app.command(plugin.name)(plugin.load())
 
 
 def main() -> None:

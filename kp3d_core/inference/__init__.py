@@ -1,19 +1,22 @@
 """Run time: model files, engines, and the way from a camera image to keypoints and pose."""
 
 from kp3d_core.inference.camera import CameraModel
+from kp3d_core.inference.depth_scale import DepthScale, rescale, scale_from_depth
 from kp3d_core.inference.detection import Detection
 from kp3d_core.inference.detector import Detector
 from kp3d_core.inference.engines import Engine, create_engine, engine_names
 from kp3d_core.inference.model import Calibration, KeypointLayout, Model, TrainingCamera
 from kp3d_core.inference.model_file import load_model, shipped_models
+from kp3d_core.inference.object_tracker import ObjectTracker, Places, Sightings
 from kp3d_core.inference.pose import RelativeMotion, RelativePose
+from kp3d_core.inference.pose_filter import PoseFilter
 from kp3d_core.inference.settings import DetectorSettings
-from kp3d_core.inference.tracker import Tracker
 from kp3d_core.inference.view import Region, View
 
 __all__ = [
     "Calibration",
     "CameraModel",
+    "DepthScale",
     "Detection",
     "Detector",
     "DetectorSettings",
@@ -23,11 +26,16 @@ __all__ = [
     "Region",
     "RelativeMotion",
     "RelativePose",
-    "Tracker",
+    "ObjectTracker",
+    "Places",
+    "PoseFilter",
+    "Sightings",
     "TrainingCamera",
     "View",
     "create_engine",
     "engine_names",
     "load_model",
+    "rescale",
+    "scale_from_depth",
     "shipped_models",
 ]

@@ -19,7 +19,7 @@ from kp3d_core.inference.growth import growth_of, misfit, view_traits
 from kp3d_core.inference.lift import LiftedKeypoints, calibrate_covariance, lift_keypoints
 from kp3d_core.inference.model import Model
 from kp3d_core.inference.pose_fit import fit_layout
-from kp3d_core.inference.search import most_plausible, search_views
+from kp3d_core.inference.search import distinct, most_plausible, search_views
 from kp3d_core.inference.settings import DetectorSettings
 from kp3d_core.inference.view import Region, View, view_of_region, whole_image
 
@@ -82,8 +82,7 @@ class Detector:
         """Find the object in a region whose fit around it is unknown, or in the whole image.
 
         Looks, corrects direction and zoom by what it saw, and looks again until the object appears
-        as in training, at most `settings.max_runs` times. Without a region it first looks at
-        overlapping parts of the image, `settings.search_levels` sizes of them, in one batch.
+        as in training, at most `settings.max_runs` times.
 
         Args:
             image: RGB, shape (H, W, 3).
@@ -92,24 +91,101 @@ class Detector:
             down_camera: direction of gravity in the camera frame, any length; the image's y axis
                 if None.
         """
+        if region is None:
+            return self.search(image, camera, down_camera=down_camera)[0]
+        return self.detect_regions(image, camera, [region], down_camera=down_camera)[0]
+
+    def detect_regions(
+        self,
+        image: NDArray[np.uint8],
+        camera: CameraModel,
+        regions: Sequence[Region],
+        *,
+        down_camera: ArrayLike | None = None,
+    ) -> list[Detection]:
+        """Find one object in each of several regions, as `detect` does in one.
+
+        All regions share the engine calls: at most `settings.max_runs`, however many they are.
+
+        Args:
+            image: RGB, shape (H, W, 3).
+            camera: calibration of the image.
+            regions: rectangles, one around each object.
+            down_camera: direction of gravity in the camera frame.
+        """
         _check_image(image, camera)
-        down_camera = _check_direction(down_camera)
+        down = _check_direction(down_camera)
+        views = [self._view_of(region, camera, down) for region in regions]
+        found = self.detect_views(image, camera, views, down_camera=down)
+        return self._acquire(image, camera, found, down)
+
+    def search(
+        self,
+        image: NDArray[np.uint8],
+        camera: CameraModel,
+        *,
+        count: int = 1,
+        down_camera: ArrayLike | None = None,
+    ) -> list[Detection]:
+        """The most plausible objects in the whole image, best first, at most `count`.
+
+        Looks at overlapping parts of the image, `settings.search_levels` sizes of them, in one
+        engine call, then again at the most promising ones. At least one is returned, accepted or
+        not; of several, all but the first are accepted and each is another object.
+
+        Args:
+            image: RGB, shape (H, W, 3).
+            camera: calibration of the image.
+            count: how many objects to look for.
+            down_camera: direction of gravity in the camera frame.
+        """
+        _check_image(image, camera)
+        down = _check_direction(down_camera)
+        whole = self._view_of(whole_image(camera), camera, down)
+        views = search_views(camera, whole, self.settings.search_levels, self.model.input_size)
+        found = self.detect_views(image, camera, views, down_camera=down)
+        best = most_plausible(found, max(_CANDIDATES, 2 * count))
+        if len(found) > 1:
+            # Each of the best gets a second look, centred and zoomed, before any is chosen.
+            views = [detection.next_view for detection in best]
+            again = self.detect_views(image, camera, views, down_camera=down)
+            again = [dataclasses.replace(detection, runs=2) for detection in again]
+            best = distinct(most_plausible(again, len(again)), count)
+        return self._acquire(image, camera, best, down)
+
+    def _acquire(
+        self,
+        image: NDArray[np.uint8],
+        camera: CameraModel,
+        found: Sequence[Detection],
+        down_camera: ArrayLike | None,
+    ) -> list[Detection]:
+        """Look again at whatever does not appear as in training yet, all in one engine call."""
+        found = list(found)
+        while True:
+            unclear = [
+                i for i, detection in enumerate(found) if self._needs_another_look(detection)
+            ]
+            views = [found[i].next_view for i in unclear]
+            if not unclear:
+                return found
+            again = self.detect_views(image, camera, views, down_camera=down_camera)
+            for i, detection in zip(unclear, again, strict=True):
+                found[i] = dataclasses.replace(detection, runs=found[i].runs + 1)
+
+    def _needs_another_look(self, detection: Detection) -> bool:
+        return detection.runs < self.settings.max_runs and not self._is_centered(detection)
+
+    def _view_of(self, region: Region, camera: CameraModel, down_camera: FloatArray | None) -> View:
+        """First view of a region, which shows it whole."""
         training = self.model.training_camera
-        view = view_of_region(
-            region or whole_image(camera),
+        return view_of_region(
+            region,
             camera,
             fill_px=self.settings.region_extent * training.focal_px / training.distance,
             input_size=self.model.input_size,
             down_camera=down_camera,
         )
-        if region is None:
-            detection = self._search(image, camera, view, down_camera)
-        else:
-            detection = self.track(image, camera, view, down_camera=down_camera)
-        while detection.runs < self.settings.max_runs and not self._is_centered(detection):
-            again = self.track(image, camera, detection.next_view, down_camera=down_camera)
-            detection = dataclasses.replace(again, runs=detection.runs + 1)
-        return detection
 
     def track(
         self,
@@ -161,25 +237,6 @@ class Detector:
             self._decode({key: value[i] for key, value in outputs.items()}, crop, camera, seen)
             for i, (crop, seen) in enumerate(zip(crops, crop_images, strict=True))
         ]
-
-    def _search(
-        self,
-        image: NDArray[np.uint8],
-        camera: CameraModel,
-        whole: View,
-        down_camera: FloatArray | None,
-    ) -> Detection:
-        """Most plausible detection among views of all parts of the image."""
-        levels = self.settings.search_levels
-        views = search_views(camera, whole, levels, self.model.input_size)
-        found = self.detect_views(image, camera, views, down_camera=down_camera)
-        best = most_plausible(found, _CANDIDATES)
-        if len(found) == 1:
-            return best[0]
-        # Each of the best gets a second look, centred and zoomed, before one is chosen.
-        views = [detection.next_view for detection in best]
-        again = self.detect_views(image, camera, views, down_camera=down_camera)
-        return dataclasses.replace(most_plausible(again, 1)[0], runs=2)
 
     def _decode(
         self,

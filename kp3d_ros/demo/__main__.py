@@ -37,7 +37,7 @@ def _run(options: argparse.Namespace, console: Console) -> int:
     started = time.monotonic()
     output: Path = options.output
     output.mkdir(parents=True, exist_ok=True)
-    stream.configure_transport(_share_directory() / "config" / "fastdds.xml")
+    stream.configure_transport(share_directory() / "config" / "fastdds.xml")
     frames = max(2, round(options.duration * options.rate))
     columns = (
         TextColumn("{task.description:<10}"), BarColumn(), MofNCompleteColumn(),
@@ -88,14 +88,14 @@ def _run(options: argparse.Namespace, console: Console) -> int:
     return 0
 
 
-def _share_directory() -> Path:
+def share_directory() -> Path:
     """Where config/ lies: beside the package in a source tree, else in the installed share."""
     source = Path(kp3d_ros.__file__).resolve().parents[1]
     if (source / "config").is_dir():
         return source
-    from ament_index_python.packages import get_package_share_directory
+    from ament_index_python.packages import get_packageshare_directory
 
-    return Path(get_package_share_directory("kp3d_ros"))
+    return Path(get_packageshare_directory("kp3d_ros"))
 
 
 def _parse(arguments: list[str] | None) -> argparse.Namespace:

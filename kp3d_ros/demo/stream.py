@@ -58,13 +58,20 @@ class Recording:
 class NodeProcess:
     """The detector node in a process of its own."""
 
-    def __init__(self, model: str, log: Path) -> None:
-        """Start it; its output goes to the file `log`."""
+    def __init__(self, model: str, log: Path, **more: Any) -> None:
+        """Start it; its output goes to the file `log`.
+
+        Args:
+            model: model file, or name of a shipped model.
+            log: file for its output.
+            **more: parameters besides those that the demonstration needs.
+        """
         parameters = {
             "model": model,
             "object_size": scene.OBJECT_SIZE_M,
             "gravity": scene.gravity_in_camera().round(9).tolist(),
             "detections_required": True,
+            **more,
         }
         command = [sys.executable, "-m", "kp3d_ros.detector_node", "--ros-args"]
         command += ["-r", f"__ns:={NAMESPACE}"]
@@ -100,9 +107,16 @@ class NodeProcess:
                 f"The detector node ended with status {self._process.returncode}: {self.output()}"
             )
 
-    def output(self) -> str:
-        """The end of what it has printed."""
-        return self._log.read_text(errors="replace").strip()[-2000:]
+    def output(self, *, everything: bool = False) -> str:
+        """What it has printed, by default only the end."""
+        text = self._log.read_text(errors="replace").strip()
+        return text if everything else text[-2000:]
+
+    def memory_mb(self) -> float:
+        """Memory that it occupies (resident set) [MB]."""
+        status = Path(f"/proc/{self._process.pid}/status").read_text()
+        (line,) = (line for line in status.splitlines() if line.startswith("VmRSS:"))
+        return float(line.split()[1]) / 1024
 
 
 class SimulatedCamera(Node):  # type: ignore[misc]
@@ -114,9 +128,9 @@ class SimulatedCamera(Node):  # type: ignore[misc]
         self.recording = Recording()
         self._film = film
         self._rng = np.random.default_rng(seed)
-        self._images = self.create_publisher(Image, "image", qos_profile_sensor_data)
-        self._infos = self.create_publisher(CameraInfo, "camera_info", qos_profile_sensor_data)
-        self._detections = self.create_publisher(Detection2DArray, "detections", 10)
+        self.images = self.create_publisher(Image, "image", qos_profile_sensor_data)
+        self.infos = self.create_publisher(CameraInfo, "camera_info", qos_profile_sensor_data)
+        self.detections = self.create_publisher(Detection2DArray, "detections", 10)
         K = scene.camera_intrinsics()
         self._info = CameraInfo(width=scene.WIDTH, height=scene.HEIGHT, k=K.ravel())
         self._info.p = np.hstack([K, np.zeros((3, 1))]).ravel()
@@ -139,7 +153,7 @@ class SimulatedCamera(Node):  # type: ignore[misc]
 
     def is_connected(self) -> bool:
         """Whether the node listens to everything and has introduced itself."""
-        publishers = (self._images, self._infos, self._detections)
+        publishers = (self.images, self.infos, self.detections)
         listened = all(publisher.get_subscription_count() for publisher in publishers)
         return listened and self.recording.layout is not None
 
@@ -163,9 +177,9 @@ class SimulatedCamera(Node):  # type: ignore[misc]
         self._info.header = image.header
         self.recording.sent[now.nanoseconds] = index
         if with_detection:
-            self._detections.publish(self._detection(index, image))
-        self._infos.publish(self._info)
-        self._images.publish(image)
+            self.detections.publish(self._detection(index, image))
+        self.infos.publish(self._info)
+        self.images.publish(image)
 
     def _detection(self, index: int, image: Image) -> Detection2DArray:
         """What a 2D detector would say about an image."""

@@ -145,7 +145,7 @@ def run_demo(output: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
 def test_no_pose_is_a_failure(tmp_path: Path) -> None:
     model = write_tiny_model(tmp_path / "tiny.onnx")  # sees coloured discs, not cars
 
-    result = run_demo(tmp_path, "--model", str(model), "--duration", "0.5", "--rate", "10")
+    result = run_demo(tmp_path, "--model", str(model), "--duration", "1", "--rate", "5")
 
     assert result.returncode == 1
     text = " ".join(result.stdout.split())
@@ -154,7 +154,7 @@ def test_no_pose_is_a_failure(tmp_path: Path) -> None:
 
 
 def test_missing_model_is_named(tmp_path: Path) -> None:
-    result = run_demo(tmp_path, "--model", "nothing", "--duration", "0.5", "--rate", "10")
+    result = run_demo(tmp_path, "--model", "nothing", "--duration", "1", "--rate", "5")
 
     assert result.returncode == 1
     assert "The detector node ended with status 1" in result.stdout

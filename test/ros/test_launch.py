@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from kp3d_ros.parameters import Settings
+from kp3d_ros.settings import Settings
 
 LAUNCH_FILE = Path(__file__).parents[2] / "launch" / "detector.launch.py"
 

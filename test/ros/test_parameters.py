@@ -10,7 +10,8 @@ from rclpy.context import Context
 from rclpy.node import Node
 from rclpy.parameter import Parameter
 
-from kp3d_ros.parameters import Settings, declare
+from kp3d_ros.parameters import change, declare
+from kp3d_ros.settings import Settings
 
 
 @pytest.fixture(scope="module")
@@ -51,8 +52,12 @@ def test_each_has_a_description_and_its_type(node_with: Any) -> None:
     assert node.describe_parameter("min_score").description.startswith("A detection whose")
     assert node.describe_parameter("min_score").floating_point_range[0].to_value == 1.0
     assert node.describe_parameter("threads").integer_range[0].to_value == 256
-    assert node.describe_parameter("model").read_only
-    assert not node.describe_parameter("region").read_only
+    fixed = node.describe_parameter("model").additional_constraints
+    assert fixed == "Read when the node is configured."
+    assert "One of raw, compressed" in (
+        node.describe_parameter("image_transport").additional_constraints
+    )
+    assert node.get_parameter("models").type_ is Parameter.Type.STRING_ARRAY
     assert node.get_parameter("object_size").type_ is Parameter.Type.DOUBLE
 
 
@@ -78,6 +83,9 @@ def test_all_problems_are_named_at_once(node_with: Any) -> None:
         ({"object_size": float("nan")}, "'object_size' must be within 0 and 1000, got nan"),
         ({"region": [0.0, 0.0, -5.0, 5.0]}, "'region' must have a positive width and height"),
         ({"gravity": [0.0, float("inf"), 0.0]}, "'gravity' must be finite"),
+        ({"region": [0.0, 0.0, 5.0, 5.0, 1.0, 1.0, 0.0, 5.0]}, "positive width and height"),
+        ({"image_transport": "jpeg"}, "'image_transport' must be 'raw' or 'compressed', got"),
+        ({"models": [1.0]}, "'models' must be a list of strings"),
         ({"gravity": 9.81}, "'gravity' must be a list of numbers, got 9.81"),
         ({"publish_tf": "no"}, "'publish_tf' must be true or false, got 'no'"),
     ],
@@ -85,6 +93,16 @@ def test_all_problems_are_named_at_once(node_with: Any) -> None:
 def test_wrong_values(values: dict[str, Any], match: str) -> None:
     with pytest.raises(ValueError, match=match):
         Settings().replace(values)
+
+
+def test_fixed_ones_change_only_before_the_node_is_configured() -> None:
+    model, score = Parameter("model", value="chair"), Parameter("min_score", value=0.5)
+
+    assert change(Settings(), [model, score], configured=False).model == "chair"
+    assert change(Settings(), [score], configured=True).min_score == 0.5
+    assert change(Settings(model="chair"), [model], configured=True).model == "chair"  # no change
+    with pytest.raises(ValueError, match="'model' is read when the node is configured"):
+        change(Settings(), [model], configured=True)
 
 
 def test_parameters_of_others_are_left_alone() -> None:

@@ -10,8 +10,8 @@ from builtin_interfaces.msg import Time
 from vision_msgs.msg import Detection2D, Detection2DArray, ObjectHypothesisWithPose
 
 from kp3d_core.inference import Region
-from kp3d_ros.parameters import Settings
-from kp3d_ros.regions import configured_region, detected_region, is_fresh
+from kp3d_ros.regions import configured_regions, places_for
+from kp3d_ros.settings import Settings
 
 
 def detection(
@@ -36,25 +36,29 @@ def detections(*items: Detection2D, sec: int = 10) -> Detection2DArray:
 NOW = Time(sec=10, nanosec=100_000_000)
 
 
-def test_most_certain_detection_wins() -> None:
+def boxes(message: Detection2DArray | None, class_id: str = "", **settings: float) -> list[Region]:
+    places, problems = places_for(message, NOW, class_id, Settings(**settings))
+    assert problems == []
+    return list(places.boxes)
+
+
+def test_most_certain_detection_comes_first() -> None:
     message = detections(detection(0.3, x=10.0), detection(0.8, x=200.0), detection(0.5, x=20.0))
 
-    assert detected_region(message, NOW, Settings()) == Region(180.0, 40.0, 40.0, 20.0)
+    assert [box.x for box in boxes(message)] == [180.0, 0.0, -10.0]
+    assert boxes(message)[0] == Region(180.0, 40.0, 40.0, 20.0)
 
 
 def test_only_the_wanted_class() -> None:
     message = detections(detection(0.9, "dog", x=10.0), detection(0.2, "car", x=200.0))
 
-    region = detected_region(message, NOW, Settings(detection_class="car"))
-
-    assert region == Region(180.0, 40.0, 40.0, 20.0)
-    assert detected_region(message, NOW, Settings(detection_class="cat")) is None
+    assert boxes(message, "car") == [Region(180.0, 40.0, 40.0, 20.0)]
+    assert boxes(message, "cat") == []
 
 
 def test_rotated_box_is_covered() -> None:
-    region = detected_region(detections(detection(1.0, theta=math.pi / 2)), NOW, Settings())
+    (region,) = boxes(detections(detection(1.0, theta=math.pi / 2)))
 
-    assert region is not None
     values = (region.x, region.y, region.width, region.height)
     np.testing.assert_allclose(values, (90, 30, 20, 40))
 
@@ -63,32 +67,42 @@ def test_detection_without_a_class_counts_if_none_is_wanted() -> None:
     item = detection(1.0)
     item.results = []
 
-    assert detected_region(detections(item), NOW, Settings()) is not None
-    assert detected_region(detections(item), NOW, Settings(detection_class="car")) is None
+    assert len(boxes(detections(item))) == 1
+    assert boxes(detections(item), "car") == []
 
 
 def test_nothing_detected() -> None:
-    assert detected_region(None, NOW, Settings()) is None
-    assert detected_region(detections(), NOW, Settings()) is None
+    assert boxes(None) == boxes(detections()) == []
 
 
 def test_old_detection_is_not_used() -> None:
     message = detections(detection(1.0), sec=8)
 
-    assert detected_region(message, NOW, Settings(detection_max_age=1.0)) is None
-    assert detected_region(message, NOW, Settings(detection_max_age=3.0)) is not None
-    assert not is_fresh(message, NOW)
-    assert is_fresh(detections(sec=10), NOW)
+    assert boxes(message, detection_max_age=1.0) == []
+    assert len(boxes(message, detection_max_age=3.0)) == 1
+    assert not places_for(message, NOW, "", Settings(detection_max_age=3.0))[0].boxes_are_fresh
+    assert places_for(detections(sec=10), NOW, "", Settings())[0].boxes_are_fresh
 
 
-def test_box_without_area() -> None:
-    item = detection(1.0)
-    item.bbox.size_x = 0.0
+@pytest.mark.parametrize(
+    ("field", "value", "text"),
+    [
+        ("size_x", 0.0, "positive width and height"),
+        ("size_y", math.inf, "finite corners"),
+        ("theta", math.nan, "its angle must be finite, got nan"),
+    ],
+)
+def test_box_that_is_none_is_left_out(field: str, value: float, text: str) -> None:
+    wrong, good = detection(0.9), detection(0.5, x=200.0)
+    setattr(wrong.bbox.center if field == "theta" else wrong.bbox, field, value)
 
-    with pytest.raises(ValueError, match="positive width and height"):
-        detected_region(detections(item), NOW, Settings())
+    places, problems = places_for(detections(wrong, good), NOW, "", Settings())
+
+    assert [box.x for box in places.boxes] == [180.0]
+    assert text in problems[0]
 
 
-def test_configured_region() -> None:
-    assert configured_region(Settings()) is None
-    assert configured_region(Settings(region=(1.0, 2.0, 3.0, 4.0))) == Region(1.0, 2.0, 3.0, 4.0)
+def test_configured_regions() -> None:
+    assert configured_regions(Settings()) == []
+    two = Settings(region=(1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0, 8.0))
+    assert configured_regions(two) == [Region(1.0, 2.0, 3.0, 4.0), Region(5.0, 6.0, 7.0, 8.0)]

@@ -1,0 +1,135 @@
+"""Metric scale of a detection from a depth image."""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kp3d_core.inference.detection import Detection
+from kp3d_core.inference.lift import LiftedKeypoints
+from kp3d_core.inference.model import Model
+from kp3d_core.inference.pose_fit import fit_layout
+
+FloatArray = NDArray[np.float64]
+
+_TOLERANCE = 0.015
+"""Ratios that differ by less than this fraction agree."""
+_MIN_AGREEING = 3
+"""Fewer keypoints prove nothing: any two may agree by chance."""
+_MIN_STD = 0.002
+
+
+@dataclass(frozen=True)
+class DepthScale:
+    """What a depth image says about the size of an object."""
+
+    unit_m: float
+    """Metres per model unit."""
+    relative_std: float
+    """Its standard deviation, divided by it."""
+    agreeing: int
+    """Keypoints that support it."""
+
+
+def scale_from_depth(
+    detection: Detection, depth_m: NDArray[np.float32], image_size_wh: tuple[int, int]
+) -> DepthScale | None:
+    """Scale at which most keypoints lie on the measured surface; None if too few agree.
+
+    The scale of a keypoint is the ratio of its measured and its estimated depth. Keypoints that
+    the object hides, that lie inside of it or beside it in the image give other ratios, each its
+    own; those on the visible surface give the same. The largest group that agrees decides.
+
+    Args:
+        detection: in any unit.
+        depth_m: depth along the optical axis [m], shape (H, W), registered to the image and of any
+            resolution; what is not finite and positive is not known.
+        image_size_wh: width and height of the image that the detection belongs to [px].
+    """
+    measured = sample_depth(depth_m, detection.keypoints_uv, image_size_wh)
+    estimated = detection.keypoints_camera[:, 2] / detection.unit_m
+    usable = np.isfinite(measured) & (estimated > 0)
+    if usable.sum() < _MIN_AGREEING:
+        return None
+    ratios = measured[usable] / estimated[usable]
+    weights = detection.score[usable]
+    agree = np.abs(ratios[:, None] / ratios - 1) < _TOLERANCE
+    best = int(np.argmax(agree @ weights))
+    group = agree[best]
+    if group.sum() < _MIN_AGREEING:
+        return None
+    chosen, shares = ratios[group], weights[group] / weights[group].sum()
+    unit_m = float(shares @ chosen)
+    spread = float(np.sqrt(shares @ (chosen / unit_m - 1) ** 2))
+    std = max(spread / np.sqrt(len(chosen)), _MIN_STD)
+    return DepthScale(unit_m, float(std), int(group.sum()))
+
+
+def rescale(detection: Detection, model: Model, scale: DepthScale) -> Detection:
+    """The detection in metres, as a depth image tells them.
+
+    Everything lies on the same rays; only distances and sizes change. Of a known size the error of
+    the apparent size is one of the distance; here it is the other way round.
+
+    Args:
+        detection: in any unit.
+        model: that it was found with.
+        scale: from `scale_from_depth`.
+    """
+    factor = scale.unit_m / detection.unit_m
+    points = detection.keypoints_camera * factor
+    T = detection.T_camera_object.copy()
+    T[:3, 3] *= factor
+    along = detection.common_errors[0].mean(axis=0)
+    apparent_std = np.linalg.norm(along) / np.linalg.norm(detection.T_camera_object[:3, 3])
+    lifted = LiftedKeypoints(
+        points,
+        detection.own_covariance * factor**2,
+        np.stack([apparent_std * (points - T[:3, 3]), scale.relative_std * points]),
+    )
+    calibration = model.calibration
+    fit = fit_layout(model.keypoints, lifted, scale.unit_m)
+    return dataclasses.replace(
+        detection,
+        keypoints_camera=points,
+        own_covariance=lifted.covariance,
+        common_errors=lifted.common,
+        T_camera_object=T,
+        pose_covariance=fit.covariance(calibration.translation_scale, calibration.rotation_scale),
+        metric=True,
+        unit_m=scale.unit_m,
+    )
+
+
+def sample_depth(
+    depth_m: NDArray[np.float32], uv: FloatArray, image_size_wh: tuple[int, int]
+) -> FloatArray:
+    """Depth at pixels of the image [m], shape (N,); NaN where it is not known.
+
+    Takes the median of the 3 x 3 nearest values: an average over an edge would be a depth at which
+    nothing is.
+
+    Args:
+        depth_m: shape (H, W), of any resolution.
+        uv: pixels in the image, shape (N, 2).
+        image_size_wh: width and height of that image [px].
+    """
+    height, width = depth_m.shape
+    per_pixel = np.array([width, height]) / image_size_wh
+    at = np.floor((np.nan_to_num(uv, nan=-1e6) + 0.5) * per_pixel)
+    at = np.clip(at, -1e6, 1e6).astype(np.int64)
+    step = np.arange(-1, 2)
+    columns = at[:, 0, None, None] + step[None, None, :]
+    rows = at[:, 1, None, None] + step[None, :, None]
+    inside = (columns >= 0) & (columns < width) & (rows >= 0) & (rows < height)
+    values = depth_m[np.clip(rows, 0, height - 1), np.clip(columns, 0, width - 1)]
+    known = inside & np.isfinite(values) & (values > 0)
+    samples = np.where(known, values.astype(np.float64), np.nan).reshape(len(uv), -1)
+    samples = np.sort(samples, axis=1)  # what is not known goes last
+    count = np.isfinite(samples).sum(axis=1)
+    middle = samples[np.arange(len(uv)), np.maximum(count - 1, 0) // 2]
+    is_in_view = inside[:, 1, 1]
+    return np.where((count > 0) & is_in_view, middle, np.nan)

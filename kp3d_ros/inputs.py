@@ -1,0 +1,109 @@
+"""What the node listens to."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from rclpy.node import Node
+from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
+from rclpy.qos_overriding_options import QoSOverridingOptions
+from sensor_msgs.msg import CameraInfo, CompressedImage, Image
+from tf2_msgs.msg import TFMessage
+from vision_msgs.msg import Detection2DArray
+
+from kp3d_ros.pipeline import Pipeline
+from kp3d_ros.settings import Settings
+from kp3d_ros.tf_buffer import TfBuffer
+
+_TF_QOS = QoSProfile(depth=100)
+_TF_STATIC_QOS = QoSProfile(depth=100, durability=DurabilityPolicy.TRANSIENT_LOCAL)
+
+
+class TfListener:
+    """Fills a buffer from /tf and /tf_static while it is open."""
+
+    def __init__(self, node: Node, buffer: TfBuffer) -> None:
+        """Subscribe."""
+        self._node = node
+        self._subscriptions = [
+            node.create_subscription(TFMessage, "/tf", buffer.add, _TF_QOS),
+            node.create_subscription(
+                TFMessage,
+                "/tf_static",
+                lambda message: buffer.add(message, static=True),
+                _TF_STATIC_QOS,
+            ),
+        ]
+
+    def close(self) -> None:
+        """Unsubscribe."""
+        for subscription in self._subscriptions:
+            self._node.destroy_subscription(subscription)
+        self._subscriptions = []
+
+
+class Inputs:
+    """The subscriptions for images and what belongs to them; they come and go together."""
+
+    def __init__(
+        self,
+        node: Node,
+        pipeline: Pipeline,
+        settings: Settings,
+        on_image: Callable[[Image | CompressedImage], None],
+    ) -> None:
+        """Remember where messages go; call `open` to let them come.
+
+        Args:
+            node: owner of the topics.
+            pipeline: takes everything but the images.
+            settings: of the node.
+            on_image: takes the images.
+        """
+        self._node = node
+        self._pipeline = pipeline
+        self._settings = settings
+        self._on_image = on_image
+        self._subscriptions: list[Any] = []
+
+    @property
+    def is_open(self) -> bool:
+        """Whether messages come in."""
+        return bool(self._subscriptions)
+
+    @property
+    def image_topic(self) -> str:
+        """Full name of the topic of images."""
+        topic = str(self._node.resolve_topic_name("image"))
+        return f"{topic}/compressed" if self._settings.image_transport == "compressed" else topic
+
+    def open(self) -> None:
+        """Subscribe to all topics."""
+        pipeline = self._pipeline
+        is_compressed = self._settings.image_transport == "compressed"
+        self._subscribe(CameraInfo, "camera_info", pipeline.calibrations.put)
+        self._subscribe(Detection2DArray, "detections", self._on_detections)
+        if self._settings.use_depth:
+            self._subscribe(Image, "depth", pipeline.put_depth)
+        kind = CompressedImage if is_compressed else Image
+        self._subscribe(kind, self.image_topic, self._on_image)
+
+    def close(self) -> None:
+        """Unsubscribe from all topics."""
+        for subscription in self._subscriptions:
+            self._node.destroy_subscription(subscription)
+        self._subscriptions = []
+
+    def _subscribe(self, kind: type, topic: str, callback: Callable[[Any], None]) -> None:
+        # Sensor data, newest message only. A new profile each time: overrides are written into it.
+        qos = QoSProfile(depth=1, reliability=ReliabilityPolicy.BEST_EFFORT)
+        overridable = QoSOverridingOptions.with_default_policies()
+        self._subscriptions.append(
+            self._node.create_subscription(
+                kind, topic, callback, qos, qos_overriding_options=overridable
+            )
+        )
+
+    def _on_detections(self, message: Detection2DArray) -> None:
+        self._pipeline.detections = message

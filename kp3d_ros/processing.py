@@ -1,0 +1,106 @@
+"""What happens to an image in the worker thread: find, publish, count, and log what went wrong."""
+
+from __future__ import annotations
+
+import re
+import time
+import traceback
+
+from rclpy.node import Node
+from sensor_msgs.msg import CompressedImage, Image
+
+from kp3d_ros.diagnostics import Statistics, Throttle
+from kp3d_ros.pipeline import Answer, Pipeline
+from kp3d_ros.publishing import Outputs
+from kp3d_ros.regions import stamp_seconds
+
+_ONCE = float("inf")
+_FIRST_CALIBRATION_S = 0.2
+"""How long an image waits for the first CameraInfo [s]."""
+
+
+class Processor:
+    """The one place where errors about images become log entries."""
+
+    def __init__(
+        self, node: Node, pipeline: Pipeline, outputs: Outputs, statistics: Statistics
+    ) -> None:
+        """Remember what works together.
+
+        Args:
+            node: for its clock, log and names.
+            pipeline: finds objects.
+            outputs: publishes them.
+            statistics: counts.
+        """
+        self._node = node
+        self._pipeline = pipeline
+        self._outputs = outputs
+        self._statistics = statistics
+        self._throttle = Throttle()
+
+    def process(self, message: Image | CompressedImage) -> None:
+        """Publish what is in an image; never raises."""
+        start = time.perf_counter()
+        try:
+            answer = self._process(message)
+        except ValueError as error:
+            self._statistics.count_unused("unusable")
+            self._problem(str(error))
+        except Exception as error:
+            # A robot needs the next image rather than a dead node.
+            if self._node.context.ok():  # else the node is being stopped
+                self._statistics.count_unused("by a bug")
+                self._statistics.note_problem(f"An image was skipped, by a bug: {error!r}")
+                if self._throttle.allows(f"bug {error!r}"):
+                    self._node.get_logger().error(
+                        f"An image was skipped, by a bug:\n{traceback.format_exc()}"
+                    )
+        else:
+            if answer is not None:
+                duration_s, found = time.perf_counter() - start, bool(answer.objects)
+                self._statistics.count_processed(duration_s, self._age_s(message), found)
+
+    def _process(self, message: Image | CompressedImage) -> Answer | None:
+        """Publish what is in an image; None if it was not used."""
+        settings, age_s = self._pipeline.settings, self._age_s(message)
+        if settings.max_age and age_s > settings.max_age:
+            self._statistics.count_unused("too old")
+            self._problem(
+                f"Image dropped: parameter 'max_age' is {settings.max_age:g} s, the image is "
+                f"{age_s:.2f} s old. For recorded images set 'use_sim_time' or 'max_age' to 0.",
+                kind="age",
+            )
+            return None
+        # The first image often overtakes the calibration that was sent with it.
+        self._pipeline.calibrations.wait_for_first(_FIRST_CALIBRATION_S)
+        answer = self._pipeline.process(message)
+        if answer is None:
+            self._statistics.count_unused("no calibration")
+            self._problem(
+                f"No CameraInfo on {self._node.resolve_topic_name('camera_info')} yet: no "
+                "keypoints without the calibration. Remap the topic, or start its publisher."
+            )
+            return None
+        self._outputs.publish(answer, settings, self._pipeline.remembers)
+        for text in answer.problems:
+            self._problem(text, kind=text[:40])
+        if not answer.objects and answer.refused and self._throttle.allows("no object"):
+            self._node.get_logger().info(f"No object: {answer.refused[0]}.")
+        return answer
+
+    def _age_s(self, message: Image | CompressedImage) -> float:
+        now_s = self._node.get_clock().now().nanoseconds * 1e-9
+        return float(now_s - stamp_seconds(message.header.stamp))
+
+    def _problem(self, text: str, kind: str = "") -> None:
+        """Log a problem: the same text once only, or one of a kind every now and then."""
+        self._statistics.note_problem(text)
+        if kind:
+            is_news = self._throttle.allows(kind)
+        else:
+            # Texts that differ in their numbers only are one kind, so that no flood of them comes.
+            is_due = self._throttle.allows(re.sub(r"[\d.]+", "#", text), 1.0)
+            is_news = is_due and self._throttle.allows(text, _ONCE)
+        if is_news:
+            self._node.get_logger().error(text)

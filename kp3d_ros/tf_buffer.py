@@ -1,0 +1,186 @@
+"""The tree of transforms that others publish, and transforms between any two frames at a time.
+
+tf2's own buffer has no Python binding outside a ROS installation; this one works for bags and the
+PyPI wheels as well.
+"""
+
+from __future__ import annotations
+
+import bisect
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from threading import Condition
+from time import monotonic
+from typing import TYPE_CHECKING
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from kp3d_core.geometry.rotation import exp_rotation, invert_transform
+
+if TYPE_CHECKING:
+    from geometry_msgs.msg import TransformStamped
+    from tf2_msgs.msg import TFMessage
+
+FloatArray = NDArray[np.float64]
+
+CACHE_S = 10.0
+"""How far back transforms are kept [s]; as long as tf2 does."""
+_MAX_FRAMES = 10_000
+_MAX_DEPTH = 200
+
+
+@dataclass
+class _Edge:
+    """Transforms from one frame to its parent, in order of time."""
+
+    parent: str
+    is_static: bool
+    cache_s: float
+    times_ns: list[int] = field(default_factory=list)
+    transforms: list[FloatArray] = field(default_factory=list)
+
+    def add(self, time_ns: int, T: FloatArray) -> None:
+        if self.times_ns and time_ns < self.times_ns[-1] - self.cache_s * 1e9:
+            self.times_ns.clear()  # time has jumped back: a bag was started again
+            self.transforms.clear()
+        at = bisect.bisect_left(self.times_ns, time_ns)
+        if at < len(self.times_ns) and self.times_ns[at] == time_ns:
+            self.transforms[at] = T
+            return
+        self.times_ns.insert(at, time_ns)
+        self.transforms.insert(at, T)
+        old = bisect.bisect_left(self.times_ns, self.times_ns[-1] - self.cache_s * 1e9)
+        del self.times_ns[:old], self.transforms[:old]
+
+    def at(self, time_ns: int) -> FloatArray | None:
+        """`T_parent_child`, interpolated; None outside the times that are known."""
+        if self.is_static:
+            return self.transforms[-1]
+        i = bisect.bisect_left(self.times_ns, time_ns)
+        if i == len(self.times_ns) or (i == 0 and self.times_ns[0] != time_ns):
+            return None
+        if self.times_ns[i] == time_ns:
+            return self.transforms[i]
+        part = (time_ns - self.times_ns[i - 1]) / (self.times_ns[i] - self.times_ns[i - 1])
+        return _between(self.transforms[i - 1], self.transforms[i], part)
+
+
+class TfBuffer:
+    """Holds the messages of /tf and /tf_static; safe to fill and to ask from different threads."""
+
+    def __init__(self, cache_s: float = CACHE_S) -> None:
+        """Start without frames.
+
+        Args:
+            cache_s: how far back transforms are kept [s].
+        """
+        self._cache_s = cache_s
+        self._edges: dict[str, _Edge] = {}
+        self._changed = Condition()
+
+    def add(self, message: TFMessage, *, static: bool = False) -> None:
+        """Take in a message of /tf, or of /tf_static; transforms that are none are left out."""
+        with self._changed:
+            for item in message.transforms:
+                self._add(item, static)
+            self._changed.notify_all()
+
+    def lookup(self, target: str, source: str, time_ns: int, timeout_s: float = 0.0) -> FloatArray:
+        """`T_target_source` at a time, shape (4, 4).
+
+        Args:
+            target: frame of the result's coordinates.
+            source: frame of the given coordinates.
+            time_ns: time of the transform [ns].
+            timeout_s: how long to wait for it to come in [s].
+
+        Raises:
+            ValueError: a frame is not known, the two are not connected, or not at that time.
+        """
+        end = monotonic() + timeout_s
+        with self._changed:
+            while True:
+                try:
+                    return self._lookup(target, source, time_ns)
+                except ValueError:
+                    if not self._changed.wait(end - monotonic()):
+                        raise
+
+    def _add(self, item: TransformStamped, static: bool) -> None:
+        t, q = item.transform.translation, item.transform.rotation
+        quat_xyzw = np.array([q.x, q.y, q.z, q.w], np.float64)
+        T = np.eye(4)
+        T[:3, 3] = t.x, t.y, t.z
+        child, parent = item.child_frame_id.lstrip("/"), item.header.frame_id.lstrip("/")
+        norm = np.linalg.norm(quat_xyzw)
+        is_sane = np.isfinite(T).all() and np.isfinite(norm) and norm > 0.5
+        if not (child and parent and child != parent and is_sane):
+            return
+        if child not in self._edges and len(self._edges) >= _MAX_FRAMES:
+            return
+        T[:3, :3] = rotation_of(quat_xyzw / norm)
+        edge = self._edges.get(child)
+        if edge is None or edge.parent != parent or edge.is_static != static:
+            edge = self._edges[child] = _Edge(parent, static, self._cache_s)
+        stamp = item.header.stamp
+        edge.add(int(stamp.sec) * 10**9 + int(stamp.nanosec), T)
+
+    def _lookup(self, target: str, source: str, time_ns: int) -> FloatArray:
+        up_from_target = self._chain(target.lstrip("/"))
+        up_from_source = self._chain(source.lstrip("/"))
+        common = next((frame for frame in up_from_source if frame in up_from_target), None)
+        if common is None:
+            known = ", ".join(sorted(self._edges)[:20]) or "none"
+            raise ValueError(
+                f"TF frames '{target}' and '{source}' must be connected, and they are not. Known "
+                f"child frames: {known}. Check the names, and that their publishers run."
+            )
+
+        def to_common(chain: list[str]) -> FloatArray:
+            T = np.eye(4)
+            for frame in chain[: chain.index(common)]:
+                step = self._edges[frame].at(time_ns)
+                if step is None:
+                    times = self._edges[frame].times_ns
+                    raise ValueError(
+                        f"TF must know '{frame}' in '{self._edges[frame].parent}' at "
+                        f"{time_ns * 1e-9:.3f} s, it does from {times[0] * 1e-9:.3f} to "
+                        f"{times[-1] * 1e-9:.3f} s. Raise 'tf_timeout', or check the clocks."
+                    )
+                T = step @ T
+            return T
+
+        return invert_transform(to_common(up_from_target)) @ to_common(up_from_source)
+
+    def _chain(self, frame: str) -> list[str]:
+        chain = [frame]
+        while chain[-1] in self._edges and len(chain) < _MAX_DEPTH:
+            chain.append(self._edges[chain[-1]].parent)
+        return chain
+
+
+Lookup = Callable[[str, str, int], FloatArray]
+"""`lookup(target, source, time_ns)` gives `T_target_source`; ValueError if it is not known."""
+
+
+def rotation_of(quat_xyzw: FloatArray) -> FloatArray:
+    """Rotation matrix of a unit quaternion."""
+    x, y, z, w = quat_xyzw
+    return np.array(
+        [
+            [1 - 2 * (y * y + z * z), 2 * (x * y - z * w), 2 * (x * z + y * w)],
+            [2 * (x * y + z * w), 1 - 2 * (x * x + z * z), 2 * (y * z - x * w)],
+            [2 * (x * z - y * w), 2 * (y * z + x * w), 1 - 2 * (x * x + y * y)],
+        ]
+    )
+
+
+def _between(T_a: FloatArray, T_b: FloatArray, part: float) -> FloatArray:
+    """Transform on the way from one to another: straight line, even rotation."""
+    turn = cv2.Rodrigues(T_b[:3, :3] @ T_a[:3, :3].T)[0].ravel()
+    T = np.eye(4)
+    T[:3, :3] = exp_rotation(np.asarray(turn * part, np.float64)) @ T_a[:3, :3]
+    T[:3, 3] = (1 - part) * T_a[:3, 3] + part * T_b[:3, 3]
+    return T

@@ -1,0 +1,155 @@
+"""Following objects: one engine call per image, new ones, lost ones, several at once."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from scipy.spatial.transform import Rotation
+from tiny_model import draw_scene
+
+from kp3d_core.geometry.rotation import make_transform
+from kp3d_core.inference import Detector, DetectorSettings, ObjectTracker, Places, Region
+
+LEFT, MIDDLE, RIGHT = (Region(x, 140.0, 200.0, 200.0) for x in (60.0, 220.0, 380.0))
+IN_THE_MIDDLE = Places(regions=[MIDDLE])
+NOTHING = np.zeros((480, 640, 3), np.uint8)
+
+
+class CountingEngine:
+    """Counts the calls and crops of an engine."""
+
+    def __init__(self, engine) -> None:
+        self._engine = engine
+        self.name, self.device = engine.name, engine.device
+        self.batches: list[int] = []
+
+    def run(self, images):
+        self.batches.append(len(images))
+        return self._engine.run(images)
+
+
+@pytest.fixture
+def counting(engine) -> CountingEngine:
+    return CountingEngine(engine)
+
+
+@pytest.fixture
+def detector(model, counting) -> Detector:
+    return Detector(model, counting, object_size_m=2.2)
+
+
+@pytest.fixture
+def tracker(detector) -> ObjectTracker:
+    return ObjectTracker(detector)
+
+
+def _image(camera, angle: float, x: float, z: float = 8.0) -> np.ndarray:
+    R = Rotation.from_rotvec([0.5, angle, 0.3]).as_matrix()
+    return draw_scene(camera, make_transform(R, np.array([x, 0, z])), 1.1)
+
+
+def _x(detection) -> float:
+    return float(detection.T_camera_object[0, 3])
+
+
+def test_follows_with_one_run_per_image(tracker, pinhole, counting):
+    first = tracker.update(_image(pinhole, 0.0, 0.0), pinhole, 0.0, IN_THE_MIDDLE)
+    assert [number for number, _ in first.found] == [1]
+    counting.batches.clear()
+    for step in range(1, 8):
+        image = _image(pinhole, 0.1 * step, 0.25 * step, 8 - 0.2 * step)
+        sightings = tracker.update(image, pinhole, step / 30)
+        ((number, detection),) = sightings.found
+        assert number == 1
+        assert _x(detection) == pytest.approx(0.25 * step, abs=0.05)
+    assert counting.batches == [1] * 7
+
+
+def test_several_objects_share_the_engine_calls(detector, pinhole, counting):
+    tracker = ObjectTracker(detector, max_objects=3)
+    image = np.maximum(_image(pinhole, 0.0, -2.5), _image(pinhole, 0.4, 2.5))
+    tracker.update(image, pinhole, 0.0, Places(boxes=[RIGHT, LEFT]))
+    assert len(counting.batches) <= DetectorSettings().max_runs
+    counting.batches.clear()
+
+    image = np.maximum(_image(pinhole, 0.0, -2.4), _image(pinhole, 0.4, 2.4))
+    sightings = tracker.update(image, pinhole, 0.1, Places(boxes=[LEFT, RIGHT]))
+
+    # Numbers stay with the objects, in whatever order a detector names them.
+    places = {number: _x(detection) for number, detection in sightings.found}
+    assert places == {1: pytest.approx(2.4, abs=0.1), 2: pytest.approx(-2.4, abs=0.1)}
+    assert counting.batches == [2]
+
+
+def test_several_objects_are_found_without_boxes(detector, pinhole):
+    tracker = ObjectTracker(detector, max_objects=2)
+    image = np.maximum(_image(pinhole, 0.0, -2.0, 6.0), _image(pinhole, 0.4, 2.0, 6.0))
+
+    found = tracker.update(image, pinhole, 0.0).found
+
+    assert sorted(_x(detection) for _, detection in found) == pytest.approx([-2.0, 2.0], abs=0.1)
+
+
+def test_a_lost_object_keeps_its_number_for_a_while(detector, pinhole):
+    tracker = ObjectTracker(detector, lost_timeout_s=1.0)
+    tracker.update(_image(pinhole, 0.0, 0.0), pinhole, 0.0, IN_THE_MIDDLE)
+
+    hidden = tracker.update(NOTHING, pinhole, 0.5, IN_THE_MIDDLE)
+    assert hidden.found == []
+    assert hidden.lost == []
+    back = tracker.update(_image(pinhole, 0.0, 0.1), pinhole, 0.9, IN_THE_MIDDLE)
+    assert [number for number, _ in back.found] == [1]
+
+    assert tracker.update(NOTHING, pinhole, 1.8, IN_THE_MIDDLE).lost == []
+    assert tracker.update(NOTHING, pinhole, 2.0, IN_THE_MIDDLE).lost == [1]
+    another = tracker.update(_image(pinhole, 0.0, 0.1), pinhole, 2.1, IN_THE_MIDDLE)
+    assert [number for number, _ in another.found] == [2]
+
+
+def test_time_that_runs_backwards_starts_anew(tracker, pinhole):
+    image = _image(pinhole, 0.0, 0.0)
+    tracker.update(image, pinhole, 10.0, IN_THE_MIDDLE)
+
+    again = tracker.update(image, pinhole, 3.0, IN_THE_MIDDLE)
+
+    assert again.lost == [1]
+    assert [number for number, _ in again.found] == [2]
+
+
+def test_an_object_that_jumped_is_found_in_its_box(tracker, pinhole):
+    tracker.update(_image(pinhole, 0.0, -2.5), pinhole, 0.0, Places(boxes=[LEFT]))
+
+    jumped = tracker.update(_image(pinhole, 0.0, 2.5), pinhole, 0.1, Places(boxes=[RIGHT]))
+
+    ((_, detection),) = jumped.found
+    assert _x(detection) == pytest.approx(2.5, abs=0.1)
+
+
+def test_a_fresh_box_elsewhere_is_believed(tracker, pinhole):
+    both = np.maximum(_image(pinhole, 0.0, -2.5), _image(pinhole, 0.4, 2.5))
+    tracker.update(both, pinhole, 0.0, Places(boxes=[LEFT]))
+
+    stale = tracker.update(both, pinhole, 0.1, Places(boxes=[RIGHT]))
+    fresh = tracker.update(both, pinhole, 0.2, Places(boxes=[RIGHT], boxes_are_fresh=True))
+
+    assert _x(stale.found[0][1]) == pytest.approx(-2.5, abs=0.1)
+    assert fresh.lost == [1]
+    ((number, detection),) = fresh.found
+    assert number == 2
+    assert _x(detection) == pytest.approx(2.5, abs=0.1)
+
+
+def test_keypoints_outside_a_fresh_box_are_refused(tracker, pinhole):
+    beside = Places(boxes=[Region(430.0, 140.0, 200.0, 200.0)], boxes_are_fresh=True)
+
+    sightings = tracker.update(_image(pinhole, 0.0, 0.6), pinhole, 0.0, beside)
+
+    assert sightings.found == []
+    assert len(sightings.refused) == 1
+
+
+def test_nowhere_to_look(tracker, pinhole, counting):
+    sightings = tracker.update(_image(pinhole, 0.0, 0.0), pinhole, 0.0, Places(boxes_only=True))
+
+    assert not sightings.looked
+    assert counting.batches == []

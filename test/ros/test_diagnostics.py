@@ -1,0 +1,55 @@
+"""What diagnostics count."""
+
+from __future__ import annotations
+
+import math
+
+from diagnostic_msgs.msg import DiagnosticStatus
+from std_msgs.msg import Header
+
+from kp3d_ros.diagnostics import Statistics, Throttle, status_message
+
+
+def test_figures_are_those_since_the_last_report() -> None:
+    statistics = Statistics()
+    for i in range(100):
+        statistics.count_received()
+        statistics.count_processed(0.001 * (i + 1), 0.002 * (i + 1), found=i % 2 == 0)
+    statistics.count_unused("too old")
+    statistics.note_problem("the lens cap is on")
+
+    problem, processed, figures = statistics.report({"engine": "steam"}, dropped=7)
+
+    assert (problem, processed) == ("the lens cap is on", 100)
+    assert figures["engine"] == "steam"
+    assert figures["images received"] == figures["images processed"] == "100"
+    assert figures["images with the object"] == "50"
+    assert figures["images dropped for newer ones"] == "7"
+    assert figures["images dropped, too old"] == "1"
+    assert figures["processing time, p50 [ms]"] == "50.5"
+    assert figures["latency, p99 [ms]"] == "198.0"
+
+    problem, processed, figures = statistics.report({}, dropped=7)
+    assert (problem, processed) == ("", 0)
+    assert figures["images received"] == "100"
+    assert figures["rate processed [Hz]"] == "0.0"
+    assert "latency, p50 [ms]" not in figures
+
+
+def test_status_has_all_values() -> None:
+    values = {"model": "car 1", "rate processed [Hz]": "30.0"}
+
+    message = status_message(Header(), DiagnosticStatus.WARN, "detector", "no images", values)
+
+    (status,) = message.status
+    assert (status.level, status.name, status.hardware_id) == (b"\x01", "detector", "car 1")
+    assert {item.key: item.value for item in status.values} == values
+
+
+def test_each_kind_of_message_waits_for_its_own() -> None:
+    throttle = Throttle()
+
+    assert [throttle.allows(kind) for kind in "aabab"] == [True, False, True, False, False]
+    assert throttle.allows("c", math.inf)
+    assert not throttle.allows("c", math.inf)
+    assert throttle.allows("a", 0.0)

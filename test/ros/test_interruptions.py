@@ -1,0 +1,108 @@
+"""Cameras that come and go, calibrations that come late, nodes that are killed."""
+
+from __future__ import annotations
+
+import signal
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import rclpy
+from rclpy.context import Context
+from rclpy.node import Node
+from rclpy.qos import qos_profile_sensor_data
+from sensor_msgs.msg import Image
+
+from kp3d_ros.demo.measure import pose_matrix
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "core/inference"))
+sys.path.insert(0, str(Path(__file__).parent))
+from node_rig import CAMERA, UNIT_M, Client, NodeProcess, image_message, pose, stamp_key  # noqa: E402
+from tiny_model import draw_scene, write_tiny_model  # noqa: E402
+
+T_CAMERA_OBJECT = pose(2.0, (0.1, 0.05, 2.0))
+SCENE = draw_scene(CAMERA, T_CAMERA_OBJECT, UNIT_M)
+
+
+@pytest.fixture
+def client() -> Iterator[Client]:
+    context = Context()
+    rclpy.init(context=context)
+    node = Node("client", context=context)
+    yield Client(node, wait=False)
+    node.destroy_node()
+    rclpy.shutdown(context=context)
+
+
+@pytest.fixture
+def start(tmp_path: Path) -> Callable[[], NodeProcess]:
+    model = write_tiny_model(tmp_path / "tiny.onnx")
+    return lambda: NodeProcess(
+        tmp_path / "node.log", model=model, object_size=2 * UNIT_M, max_age=10.0, threads=1
+    )
+
+
+def assert_seen(client: Client) -> None:
+    stamp = client.see(SCENE)
+    T = pose_matrix(client.poses[stamp].pose.pose)
+    # The tiny model is right to half a percent of 2 m; twice that is allowed.
+    np.testing.assert_allclose(T[:3, 3], T_CAMERA_OBJECT[:3, 3], atol=0.02)
+
+
+def test_late_calibration_killed_node_and_unplugged_camera(
+    client: Client, start: Callable[[], NodeProcess]
+) -> None:
+    node = start()
+    client.spin(client.connected)
+    image = image_message(SCENE)
+
+    def send_without_calibration() -> None:
+        image.header.stamp = client.node.get_clock().now().to_msg()
+        client.images.publish(image)
+
+    client.spin(lambda: "No CameraInfo on /camera_info yet" in node.log(), send_without_calibration)
+    assert client.keypoints == {}
+    assert_seen(client)
+
+    # Killed in the middle of images, and started again by whoever watches over it.
+    node.process.send_signal(signal.SIGKILL)
+    node.process.wait(20)
+    client.spin(lambda: not client.connected(), lambda: client.send(SCENE))
+    node = start()
+    client.spin(client.connected, lambda: client.send(SCENE))
+    assert_seen(client)
+
+    # Unplugged and back, with the time that has passed meanwhile.
+    client.node.destroy_publisher(client.images)
+    old = set(client.keypoints)
+    client.images = client.node.create_publisher(Image, "image", qos_profile_sensor_data)
+    client.spin(client.connected)
+    assert_seen(client)
+    assert max(client.keypoints) > max(old)
+    assert node.stop() == 0
+    assert "Traceback" not in node.log()
+
+
+def test_stamps_of_another_world_are_dropped_or_answered(
+    client: Client, start: Callable[[], NodeProcess]
+) -> None:
+    node = start()
+    client.spin(client.connected)
+    assert_seen(client)
+    strange: list[Any] = []
+
+    def send(sec: int) -> None:
+        image = image_message(SCENE)
+        image.header.stamp.sec = sec
+        client.images.publish(image)
+        strange.append(stamp_key(image))
+
+    client.spin(lambda: "'max_age' is 10 s" in node.log(), lambda: send(5))
+    client.spin(lambda: strange[-1] in client.keypoints, lambda: send(2**31 - 1))
+
+    assert (5, 0) not in client.keypoints
+    assert_seen(client)
+    assert node.stop() == 0

@@ -1,0 +1,120 @@
+"""Managed life: configure, activate, deactivate, clean up, as a lifecycle manager asks for it."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+import rclpy
+from diagnostic_msgs.msg import DiagnosticArray
+from lifecycle_msgs.msg import State, Transition
+from lifecycle_msgs.srv import GetState
+from rclpy.context import Context
+from rclpy.node import Node
+from visualization_msgs.msg import Marker
+
+from kp3d_ros.demo.measure import pose_matrix
+
+ROOT = Path(__file__).parents[2]
+sys.path.insert(0, str(ROOT / "test/core/inference"))
+sys.path.insert(0, str(Path(__file__).parent))
+from node_rig import CAMERA, UNIT_M, Client, NodeProcess, pose  # noqa: E402
+from node_rig import change_state as change  # noqa: E402
+from tiny_model import draw_scene, write_tiny_model  # noqa: E402
+
+T_CAMERA_OBJECT = pose(2.0, (0.1, 0.05, 2.0))
+
+
+@pytest.fixture
+def client() -> Iterator[Client]:
+    context = Context()
+    rclpy.init(context=context)
+    node = Node("client", context=context)
+    yield Client(node, wait=False)
+    node.destroy_node()
+    rclpy.shutdown(context=context)
+
+
+def state(client: Client) -> int:
+    return int(client.call(GetState, "get_state", GetState.Request()).current_state.id)
+
+
+@pytest.fixture
+def managed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[NodeProcess]:
+    monkeypatch.setenv("FASTDDS_DEFAULT_PROFILES_FILE", str(ROOT / "config/fastdds.xml"))
+    node = NodeProcess(
+        tmp_path / "node.log",
+        autostart="false",
+        model=tmp_path / "missing.onnx",
+        object_size=2 * UNIT_M,
+        threads=1,
+    )
+    yield node
+    assert node.stop() == 0
+    assert "Traceback" not in node.log()
+
+
+def test_life_under_a_manager(managed: NodeProcess, client: Client, tmp_path: Path) -> None:
+    image = draw_scene(CAMERA, T_CAMERA_OBJECT, UNIT_M)
+    statuses: list[DiagnosticArray] = []
+    client.node.create_subscription(DiagnosticArray, "/diagnostics", statuses.append, 10)
+    assert state(client) == State.PRIMARY_STATE_UNCONFIGURED
+
+    # A bad model is refused with the reason, everywhere a user may look.
+    assert not change(client, Transition.TRANSITION_CONFIGURE)
+    assert state(client) == State.PRIMARY_STATE_UNCONFIGURED
+    assert "missing.onnx (no such file)" in managed.log()
+    client.spin(lambda: any("no such file" in s.status[0].message for s in statuses))
+
+    # With a good one the same node can be configured.
+    good = write_tiny_model(tmp_path / "tiny.onnx")
+    assert client.set_parameter("model", str(good)).successful
+    assert change(client, Transition.TRANSITION_CONFIGURE)
+    assert state(client) == State.PRIMARY_STATE_INACTIVE
+    assert client.node.count_subscribers("image") == 0
+    assert not client.set_reference().success
+    assert "read when the node is configured" in client.set_parameter("model", "car").reason
+
+    for _ in range(2):  # activate and deactivate as often as wanted
+        assert change(client, Transition.TRANSITION_ACTIVATE)
+        client.spin(client.connected)
+        stamp = client.see(image)
+        T = pose_matrix(client.poses[stamp].pose.pose)
+        np.testing.assert_allclose(T[:3, 3], T_CAMERA_OBJECT[:3, 3], atol=0.02)
+
+        client.markers.clear()
+        assert change(client, Transition.TRANSITION_DEACTIVATE)
+        client.spin(lambda: client.node.count_subscribers("image") == 0)
+        # Nothing stale stays in RViz.
+        client.spin(lambda: client.markers)
+        assert client.markers[-1].markers[0].action == Marker.DELETEALL
+
+    assert change(client, Transition.TRANSITION_CLEANUP)
+    assert state(client) == State.PRIMARY_STATE_UNCONFIGURED
+    client.spin(lambda: client.node.count_publishers("detector/keypoints") == 0)
+    assert change(client, Transition.TRANSITION_CONFIGURE)
+    assert change(client, Transition.TRANSITION_ACTIVATE)
+    client.spin(client.connected)
+    client.see(image)
+    assert change(client, Transition.TRANSITION_ACTIVE_SHUTDOWN)
+    assert state(client) == State.PRIMARY_STATE_FINALIZED
+
+
+def test_nothing_is_computed_while_nobody_listens(
+    managed: NodeProcess, client: Client, tmp_path: Path
+) -> None:
+    image = draw_scene(CAMERA, T_CAMERA_OBJECT, UNIT_M)
+    assert client.set_parameter("model", str(write_tiny_model(tmp_path / "t.onnx"))).successful
+    assert change(client, Transition.TRANSITION_CONFIGURE)
+    assert change(client, Transition.TRANSITION_ACTIVATE)
+    client.spin(client.connected)
+    client.see(image)
+
+    client.stop_listening()
+    client.spin(lambda: client.node.count_subscribers("image") == 0)
+
+    assert client.set_parameter("always_on", True).successful
+    client.spin(lambda: client.node.count_subscribers("image") == 1)

@@ -1,0 +1,181 @@
+"""The way from messages to found objects, without a node."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import pytest
+from builtin_interfaces.msg import Time
+from sensor_msgs.msg import CameraInfo, Image
+
+from kp3d_ros.categories import create_categories
+from kp3d_ros.pipeline import Pipeline
+from kp3d_ros.settings import Settings
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "core/inference"))
+sys.path.insert(0, str(Path(__file__).parent))
+from node_rig import CAMERA, UNIT_M, image_message, pose  # noqa: E402
+from tiny_model import draw_scene, write_tiny_model  # noqa: E402
+
+T_CAMERA_OBJECT = pose(2.0, (0.1, 0.05, 2.0))
+SCENE = draw_scene(CAMERA, T_CAMERA_OBJECT, UNIT_M)
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> str:
+    return str(write_tiny_model(tmp_path_factory.mktemp("model") / "tiny.onnx"))
+
+
+def make_pipeline(model: str, lookup: Any = None, **settings: Any) -> Pipeline:
+    values = Settings(model=model, object_size=2 * UNIT_M, **settings)
+    pipeline = Pipeline(create_categories(values), values, lookup)
+    pipeline.calibrations.put(CameraInfo(width=640, height=480, k=CAMERA.K.ravel()))
+    return pipeline
+
+
+def image_at(seconds: float, rgb: Any = SCENE) -> Image:
+    message = image_message(rgb)
+    message.header.stamp = Time(sec=int(seconds), nanosec=round(seconds % 1 * 1e9))
+    return message
+
+
+def test_no_calibration_yet(model: str) -> None:
+    settings = Settings(model=model)
+
+    assert Pipeline(create_categories(settings), settings, None).process(image_at(1)) is None
+
+
+def test_gravity_frame_rolls_the_crop_upright(model: str) -> None:
+    # The camera looks ahead, rolled by 40 degrees, in a frame whose z is up.
+    roll = cv2.Rodrigues(np.array([0, 0, np.deg2rad(40)]))[0]
+    T_odom_camera = np.eye(4)
+    T_odom_camera[:3, :3] = np.array([[0.0, 0, 1], [-1, 0, 0], [0, -1, 0]]) @ roll
+    asked = []
+
+    def lookup(target: str, source: str, time_ns: int) -> Any:
+        asked.append((target, source, time_ns))
+        return T_odom_camera
+
+    answer = make_pipeline(model, lookup, gravity_frame="odom").process(image_at(1.5))
+
+    assert asked == [("odom", "camera_optical_frame", 1_500_000_000)]
+    (found,) = answer.objects
+    down_crop = found.detection.crop.R_crop_camera @ (-T_odom_camera[2, :3])
+    assert down_crop[0] == pytest.approx(0, abs=1e-9)  # neither left nor right
+    assert down_crop[1] > 0.9
+
+
+def test_without_the_gravity_frame_the_parameter_counts(model: str) -> None:
+    def lookup(*_: Any) -> Any:
+        raise ValueError("TF frames 'odom' and 'camera' must be connected, and they are not.")
+
+    answer = make_pipeline(model, lookup, gravity_frame="odom", gravity=(0.5, 1.0, 0.0)).process(
+        image_at(1)
+    )
+
+    (found,) = answer.objects
+    down_crop = found.detection.crop.R_crop_camera @ np.array([0.5, 1.0, 0.0])
+    assert down_crop[0] == pytest.approx(0, abs=1e-9)
+    assert "must be connected" in answer.problems[0]
+
+
+def test_without_the_fixed_frame_there_is_no_motion(model: str) -> None:
+    def lookup(*_: Any) -> Any:
+        raise ValueError("TF does not know that.")
+
+    answer = make_pipeline(model, lookup, fixed_frame="odom").process(image_at(1))
+
+    (found,) = answer.objects
+    assert found.placement is None
+    assert answer.problems == ["TF does not know that."]
+
+
+def test_without_depth_there_are_no_metres_and_no_frames(model: str) -> None:
+    settings = Settings(model=model, use_depth=True)
+    pipeline = Pipeline(create_categories(settings), settings, None)
+    pipeline.calibrations.put(CameraInfo(width=640, height=480, k=CAMERA.K.ravel()))
+
+    answer = pipeline.process(image_at(1))
+
+    (found,) = answer.objects
+    assert not found.detection.metric
+    assert found.placement is None
+    assert "No depth image within 0.05 s" in answer.problems[0]
+
+
+def test_filter_is_surer_than_one_image(model: str) -> None:
+    pipeline = make_pipeline(
+        model, filter=True, filter_acceleration=0.1, filter_angular_acceleration=0.1
+    )
+
+    answers = [pipeline.process(image_at(1 + i / 30)) for i in range(30)]
+
+    (first,), (last,) = answers[0].objects, answers[-1].objects
+    std_first = np.sqrt(np.diag(first.placement.covariance))
+    std_last = np.sqrt(np.diag(last.placement.covariance))
+    assert (std_last < 0.75 * std_first).all()
+    np.testing.assert_allclose(last.placement.T_camera_object, T_CAMERA_OBJECT, atol=0.03)
+    assert 0 < float(pipeline.facts()["filter, time constant [s]"]) < 1
+
+
+def test_time_that_jumps_back_takes_a_new_reference(model: str) -> None:
+    pipeline = make_pipeline(model)
+    moved = draw_scene(CAMERA, pose(2.15, (0.14, 0.03, 1.95)), UNIT_M)
+    pipeline.process(image_at(10))
+    (before,) = pipeline.process(image_at(10.1, moved)).objects
+
+    answer = pipeline.process(image_at(5, moved))
+
+    (after,) = answer.objects
+    assert np.linalg.norm(before.placement.T_reference_object[:3, 3]) > 0.04
+    np.testing.assert_allclose(after.placement.T_reference_object, np.eye(4), atol=1e-9)
+    assert [instance_id for _, instance_id in answer.lost] == ["discs_1"]
+    assert after.instance_id == "discs_2"
+
+
+def test_image_of_another_size_needs_its_own_calibration(model: str) -> None:
+    pipeline = make_pipeline(model)
+    pipeline.process(image_at(1))
+    half = Image(width=320, height=240, encoding="rgb8", step=960)
+    half.data.extend(np.ascontiguousarray(cv2.resize(SCENE, (320, 240))).tobytes())
+    half.header.stamp = Time(sec=2)
+
+    with pytest.raises(ValueError, match="must have 640 x 480 pixels.*got 320 x 240"):
+        pipeline.process(half)
+
+    K = CAMERA.K.copy()
+    K[:2, :2] /= 2
+    K[:2, 2] = (K[:2, 2] + 0.5) / 2 - 0.5
+    pipeline.calibrations.put(CameraInfo(width=320, height=240, k=K.ravel()))
+    (found,) = pipeline.process(half).objects
+    # Half the pixels, twice the tolerance: 2 % of 2 m.
+    np.testing.assert_allclose(
+        found.detection.T_camera_object[:3, 3], T_CAMERA_OBJECT[:3, 3], atol=0.04
+    )
+
+
+@pytest.mark.parametrize(
+    ("models", "text"),
+    [
+        (("car",), "CLASS=MODEL or CLASS=MODEL@SIZE.*got 'car'"),
+        (("car=car@big",), "got 'car=car@big'"),
+        (("car=car@-1",), "got 'car=car@-1'"),
+        (("a=car", "a=car"), "'a' twice"),
+        (("a=missing.onnx@1.0",), r"missing.onnx \(no such file\)"),
+    ],
+)
+def test_wrong_models(models: tuple[str, ...], text: str) -> None:
+    with pytest.raises(ValueError, match=text):
+        create_categories(Settings(models=models))
+
+
+def test_one_model_file_is_loaded_once(model: str) -> None:
+    a, b = create_categories(Settings(models=(f"a={model}@0.5", f"b={model}")))
+
+    assert a.detector.engine is b.detector.engine
+    assert (a.detector.unit_m, a.name, a.frame(3)) == (0.25, "a", "a")
+    assert (b.detector.metric, b.name) == (False, "b_up_to_scale")

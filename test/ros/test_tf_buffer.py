@@ -1,0 +1,129 @@
+"""Transforms between frames at a time."""
+
+from __future__ import annotations
+
+import math
+from threading import Thread
+from time import sleep
+
+import numpy as np
+import pytest
+from builtin_interfaces.msg import Time
+from geometry_msgs.msg import TransformStamped
+from numpy.typing import NDArray
+from scipy.spatial.transform import Rotation
+from tf2_msgs.msg import TFMessage
+
+from kp3d_ros.tf_buffer import CACHE_S, TfBuffer, rotation_of
+
+
+def transform(
+    parent: str, child: str, seconds: float, x: float = 0.0, yaw: float = 0.0
+) -> TransformStamped:
+    message = TransformStamped(child_frame_id=child)
+    message.header.frame_id = parent
+    message.header.stamp = Time(sec=int(seconds), nanosec=round(seconds % 1 * 1e9))
+    message.transform.translation.x = x
+    message.transform.rotation.z = math.sin(yaw / 2)
+    message.transform.rotation.w = math.cos(yaw / 2)
+    return message
+
+
+def matrix(x: float, yaw: float) -> NDArray[np.float64]:
+    T = np.eye(4)
+    T[:3, :3] = Rotation.from_euler("z", yaw).as_matrix()
+    T[0, 3] = x
+    return T
+
+
+def ns(seconds: float) -> int:
+    return round(seconds * 1e9)
+
+
+def test_rotation_matches_scipy() -> None:
+    quat_xyzw = np.array([0.1, -0.5, 0.3, 0.8])
+    quat_xyzw /= np.linalg.norm(quat_xyzw)
+
+    np.testing.assert_allclose(
+        rotation_of(quat_xyzw), Rotation.from_quat(quat_xyzw).as_matrix(), atol=1e-15
+    )
+
+
+@pytest.fixture
+def buffer() -> TfBuffer:
+    """Base moves in odom from 1 to 2 s; the camera is fixed to base, and odom to map."""
+    buffer = TfBuffer()
+    buffer.add(TFMessage(transforms=[transform("odom", "base", 1.0, x=1.0, yaw=0.0)]))
+    buffer.add(TFMessage(transforms=[transform("odom", "base", 2.0, x=3.0, yaw=1.0)]))
+    buffer.add(
+        TFMessage(transforms=[transform("base", "camera", 0.0, x=0.5, yaw=0.3)]), static=True
+    )
+    buffer.add(TFMessage(transforms=[transform("map", "odom", 0.0, x=10.0)]), static=True)
+    return buffer
+
+
+def test_chain_and_interpolation(buffer: TfBuffer) -> None:
+    expected = matrix(10.0, 0) @ matrix(1.5, 0.25) @ matrix(0.5, 0.3)
+
+    np.testing.assert_allclose(buffer.lookup("map", "camera", ns(1.25)), expected, atol=1e-9)
+    inverse = np.linalg.inv(expected)
+    np.testing.assert_allclose(buffer.lookup("camera", "map", ns(1.25)), inverse, atol=1e-9)
+    np.testing.assert_array_equal(buffer.lookup("base", "base", ns(99)), np.eye(4))
+
+
+def test_siblings_meet_at_their_common_frame(buffer: TfBuffer) -> None:
+    buffer.add(TFMessage(transforms=[transform("base", "arm", 0.0, x=2.0)]), static=True)
+
+    # Both hang on base, whose own place is not known at 99 s and does not matter.
+    T = buffer.lookup("camera", "arm", ns(99))
+
+    np.testing.assert_allclose(T, np.linalg.inv(matrix(0.5, 0.3)) @ matrix(2.0, 0), atol=1e-12)
+
+
+def test_what_is_not_known(buffer: TfBuffer) -> None:
+    with pytest.raises(ValueError, match="'base' in 'odom' at 2.500 s, it does from 1.000 to 2.0"):
+        buffer.lookup("odom", "camera", ns(2.5))
+    with pytest.raises(ValueError, match="at 0.500 s"):
+        buffer.lookup("odom", "camera", ns(0.5))
+    with pytest.raises(ValueError, match="'mars' and 'camera' must be connected.*base, camera"):
+        buffer.lookup("mars", "camera", ns(1.5))
+
+
+def test_waits_for_what_is_to_come(buffer: TfBuffer) -> None:
+    def publish() -> None:
+        sleep(0.1)
+        buffer.add(TFMessage(transforms=[transform("odom", "base", 3.0, x=5.0, yaw=1.0)]))
+
+    thread = Thread(target=publish)
+    thread.start()
+    T = buffer.lookup("odom", "base", ns(2.5), timeout_s=30)
+    thread.join()
+
+    np.testing.assert_allclose(T, matrix(4.0, 1.0), atol=1e-9)
+
+
+def test_old_transforms_are_forgotten_and_time_may_jump_back(buffer: TfBuffer) -> None:
+    buffer.add(TFMessage(transforms=[transform("odom", "base", 2.5 + CACHE_S)]))
+    with pytest.raises(ValueError, match="from 12.500"):
+        buffer.lookup("odom", "base", ns(2.0))
+
+    buffer.add(TFMessage(transforms=[transform("odom", "base", 1.0, x=7.0)]))
+
+    assert buffer.lookup("odom", "base", ns(1.0))[0, 3] == 7.0
+
+
+def test_what_is_no_transform_is_left_out(buffer: TfBuffer) -> None:
+    wrong = [
+        transform("odom", "odom", 1.5),
+        transform("", "base", 1.5),
+        transform("x", "base", 1.5),
+    ]
+    wrong[2].transform.translation.y = math.nan
+    wrong.append(transform("odom", "base", 1.5, x=99.0))
+    wrong[3].transform.rotation.w = wrong[3].transform.rotation.z = 0.0
+    loop = [transform("a", "b", 1.5), transform("b", "a", 1.5)]
+    buffer.add(TFMessage(transforms=[*wrong, *loop]))
+
+    assert buffer.lookup("odom", "base", ns(1.5))[0, 3] == 2.0
+    with pytest.raises(ValueError, match="must be connected"):
+        buffer.lookup("a", "base", ns(1.5))
