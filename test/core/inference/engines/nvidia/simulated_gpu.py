@@ -92,9 +92,9 @@ class SimulatedCuda:
     def _cudaMemcpyAsync(self, dst: int, src: int, size: int, kind: Any, stream: int) -> tuple[Any]:
         assert stream == STREAM
         up = kind == real_cuda.cudaMemcpyKind.cudaMemcpyHostToDevice
-        to, fro = (self.device, self.host) if up else (self.host, self.device)
+        to, source = (self.device, self.host) if up else (self.host, self.device)
         assert _inside(to, dst, size)
-        assert _inside(fro, src, size)
+        assert _inside(source, src, size)
         self.enqueue(lambda: ctypes.memmove(dst, src, size))
         return (SUCCESS,)
 
