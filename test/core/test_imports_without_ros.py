@@ -29,18 +29,30 @@ for package in packages:
             try:
                 importlib.import_module(module.name)
             except ModuleNotFoundError as error:
-                if (error.name or "").split(".")[0] not in OPTIONAL:
+                missing = (error.name or "").split(".")[0]
+                if missing not in OPTIONAL and (missing, module.name) not in ONLY_THERE:
                     raise
 """
 
 ROS = "rclpy,kp3d_ros,ament_index_python,geometry_msgs,sensor_msgs,std_msgs,tf2_ros,vision_msgs"
 DEVELOPMENT = "torch,lightning,numba,matplotlib,webdataset,trimesh,PIL,onnx"
 OPTIONAL = {"tensorrt", "openvino", "polygraphy"}
+# Modules that rewrite graphs for other precisions and engines, imported by nothing until wanted.
+ONLY_THERE = {
+    ("onnx", f"kp3d_core.inference.engines.{module}")
+    for module in ("half", "signed", "nvidia.parts")
+}
 
 
 def _import_all(packages: str, absent: str) -> None:
     result = subprocess.run(
-        [sys.executable, "-c", f"OPTIONAL = {OPTIONAL}\n{IMPORT_ALL}", packages, absent],
+        [
+            sys.executable,
+            "-c",
+            f"OPTIONAL, ONLY_THERE = {OPTIONAL}, {ONLY_THERE}\n{IMPORT_ALL}",
+            packages,
+            absent,
+        ],
         cwd=ROOT,
         capture_output=True,
         text=True,
