@@ -60,7 +60,7 @@ def test_wrong_parameters_are_all_named(model_path: Path) -> None:
 def test_unknown_engine(model_path: Path) -> None:
     output = refusal("-p", f"model:={model_path}", "-p", "engine:=steam")
 
-    assert "engine must be auto or one of onnxruntime" in output
+    assert "engine must be auto or one of tensorrt, onnxruntime, openvino, got 'steam'" in output
     assert "got 'steam'" in output
 
 
