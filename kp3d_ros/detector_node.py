@@ -258,6 +258,8 @@ def _run(args: list[str] | None) -> int:
     executor.add_node(node)
     try:
         problem = _start(node)
+        if not rclpy.ok():
+            return 0  # stopped while starting
         if problem:
             node.get_logger().fatal(f"Cannot start: {problem}")
             return 1

@@ -61,7 +61,6 @@ def test_unknown_engine(model_path: Path) -> None:
     output = refusal("-p", f"model:={model_path}", "-p", "engine:=steam")
 
     assert "engine must be auto or one of tensorrt, onnxruntime, openvino, got 'steam'" in output
-    assert "got 'steam'" in output
 
 
 def test_malformed_argument() -> None:

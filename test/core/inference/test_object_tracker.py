@@ -20,7 +20,7 @@ class CountingEngine:
 
     def __init__(self, engine) -> None:
         self._engine = engine
-        self.name, self.device = engine.name, engine.device
+        self.name, self.device, self.precision = engine.name, engine.device, engine.precision
         self.batches: list[int] = []
 
     def run(self, images):
