@@ -30,7 +30,7 @@ def pytest_collection_modifyitems(items):
 
 @pytest.fixture(scope="session")
 def rendered_cars(tmp_path_factory):
-    """Folders `train` (6 cars) and `val` (3 cars) with 6 views each at 64 px."""
+    """Folders `train` (6 cars) and `val` (3 cars) with 6 views each at 96 px."""
     from kp3d_core.data.cameras import RobotCamera
     from kp3d_core.data.generate import GenerateSettings, generate
 
@@ -42,7 +42,7 @@ def rendered_cars(tmp_path_factory):
             instances=instances,
             views=6,
             camera=RobotCamera(),
-            image_size=64,
+            image_size=96,
         )
         generate(settings, folder / split)
     return folder
