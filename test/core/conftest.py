@@ -28,13 +28,10 @@ def pytest_collection_modifyitems(items):
                 item.add_marker(pytest.mark.filterwarnings(text))
 
 
-@pytest.fixture(scope="session")
-def rendered_cars(tmp_path_factory):
-    """Folders `train` (6 cars) and `val` (3 cars) with 6 views each at 96 px."""
+def _render_cars(folder, image_size):
     from kp3d_core.data.cameras import RobotCamera
     from kp3d_core.data.generate import GenerateSettings, generate
 
-    folder = tmp_path_factory.mktemp("cars")
     for split, instances in (("train", 6), ("val", 3)):
         settings = GenerateSettings(
             category="car",
@@ -42,10 +39,24 @@ def rendered_cars(tmp_path_factory):
             instances=instances,
             views=6,
             camera=RobotCamera(),
-            image_size=96,
+            image_size=image_size,
         )
         generate(settings, folder / split)
     return folder
+
+
+@pytest.fixture(scope="session")
+def rendered_cars(tmp_path_factory):
+    """Folders `train` (6 cars) and `val` (3 cars) with 6 views each at 64 px."""
+    return _render_cars(tmp_path_factory.mktemp("cars"), 64)
+
+
+@pytest.fixture(scope="session")
+def large_cars(tmp_path_factory):
+    """The same at the input size of the shipped car model."""
+    from kp3d_core.inference import load_model
+
+    return _render_cars(tmp_path_factory.mktemp("large_cars"), load_model("car").input_size)
 
 
 @pytest.fixture(scope="session")

@@ -11,18 +11,16 @@ from kp3d_core.inference import load_model
 
 
 @pytest.fixture(scope="module")
-def evaluation(rendered_cars, tmp_path_factory):
+def evaluation(large_cars, tmp_path_factory):
     """Evaluation folder of a copy of the shipped model that holds its figures."""
     folder = tmp_path_factory.mktemp("card")
-    first = evaluate("car", rendered_cars / "val", folder / "first", pairs_per_instance=3)
+    first = evaluate("car", large_cars / "val", folder / "first", pairs_per_instance=3)
     proto = onnx.load_model_from_string(load_model("car").data)
     (entry,) = (item for item in proto.metadata_props if item.key == "kp3d")
     content = json.loads(entry.value) | {"metrics": first}
     entry.value = json.dumps(content)
     onnx.save(proto, folder / "car.onnx")
-    evaluate(
-        str(folder / "car.onnx"), rendered_cars / "val", folder / "second", pairs_per_instance=3
-    )
+    evaluate(str(folder / "car.onnx"), large_cars / "val", folder / "second", pairs_per_instance=3)
     return folder / "second"
 
 

@@ -17,16 +17,16 @@ pytestmark = pytest.mark.skipif("car" not in shipped_models(), reason="no car mo
 
 
 @pytest.fixture(scope="module")
-def int8_path(rendered_cars, tmp_path_factory):
+def int8_path(large_cars, tmp_path_factory):
     path = tmp_path_factory.mktemp("quantized") / "car_int8.onnx"
-    write_quantized("car", path, "int8", rendered_cars / "train")
+    write_quantized("car", path, "int8", large_cars / "train")
     return path
 
 
 @pytest.fixture(scope="module")
-def images(rendered_cars):
+def images(large_cars):
     """Views of cars that nothing was calibrated on."""
-    views = load_views(rendered_cars / "val", load_model("car").input_size)
+    views = load_views(large_cars / "val", load_model("car").input_size)
     return np.concatenate([over_black(views, i) for i in range(3)])
 
 
@@ -90,7 +90,7 @@ def test_fp16_file_needs_no_data(tmp_path, images):
     assert np.abs(got["keypoints_uv"] - expected["keypoints_uv"]).max() < 0.1
 
 
-def test_mistakes_are_explained(rendered_cars, int8_path, tmp_path, monkeypatch):
+def test_mistakes_are_explained(large_cars, int8_path, tmp_path, monkeypatch):
     output = tmp_path / "out.onnx"
     with pytest.raises(ValueError, match="int8 must be calibrated on rendered images, got no fold"):
         write_quantized("car", output, "int8", None)
@@ -101,7 +101,7 @@ def test_mistakes_are_explained(rendered_cars, int8_path, tmp_path, monkeypatch)
     chair = dataclasses.replace(load_model("car"), category="chair")
     monkeypatch.setattr("kp3d_core.export.quantize.load_model", lambda name: chair)
     with pytest.raises(ValueError, match="must show the category chair, got car in"):
-        write_quantized("car", output, "int8", rendered_cars / "val")
+        write_quantized("car", output, "int8", large_cars / "val")
     assert not output.exists()
 
 
