@@ -6,19 +6,22 @@ import array
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from time import monotonic, sleep
 from typing import Any
 
 import cv2
 import numpy as np
+import rclpy
 from geometry_msgs.msg import PoseWithCovarianceStamped
 from lifecycle_msgs.msg import Transition
 from lifecycle_msgs.srv import ChangeState
 from numpy.typing import NDArray
 from rcl_interfaces.msg import SetParametersResult
 from rcl_interfaces.srv import SetParameters
+from rclpy.context import Context
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
 from rclpy.parameter import Parameter
@@ -232,6 +235,17 @@ class Client:
         parameter = Parameter(name, value=value).to_parameter_msg()
         request = SetParameters.Request(parameters=[parameter])
         return self.call(SetParameters, "set_parameters", request).results[0]
+
+
+@contextmanager
+def open_client(*, wait: bool = True) -> Iterator[Client]:
+    """A client in a ROS context of its own, closed at the end; `wait`: see `Client`."""
+    context = Context()
+    rclpy.init(context=context)
+    node = Node("client", context=context)
+    yield Client(node, wait=wait)
+    node.destroy_node()
+    rclpy.shutdown(context=context)
 
 
 def image_message(rgb: NDArray[np.uint8]) -> Image:

@@ -12,10 +12,7 @@ from typing import Any
 import cv2
 import numpy as np
 import pytest
-import rclpy
 from numpy.typing import NDArray
-from rclpy.context import Context
-from rclpy.node import Node
 from rclpy.qos import DurabilityPolicy, QoSProfile, qos_profile_sensor_data
 from sensor_msgs.msg import CompressedImage, Image
 from tf2_msgs.msg import TFMessage
@@ -36,6 +33,7 @@ from node_rig import (  # noqa: E402
     ManagedNode,
     boxes_around,
     image_message,
+    open_client,
     pose,
     stamp_key,
 )
@@ -67,12 +65,8 @@ def node(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ManagedNode]:
 
 @pytest.fixture(scope="module")
 def client(node: ManagedNode) -> Iterator[Client]:
-    context = Context()
-    rclpy.init(context=context)
-    ros_node = Node("client", context=context)
-    yield Client(ros_node, wait=False)
-    ros_node.destroy_node()
-    rclpy.shutdown(context=context)
+    with open_client(wait=False) as opened:
+        yield opened
 
 
 def send(client: Client, rgb: NDArray[np.uint8], boxes: dict[str, NDArray[np.uint8]]) -> Any:

@@ -13,10 +13,7 @@ from typing import Any
 import cv2
 import numpy as np
 import pytest
-import rclpy
 from numpy.typing import NDArray
-from rclpy.context import Context
-from rclpy.node import Node
 from rclpy.qos import DurabilityPolicy, QoSProfile
 from sensor_msgs.msg import CameraInfo
 from visualization_msgs.msg import Marker
@@ -34,6 +31,7 @@ from node_rig import (  # noqa: E402
     Client,
     NodeProcess,
     image_message,
+    open_client,
     pose,
     stamp_key,
 )
@@ -83,12 +81,8 @@ def detector(model_path: Path, tmp_path_factory: pytest.TempPathFactory) -> Iter
 
 @pytest.fixture(scope="module")
 def client(detector: NodeProcess) -> Iterator[Client]:
-    context = Context()
-    rclpy.init(context=context)
-    node = Node("client", context=context)
-    yield Client(node)
-    node.destroy_node()
-    rclpy.shutdown(context=context)
+    with open_client() as opened:
+        yield opened
 
 
 def test_keypoints_are_those_of_the_image(client: Client, images: dict[str, Any]) -> None:

@@ -10,9 +10,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-import rclpy
-from rclpy.context import Context
-from rclpy.node import Node
 from rclpy.qos import qos_profile_sensor_data
 from sensor_msgs.msg import Image
 
@@ -20,7 +17,16 @@ from kp3d_ros.demo.measure import pose_matrix
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "core/inference"))
 sys.path.insert(0, str(Path(__file__).parent))
-from node_rig import CAMERA, UNIT_M, Client, NodeProcess, image_message, pose, stamp_key  # noqa: E402
+from node_rig import (  # noqa: E402
+    CAMERA,
+    UNIT_M,
+    Client,
+    NodeProcess,
+    image_message,
+    open_client,
+    pose,
+    stamp_key,
+)
 from tiny_model import draw_scene, write_tiny_model  # noqa: E402
 
 T_CAMERA_OBJECT = pose(2.0, (0.1, 0.05, 2.0))
@@ -29,12 +35,8 @@ SCENE = draw_scene(CAMERA, T_CAMERA_OBJECT, UNIT_M)
 
 @pytest.fixture
 def client() -> Iterator[Client]:
-    context = Context()
-    rclpy.init(context=context)
-    node = Node("client", context=context)
-    yield Client(node, wait=False)
-    node.destroy_node()
-    rclpy.shutdown(context=context)
+    with open_client(wait=False) as opened:
+        yield opened
 
 
 @pytest.fixture

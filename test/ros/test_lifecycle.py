@@ -8,12 +8,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import rclpy
 from diagnostic_msgs.msg import DiagnosticArray
 from lifecycle_msgs.msg import State, Transition
 from lifecycle_msgs.srv import GetState
-from rclpy.context import Context
-from rclpy.node import Node
 from visualization_msgs.msg import Marker
 
 from kp3d_ros.demo.measure import pose_matrix
@@ -21,7 +18,7 @@ from kp3d_ros.demo.measure import pose_matrix
 ROOT = Path(__file__).parents[2]
 sys.path.insert(0, str(ROOT / "test/core/inference"))
 sys.path.insert(0, str(Path(__file__).parent))
-from node_rig import CAMERA, UNIT_M, Client, NodeProcess, pose  # noqa: E402
+from node_rig import CAMERA, UNIT_M, Client, NodeProcess, open_client, pose  # noqa: E402
 from node_rig import change_state as change  # noqa: E402
 from tiny_model import draw_scene, write_tiny_model  # noqa: E402
 
@@ -30,12 +27,8 @@ T_CAMERA_OBJECT = pose(2.0, (0.1, 0.05, 2.0))
 
 @pytest.fixture
 def client() -> Iterator[Client]:
-    context = Context()
-    rclpy.init(context=context)
-    node = Node("client", context=context)
-    yield Client(node, wait=False)
-    node.destroy_node()
-    rclpy.shutdown(context=context)
+    with open_client(wait=False) as opened:
+        yield opened
 
 
 def state(client: Client) -> int:
