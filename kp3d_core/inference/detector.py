@@ -18,8 +18,9 @@ from kp3d_core.inference.engines import Engine, create_engine
 from kp3d_core.inference.growth import growth_of, misfit, view_traits
 from kp3d_core.inference.lift import LiftedKeypoints, calibrate_covariance, lift_keypoints
 from kp3d_core.inference.model import Model
+from kp3d_core.inference.plausibility import best_look, distinct, most_plausible
 from kp3d_core.inference.pose_fit import fit_layout
-from kp3d_core.inference.search import distinct, most_plausible, search_views
+from kp3d_core.inference.search import search_views
 from kp3d_core.inference.settings import DetectorSettings
 from kp3d_core.inference.view import Region, View, view_of_region, whole_image
 
@@ -82,7 +83,7 @@ class Detector:
         """Find the object in a region whose fit around it is unknown, or in the whole image.
 
         Looks, corrects direction and zoom by what it saw, and looks again until the object appears
-        as in training, at most `settings.max_runs` times.
+        as in training, at most `settings.max_runs` times. Returns the most plausible look.
 
         Args:
             image: RGB, shape (H, W, 3).
@@ -117,7 +118,7 @@ class Detector:
         down = _check_direction(down_camera)
         views = [self._view_of(region, camera, down) for region in regions]
         found = self.detect_views(image, camera, views, down_camera=down)
-        return self._acquire(image, camera, found, down)
+        return self._acquire(image, camera, found, down, regions)
 
     def search(
         self,
@@ -151,7 +152,7 @@ class Detector:
             again = self.detect_views(image, camera, views, down_camera=down)
             again = [dataclasses.replace(detection, runs=2) for detection in again]
             best = distinct(most_plausible(again, len(again)), count)
-        return self._acquire(image, camera, best, down)
+        return self._acquire(image, camera, best, down, [None] * len(best))
 
     def _acquire(
         self,
@@ -159,19 +160,22 @@ class Detector:
         camera: CameraModel,
         found: Sequence[Detection],
         down_camera: ArrayLike | None,
+        regions: Sequence[Region | None],
     ) -> list[Detection]:
-        """Look again at whatever does not appear as in training yet, all in one engine call."""
-        found = list(found)
-        while True:
-            unclear = [
-                i for i, detection in enumerate(found) if self._needs_another_look(detection)
-            ]
-            views = [found[i].next_view for i in unclear]
-            if not unclear:
-                return found
+        """Look again at whatever does not appear as in training yet, all in one engine call.
+
+        Returns the best look at each object.
+        """
+        looks = [[detection] for detection in found]
+        while unclear := [row for row in looks if self._needs_another_look(row[-1])]:
+            views = [row[-1].next_view for row in unclear]
             again = self.detect_views(image, camera, views, down_camera=down_camera)
-            for i, detection in zip(unclear, again, strict=True):
-                found[i] = dataclasses.replace(detection, runs=found[i].runs + 1)
+            for row, detection in zip(unclear, again, strict=True):
+                row.append(dataclasses.replace(detection, runs=row[-1].runs + 1))
+        return [
+            dataclasses.replace(best_look(row, region), runs=row[-1].runs)
+            for row, region in zip(looks, regions, strict=True)
+        ]
 
     def _needs_another_look(self, detection: Detection) -> bool:
         return detection.runs < self.settings.max_runs and not self._is_centered(detection)

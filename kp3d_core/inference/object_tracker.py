@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 from kp3d_core.inference.camera import CameraModel
 from kp3d_core.inference.detection import Detection
 from kp3d_core.inference.detector import Detector
-from kp3d_core.inference.search import same_object
+from kp3d_core.inference.plausibility import same_object
 from kp3d_core.inference.track import Track
 from kp3d_core.inference.view import Region
 

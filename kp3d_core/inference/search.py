@@ -3,16 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
 
 import numpy as np
 
 from kp3d_core.inference.camera import CameraModel
-from kp3d_core.inference.detection import Detection
 from kp3d_core.inference.view import View
-
-_SAME = 0.35
-"""Fraction of its size by which an object must be beside another one to be seen as two."""
 
 
 def search_views(camera: CameraModel, whole: View, levels: int, input_size: int) -> list[View]:
@@ -36,43 +31,7 @@ def search_views(camera: CameraModel, whole: View, levels: int, input_size: int)
     return views
 
 
-def most_plausible(detections: Iterable[Detection], count: int) -> list[Detection]:
-    """The detections that look most like the object in its training views, best first."""
-    return sorted(detections, key=_implausibility)[:count]
-
-
-def distinct(detections: Iterable[Detection], count: int) -> list[Detection]:
-    """The first detection, and those accepted ones after it that show other objects.
-
-    Args:
-        detections: best first.
-        count: most that are returned.
-    """
-    chosen: list[Detection] = []
-    for detection in detections:
-        is_new = detection.accepted and not any(same_object(detection, c) for c in chosen)
-        if not chosen or is_new:
-            chosen.append(detection)
-    return chosen[:count]
-
-
-def same_object(a: Detection, b: Detection) -> bool:
-    """Whether two detections lie on each other in the image."""
-    distance = np.linalg.norm(a.keypoints_uv.mean(axis=0) - b.keypoints_uv.mean(axis=0))
-    extent = max(float(np.ptp(d.keypoints_uv, axis=0).max()) for d in (a, b))
-    return bool(distance < _SAME * extent)
-
-
 def _centers(length: int, step: float) -> np.ndarray:
     """Pixel coordinates that cover an axis evenly, about `step` apart."""
     count = max(1, round(length / step))
     return (np.arange(count) + 0.5) * length / count - 0.5
-
-
-def _implausibility(detection: Detection) -> tuple[bool, float]:
-    """Refused ones last; then how far shape, size and certainty are from the ideal."""
-    doubt = 1 - float(detection.score.mean())
-    return (
-        not detection.accepted,
-        detection.residual + 0.3 * abs(math.log(detection.scale)) + 0.3 * doubt,
-    )
