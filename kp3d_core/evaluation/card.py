@@ -174,15 +174,21 @@ def _origin(model: Model) -> str:
     origin = model.provenance
     config, data = origin["config"], origin["data"]
     views = data["objects_per_batch"] * data["views_per_object"]
-    steps = f"{origin['steps']:,} steps of" if "steps" in origin else "Steps of"
-    start = config.get("initial_weights")
+    last = _stage(origin.get("steps"), views, data["input_size"])
+    earlier = origin.get("earlier_stages", [])
+    stages = [_stage(s["steps"], s["views_per_step"], s["input_size"]) for s in earlier]
+    if not earlier and config.get("initial_weights"):
+        stages = ["a start from trained weights"]
     return (
-        f"{steps} {views} views at {data['input_size']} px, network `{config['network']}` of width "
-        f"{config.get('width', 1.0):g}, from {'trained' if start else 'random'} weights"
-        f"{f' (`{start}`)' if start else ''}; exported {origin['created'][:10]} from commit "
-        f"`{origin['commit'][:10]}` with torch {origin['torch']}. The whole configuration is in "
-        f"the file's metadata. SHA-256 `{model.sha256[:16]}`."
+        f"{', then '.join([*stages, last])}; network `{config['network']}` of width "
+        f"{config.get('width', 1.0):g}. Exported {origin['created'][:10]} from commit "
+        f"`{origin['commit'][:10]}` with torch {origin['torch']}. The whole configuration of the "
+        f"last stage is in the file's metadata. SHA-256 `{model.sha256[:16]}`."
     )
+
+
+def _stage(steps: int | None, views: int, input_size: int) -> str:
+    return f"{'steps' if steps is None else f'{steps:,} steps'} of {views} views at {input_size} px"
 
 
 def _table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:

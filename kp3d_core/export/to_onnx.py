@@ -112,6 +112,7 @@ def export_checkpoint(
     metadata["provenance"] = provenance() | {
         "checkpoint": checkpoint.name,
         "steps": trained.steps,
+        "earlier_stages": trained.earlier_stages,
         "calibration_backgrounds": calibration_backgrounds,
         "config": json.loads(json.dumps(trained.settings, default=_plain)),
         "data": settings,

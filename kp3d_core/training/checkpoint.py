@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypedDict
 
 import torch
 
@@ -13,8 +14,20 @@ from kp3d_core.training.networks import build_network
 
 ORIENTATION_KEY = "orientation_settings"
 """Where a checkpoint keeps the settings of its pretrained orientation network."""
+STAGES_KEY = "earlier_stages"
+"""Where a checkpoint keeps what was trained before its own run."""
 _PREFIX = "model."
 """What Lightning puts before the names of the network's weights."""
+
+
+class Stage(TypedDict):
+    """A run that another one started from."""
+
+    steps: int
+    views_per_step: int
+    input_size: int
+    """[px]"""
+    checkpoint_sha256: str
 
 
 @dataclass(frozen=True)
@@ -27,7 +40,9 @@ class TrainedNetwork:
     data: dict[str, Any]
     """Of `ShardDataModule`."""
     steps: int
-    """Training steps behind the weights."""
+    """Training steps of the run."""
+    earlier_stages: tuple[Stage, ...]
+    """The runs whose weights it started from, oldest first."""
 
 
 def load_checkpoint(path: Path) -> TrainedNetwork:
@@ -61,6 +76,7 @@ def load_checkpoint(path: Path) -> TrainedNetwork:
         settings,
         dict(content.get("datamodule_hyper_parameters", {})),
         int(content.get("global_step", 0)),
+        tuple(content.get(STAGES_KEY, ())),
     )
 
 
@@ -79,17 +95,28 @@ def load_orientation(path: Path) -> TrainedNetwork:
     )
 
 
-def copy_weights(path: Path, model: KeypointModel) -> None:
+def copy_weights(path: Path, model: KeypointModel) -> tuple[Stage, ...]:
     """Start a network from the weights of a checkpoint, of the same or another category.
+
+    Returns:
+        The runs behind these weights, oldest first.
 
     Raises:
         ValueError: no such file, not a checkpoint, or of a network of another shape.
     """
-    trained = load_checkpoint(path).model
+    trained = load_checkpoint(path)
     try:
-        model.load_state_dict(trained.state_dict())
+        model.load_state_dict(trained.model.state_dict())
     except RuntimeError as error:
         raise ValueError(
             f"initial_weights must come from a network of the same kind, width and number of "
             f"keypoints, got {path}: {str(error).splitlines()[-1].strip()}"
         ) from error
+    data = trained.data
+    stage = Stage(
+        steps=trained.steps,
+        views_per_step=data["objects_per_batch"] * data["views_per_object"],
+        input_size=data["input_size"],
+        checkpoint_sha256=hashlib.sha256(path.read_bytes()).hexdigest(),
+    )
+    return (*trained.earlier_stages, stage)

@@ -20,7 +20,13 @@ from kp3d_core.geometry.camera import ndc_intrinsics
 from kp3d_core.losses.objective import LossWeights, ViewBatch, losses
 from kp3d_core.losses.orientation import annealed_flag, true_flag
 from kp3d_core.training.anchors import ellipsoid_anchors
-from kp3d_core.training.checkpoint import ORIENTATION_KEY, copy_weights, load_orientation
+from kp3d_core.training.checkpoint import (
+    ORIENTATION_KEY,
+    STAGES_KEY,
+    Stage,
+    copy_weights,
+    load_orientation,
+)
 from kp3d_core.training.forward import ForwardResult, forward_views, orientation_targets
 from kp3d_core.training.monitor import ViewMetrics, view_metrics
 from kp3d_core.training.networks import build_network, network_settings
@@ -93,8 +99,9 @@ class KeypointModule(L.LightningModule):
         torch.manual_seed(seed)
         self.model = build_network(self.hparams, foreign.model if foreign else None)
         self._orientation_settings = foreign and network_settings(foreign.settings)
+        self._earlier_stages: tuple[Stage, ...] = ()
         if initial_weights is not None:
-            copy_weights(Path(initial_weights), self.model)
+            self._earlier_stages = copy_weights(Path(initial_weights), self.model)
         for parameter in self.model.parameters():  # channels last: what CPU convolutions want
             if parameter.ndim == 4:
                 parameter.data = parameter.data.contiguous(memory_format=torch.channels_last)
@@ -136,7 +143,8 @@ class KeypointModule(L.LightningModule):
                 setattr(self.model, name, stage_of_model)
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Say what the frozen network is made of: its weights are among ours."""
+        """Say what the weights stem from, and what a frozen network among them is made of."""
+        checkpoint[STAGES_KEY] = self._earlier_stages
         if self._orientation_settings is not None:
             checkpoint[ORIENTATION_KEY] = self._orientation_settings
 

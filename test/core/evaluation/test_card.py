@@ -12,12 +12,15 @@ from kp3d_core.inference import load_model
 
 @pytest.fixture(scope="module")
 def evaluation(large_cars, tmp_path_factory):
-    """Evaluation folder of a copy of the shipped model that holds its figures."""
+    """Evaluation folder of a copy of the shipped model that holds its figures and a first stage."""
     folder = tmp_path_factory.mktemp("card")
     first = evaluate("car", large_cars / "val", folder / "first", pairs_per_instance=3)
     proto = onnx.load_model_from_string(load_model("car").data)
     (entry,) = (item for item in proto.metadata_props if item.key == "kp3d")
     content = json.loads(entry.value) | {"metrics": first}
+    content["provenance"]["earlier_stages"] = [
+        {"steps": 4321, "views_per_step": 64, "input_size": 32, "checkpoint_sha256": "0" * 64}
+    ]
     entry.value = json.dumps(content)
     onnx.save(proto, folder / "car.onnx")
     evaluate(str(folder / "car.onnx"), large_cars / "val", folder / "second", pairs_per_instance=3)
@@ -32,6 +35,7 @@ def test_card_shows_figures_kinds_failures_and_origin(evaluation, tmp_path):
     assert f"| {metrics['rotation_deg']['median']:.2f} |" in row
     for kind in metrics["by_kind"]:
         assert f"| {kind} |" in text
+    assert "4,321 steps of 64 views at 32 px, then" in text
     assert "network `fast`" in text
     for name in ("instances", "views", "failures", "histogram"):
         assert f"(docs/images/car_{name}.jpg)" in text

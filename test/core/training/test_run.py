@@ -8,6 +8,7 @@ import pytest
 import torch
 import yaml
 
+from kp3d_core.training.checkpoint import load_checkpoint
 from kp3d_core.training.run import run_training
 
 CONFIGS = Path(__file__).parents[3] / "config" / "train"
@@ -105,6 +106,10 @@ def test_a_second_stage_starts_from_trained_weights(tiny_training, trained_run, 
     started, _ = weights(tmp_path)
     learned = [name for name in first if name.endswith("weight")]
     assert all(torch.equal(first[name], started[name]) for name in learned)
+    (stage,) = load_checkpoint(tmp_path / "checkpoints" / "last.ckpt").earlier_stages
+    before = load_checkpoint(trained_run / "checkpoints" / "last.ckpt")
+    assert before.earlier_stages == ()
+    assert (stage["steps"], stage["input_size"]) == (before.steps, before.data["input_size"])
 
 
 def test_initial_weights_of_another_network_are_refused(tiny_training, trained_run, tmp_path):
