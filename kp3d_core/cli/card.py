@@ -18,10 +18,14 @@ def card(
     pictures: Annotated[
         Path | None, typer.Option(help="Folder for pictures; default: `images` beside the file.")
     ] = None,
+    robustness: Annotated[
+        list[Path] | None,
+        typer.Option(help="Folder of `kp3d robustness` of one of the models; can be repeated."),
+    ] = None,
 ) -> None:
     """Write what models reach, where they fail and how they were made."""
     with user_errors():
         from kp3d_core.evaluation.card import write_cards
 
-        write_cards(evaluations, output, pictures or output.parent / "images")
+        write_cards(evaluations, output, pictures or output.parent / "images", robustness or ())
     typer.echo(f"Written: {output}")

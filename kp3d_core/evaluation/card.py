@@ -10,6 +10,7 @@ from typing import Any
 
 import cv2
 
+from kp3d_core.evaluation.robustness.summary import robustness_summary
 from kp3d_core.inference import Model, load_model
 
 _PICTURES = ("instances", "views", "failures", "histogram")
@@ -57,23 +58,48 @@ def read_evaluation(folder: Path) -> Evaluated:
     return Evaluated(model, folder)
 
 
-def write_cards(folders: Sequence[Path], output: Path, pictures: Path) -> None:
+def read_robustness(folder: Path, models: Sequence[Model]) -> tuple[str, dict[str, Any]]:
+    """Which model a folder of `kp3d robustness` is about, and what was measured.
+
+    Raises:
+        ValueError: no such folder, or about none of the model files.
+    """
+    file = folder / "robustness.json"
+    if not file.is_file():
+        raise ValueError(f"--robustness must be a folder made by `kp3d robustness`, got {folder}.")
+    result = json.loads(file.read_text())
+    for model in models:
+        if model.sha256 == result["model"]["sha256"]:
+            return model.name, result
+    names, found = ", ".join(model.name for model in models), result["model"]
+    raise ValueError(
+        f"{folder} must be about one of the files of {names}, got {found['name']} with SHA-256 "
+        f"{found['sha256'][:16]}. Measure again."
+    )
+
+
+def write_cards(
+    folders: Sequence[Path], output: Path, pictures: Path, robustness: Sequence[Path] = ()
+) -> None:
     """Write one Markdown page about several models, and the pictures that it shows.
 
     Args:
         folders: made by `kp3d evaluate`.
         output: Markdown file.
         pictures: folder for the pictures, best below that of `output`: links are relative.
+        robustness: made by `kp3d robustness`, of some of the models.
 
     Raises:
-        ValueError: a folder is not the evaluation of its model's file.
+        ValueError: a folder is not about its model's file.
     """
     evaluated = [read_evaluation(folder) for folder in folders]
+    models = [item.model for item in evaluated]
+    beyond = dict(read_robustness(folder, models) for folder in robustness)
     pictures.mkdir(parents=True, exist_ok=True)
     sections = [_overview(evaluated)]
     for item in evaluated:
         links = _copy_pictures(item, pictures, output.parent)
-        sections.append(_card(item, links))
+        sections.append(_card(item, links, beyond.get(item.model.name)))
     output.write_text("\n".join(sections))
 
 
@@ -131,7 +157,7 @@ def _overview(evaluated: Sequence[Evaluated]) -> str:
     )
 
 
-def _card(item: Evaluated, links: Mapping[str, str]) -> str:
+def _card(item: Evaluated, links: Mapping[str, str], beyond: Mapping[str, Any] | None) -> str:
     metrics, name = item.metrics, item.model.name
     data = metrics["data"]
     kinds = sorted(metrics["by_kind"].items(), key=lambda entry: -entry[1]["mean"])
@@ -164,6 +190,7 @@ def _card(item: Evaluated, links: Mapping[str, str]) -> str:
             "",
             f"![{name}: worst views]({links['failures']})",
             "",
+            *(robustness_summary(beyond) if beyond else ()),
             "**How it was made.** " + _origin(item.model),
             "",
         ]

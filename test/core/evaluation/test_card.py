@@ -7,6 +7,7 @@ import pytest
 
 from kp3d_core.evaluation.card import write_cards
 from kp3d_core.evaluation.evaluate import evaluate
+from kp3d_core.evaluation.robustness.measure import RobustnessSettings, measure_robustness
 from kp3d_core.inference import load_model
 
 
@@ -53,3 +54,22 @@ def test_evaluation_with_other_figures_than_the_file_is_refused(evaluation, tmp_
 def test_folder_without_an_evaluation_is_refused(tmp_path):
     with pytest.raises(ValueError, match="made by `kp3d evaluate`, got "):
         write_cards([tmp_path], tmp_path / "MODELS.md", tmp_path)
+
+
+def test_card_shows_what_was_measured_beyond_the_paper(evaluation, tmp_path):
+    path = json.loads((evaluation / "metrics.json").read_text())["model"]["file"]
+    settings = RobustnessSettings(instances=1, views=2, parts=("backgrounds", "roll"), looks=1)
+    result = measure_robustness(path, tmp_path / "robustness", settings)
+    page = tmp_path / "MODELS.md"
+    write_cards([evaluation], page, tmp_path, [tmp_path / "robustness"])
+    text = page.read_text()
+    textured = result["backgrounds"]["conditions"]["textured"]
+    assert f"| textured | {textured['relative_mean_deg']:.1f} |" in text
+    errors = [f"{row['absolute_median_deg']:.0f}" for row in result["sweeps"]["roll"]["black"]]
+    assert f"| {' · '.join(errors)} |" in text
+
+
+def test_robustness_of_another_file_is_refused(evaluation, tmp_path):
+    (tmp_path / "robustness.json").write_text('{"model": {"name": "car", "sha256": "0123"}}')
+    with pytest.raises(ValueError, match="one of the files of car, got car with SHA-256 0123"):
+        write_cards([evaluation], tmp_path / "MODELS.md", tmp_path, [tmp_path])
