@@ -13,6 +13,7 @@ from kp3d_core.cli.evaluate import evaluate
 from kp3d_core.cli.export import export
 from kp3d_core.cli.quantize import quantize
 from kp3d_core.cli.render import render
+from kp3d_core.cli.reproduce import CONTEXT as REPRODUCE_CONTEXT
 from kp3d_core.cli.reproduce import reproduce
 from kp3d_core.cli.robustness import robustness
 from kp3d_core.cli.train import CONTEXT, train
@@ -31,7 +32,7 @@ app.command()(export)
 app.command()(evaluate)
 app.command()(robustness)
 app.command()(card)
-app.add_typer(reproduce, name="reproduce")
+app.command(context_settings=REPRODUCE_CONTEXT)(reproduce)
 app.command()(quantize)
 app.command()(build_engine)
 app.add_typer(bench, name="bench")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from enum import Enum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -12,125 +13,111 @@ from kp3d_core.cli.errors import user_errors
 if TYPE_CHECKING:
     from kp3d_core.reproduce.runner import Runner
 
-reproduce = typer.Typer(
-    help="The paper's experiments, resumable: data, training, measuring, tables.",
-    no_args_is_help=True,
-)
-
-_CONTEXT = {"ignore_unknown_options": True}
+CONTEXT = {"ignore_unknown_options": True}
 """Options that are not ours are settings of the training: they end up among the arguments."""
 
-Overrides = Annotated[
-    list[str] | None,
-    typer.Argument(
-        metavar="--model.KEY=VALUE",
-        help="Further settings of every training, as in `kp3d train`: --data.objects_per_batch=64.",
-    ),
-]
-Categories = Annotated[
-    list[str] | None, typer.Option("--category", help="car, chair or plane; can be repeated.")
-]
-Budget = Annotated[int, typer.Option(help="Training steps of each row.")]
-Data = Annotated[Path, typer.Option(help="Folder for rendered sets: DATA/CATEGORY/SPLIT.")]
-Train = Annotated[str, typer.Option(help="Training set, INSTANCESxVIEWS.")]
-Val = Annotated[str, typer.Option(help="Validation set, INSTANCESxVIEWS.")]
-Test = Annotated[str, typer.Option(help="Unseen test set, INSTANCESxVIEWS.")]
-Pairs = Annotated[int, typer.Option(help="Random pairs of views of each test instance.")]
-Configs = Annotated[Path, typer.Option(help="Folder of training configurations.")]
-Jobs = Annotated[
-    int | None, typer.Option(help="Processes that render.", show_default="all CPU cores")
-]
-Threads = Annotated[
-    int | None, typer.Option(help="CPU threads of training.", show_default="all cores")
-]
+
+class Experiment(str, Enum):
+    """What can be reproduced."""
+
+    TABLE1 = "table1"
+    ABLATIONS = "ablations"
 
 
-@reproduce.command(context_settings=_CONTEXT)
-def table1(
-    overrides: Overrides = None,
-    category: Categories = None,
-    budget: Budget = 4000,
-    output: Annotated[
-        Path, typer.Option(help="Folder for the results; an unfinished run in it is continued.")
-    ] = Path("runs/table1"),
-    data: Data = Path("data/reproduce"),
-    train: Train = "1000x24",
-    val: Val = "40x16",
-    test: Test = "100x200",
-    pairs: Pairs = 100,
-    configs: Configs = Path("config/train"),
-    jobs: Jobs = None,
-    threads: Threads = None,
-) -> None:
-    """Make Table 1 and Figure 2: supervised or discovered keypoints, with which orientation."""
-    with user_errors(RuntimeError, FloatingPointError):
-        from kp3d_core.data.procedural import CATEGORIES
-        from kp3d_core.reproduce.table1 import reproduce_table1
-
-        runner = _runner(
-            output, data, configs, (train, val, test), budget, pairs, overrides or [], jobs, threads
-        )
-        reproduce_table1(runner, category or CATEGORIES)
-    typer.echo(f"Written to {output}: table1.md, table1.json, figure2.png")
-
-
-@reproduce.command(context_settings=_CONTEXT)
-def ablations(
-    overrides: Overrides = None,
-    category: Categories = None,
+def reproduce(
+    experiment: Annotated[
+        Experiment,
+        typer.Argument(
+            help="table1: Table 1 and Figure 2, supervised or discovered keypoints, with which "
+            "orientation. ablations: Figure 6 with numbers, what each loss is for."
+        ),
+    ],
+    overrides: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="--model.KEY=VALUE",
+            help="Settings of every training, as in `kp3d train`: --data.objects_per_batch=64.",
+        ),
+    ] = None,
+    category: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="car, chair or plane; can be repeated.",
+            show_default="all in table1, car in ablations",
+        ),
+    ] = None,
     variant: Annotated[
         list[str] | None,
-        typer.Option(help="Only this variant; can be repeated.", show_default="all"),
+        typer.Option(help="Only this ablation; can be repeated.", show_default="all"),
     ] = None,
-    budget: Budget = 4000,
+    budget: Annotated[int, typer.Option(help="Training steps of each row.")] = 4000,
     output: Annotated[
-        Path, typer.Option(help="Folder for the results; an unfinished run in it is continued.")
-    ] = Path("runs/ablations"),
-    data: Data = Path("data/reproduce"),
-    train: Train = "1000x24",
-    val: Val = "40x16",
-    test: Test = "100x200",
-    pairs: Pairs = 100,
-    configs: Configs = Path("config/train"),
-    jobs: Jobs = None,
-    threads: Threads = None,
+        Path | None,
+        typer.Option(
+            help="Folder for the results; an unfinished run in it is continued.",
+            show_default="runs/EXPERIMENT",
+        ),
+    ] = None,
+    data: Annotated[
+        Path, typer.Option(help="Folder for rendered sets: DATA/CATEGORY/SPLIT.")
+    ] = Path("data/reproduce"),
+    train: Annotated[str, typer.Option(help="Training set, INSTANCESxVIEWS.")] = "1000x24",
+    val: Annotated[str, typer.Option(help="Validation set, INSTANCESxVIEWS.")] = "40x16",
+    test: Annotated[str, typer.Option(help="Unseen test set, INSTANCESxVIEWS.")] = "100x200",
+    pairs: Annotated[int, typer.Option(help="Random pairs of views of each test instance.")] = 100,
+    configs: Annotated[Path, typer.Option(help="Folder of training configurations.")] = Path(
+        "config/train"
+    ),
+    jobs: Annotated[
+        int | None, typer.Option(help="Processes that render.", show_default="all CPU cores")
+    ] = None,
+    threads: Annotated[
+        int | None, typer.Option(help="CPU threads of training.", show_default="all cores")
+    ] = None,
 ) -> None:
-    """Make Figure 6 with numbers: what each loss is for, by leaving it out. Default: cars."""
+    """Make one of the paper's experiments, resumable: data, training, measuring, tables."""
+    output = output or Path("runs") / experiment.value
     with user_errors(RuntimeError, FloatingPointError):
+        import joblib
+        import torch
+
+        from kp3d_core.reproduce.runner import Runner
+        from kp3d_core.reproduce.settings import SetSize, Settings
+
+        sizes = SetSize.parse(train), SetSize.parse(val), SetSize.parse(test)
+        settings = Settings(budget, pairs, *sizes, _checked(overrides or []))
+        if threads is not None:
+            torch.set_num_threads(threads)
+        runner = Runner(output, data, configs, settings, jobs or joblib.cpu_count(), typer.echo)
+        files = _run(experiment, runner, category, variant)
+    typer.echo(f"Written to {output}: {files}")
+
+
+def _run(
+    experiment: Experiment, runner: Runner, category: list[str] | None, variant: list[str] | None
+) -> str:
+    """Names of the files that the experiment has written."""
+    if experiment is Experiment.ABLATIONS:
         from kp3d_core.reproduce.ablations import reproduce_ablations
 
-        runner = _runner(
-            output, data, configs, (train, val, test), budget, pairs, overrides or [], jobs, threads
-        )
         reproduce_ablations(runner, category or ["car"], variant or ())
-    typer.echo(f"Written to {output}: ablations.md, ablations.json, figure6_CATEGORY.png")
+        return "ablations.md, ablations.json, figure6_CATEGORY.png"
+    from kp3d_core.data.procedural import CATEGORIES
+    from kp3d_core.reproduce.table1 import reproduce_table1
+
+    if variant:
+        raise ValueError(
+            f"--variant chooses ablations, got it for {experiment.value}. Leave it out."
+        )
+    reproduce_table1(runner, category or CATEGORIES)
+    return "table1.md, table1.json, figure2.png"
 
 
-def _runner(
-    output: Path,
-    data: Path,
-    configs: Path,
-    sizes: tuple[str, str, str],
-    budget: int,
-    pairs: int,
-    overrides: list[str],
-    jobs: int | None,
-    threads: int | None,
-) -> Runner:
-    import joblib
-    import torch
-
-    from kp3d_core.reproduce.runner import Runner
-    from kp3d_core.reproduce.settings import SetSize, Settings
-
+def _checked(overrides: list[str]) -> tuple[str, ...]:
     stray = [value for value in overrides if not value.startswith("--")]
     if stray:
         raise ValueError(
             f"Settings of the training must look like --data.seed=1, got {' '.join(stray)}. "
             "Join name and value with =."
         )
-    train, val, test = map(SetSize.parse, sizes)
-    settings = Settings(budget, pairs, train, val, test, tuple(overrides))
-    if threads is not None:
-        torch.set_num_threads(threads)
-    return Runner(output, data, configs, settings, jobs or joblib.cpu_count(), typer.echo)
+    return tuple(overrides)
