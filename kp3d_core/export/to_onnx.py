@@ -24,12 +24,13 @@ from kp3d_core.export.graph import INPUT_NAME, OUTPUT_NAMES, DetectorGraph
 from kp3d_core.files import atomic_writer
 from kp3d_core.inference import create_engine, load_model
 from kp3d_core.inference.model import Calibration
+from kp3d_core.inference.model_metadata import FORMAT_VERSION, METADATA_KEY
+from kp3d_core.inference.seal import seal
 from kp3d_core.models import WithoutFlag
 from kp3d_core.palette import keypoint_colors
 from kp3d_core.provenance import provenance
 from kp3d_core.training.checkpoint import load_checkpoint
 
-FORMAT_VERSION = 1
 OPSET = 18
 TOLERANCE_PX = 0.02
 """Largest difference of keypoints between torch and the exported graph [px]; both are float32 and
@@ -143,13 +144,14 @@ def export_checkpoint(
 
 
 def write_model(graph: onnx.ModelProto, metadata: dict[str, Any], path: Path) -> None:
-    """Write graph and metadata as one file, which appears whole or not at all."""
+    """Write graph and metadata as one sealed file, which appears whole or not at all."""
     del graph.metadata_props[:]
-    onnx.helper.set_model_props(graph, {"kp3d": json.dumps(metadata)})
+    content = metadata | {"format_version": FORMAT_VERSION}
+    onnx.helper.set_model_props(graph, {METADATA_KEY: json.dumps(content)})
     graph.producer_name, graph.producer_version = "kp3d", kp3d_core.__version__
     path.parent.mkdir(parents=True, exist_ok=True)
     with atomic_writer(path) as stream:
-        stream.write(graph.SerializeToString())
+        stream.write(seal(graph.SerializeToString()))
 
 
 def _first_metadata(
@@ -157,7 +159,6 @@ def _first_metadata(
 ) -> dict[str, Any]:
     """Metadata before anything was measured; a valid file, so that the engine can measure."""
     return {
-        "format_version": FORMAT_VERSION,
         "name": name or views.category,
         "category": views.category,
         "version": version,

@@ -117,3 +117,5 @@ class Model:
     """Hexadecimal digest of `data`; the key of everything derived from the file."""
     precision: str = "fp32"
     """Of the graph in the file, one of `PRECISIONS`."""
+    format_version: int = 2
+    """Of the file, see `model_metadata`."""

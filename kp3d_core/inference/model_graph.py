@@ -51,7 +51,8 @@ def read_graph(data: bytes) -> Graph:
     options.log_severity_level = 4
     try:
         session = onnxruntime.InferenceSession(data, options, providers=["CPUExecutionProvider"])
-    except _ERRORS as error:
+        metadata = session.get_modelmeta().custom_metadata_map
+    except (*_ERRORS, UnicodeDecodeError) as error:
         raise ValueError(
             f"it is damaged, cut short, or no ONNX file ({str(error).splitlines()[0]}). "
             "Copy or export it again."
@@ -59,5 +60,5 @@ def read_graph(data: bytes) -> Graph:
     return Graph(
         inputs={node.name: Tensor(node.type, node.shape) for node in session.get_inputs()},
         outputs={node.name: Tensor(node.type, node.shape) for node in session.get_outputs()},
-        metadata=session.get_modelmeta().custom_metadata_map,
+        metadata=metadata,
     )

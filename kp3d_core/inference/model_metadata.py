@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping
 from dataclasses import asdict, fields
 from typing import Any
@@ -22,7 +23,9 @@ from kp3d_core.inference.model_graph import Graph
 from kp3d_core.inference.outputs import INPUT_NAME, output_shapes
 
 METADATA_KEY = "kp3d"
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
+UNSEALED_VERSION = 1
+"""Files of this version are the same but for the seal, which they lack."""
 _MAX_INPUT_SIZE = 2048
 _MAX_KEYPOINTS = 1000
 _MAX_COORDINATE = 10.0
@@ -52,7 +55,7 @@ class _Reader:
                 return default
             value = value[key]
         if kind is float and isinstance(value, int) and not isinstance(value, bool):
-            value = float(value)
+            value = _as_float(value)
         if not isinstance(value, kind) or isinstance(value, bool):
             self.problems.append(f"{path} must be of type {kind.__name__}, got {value!r:.80}.")
             return default
@@ -83,7 +86,7 @@ class _Reader:
             return fallback
         try:
             values: NDArray[np.float64] = np.asarray(rows, dtype=np.float64)
-        except (ValueError, TypeError):
+        except (ValueError, TypeError, OverflowError):
             self.problems.append(f"{path} must be an array of numbers.")
             return fallback
         if values.size == 0 and shape[0] == -1:
@@ -108,6 +111,7 @@ def parse_metadata(metadata: Mapping[str, str], data: bytes, sha256: str) -> Mod
         name=reader.get("name", str, ""),
         category=reader.get("category", str, ""),
         version=reader.get("version", str, ""),
+        format_version=reader.get("format_version", int, FORMAT_VERSION),
         input_size=_read_input_size(reader),
         precision=_read_precision(reader),
         training_camera=TrainingCamera(
@@ -159,6 +163,14 @@ def graph_problems(graph: Graph, model: Model) -> list[str]:
     return problems
 
 
+def _as_float(value: int) -> float:
+    """The nearest float; infinite where JSON has an integer beyond all floats."""
+    try:
+        return float(value)
+    except OverflowError:
+        return math.inf if value > 0 else -math.inf
+
+
 def _load_json(metadata: Mapping[str, str]) -> Mapping[str, Any]:
     text = metadata.get(METADATA_KEY)
     if text is None:
@@ -168,15 +180,15 @@ def _load_json(metadata: Mapping[str, str]) -> Mapping[str, Any]:
         )
     try:
         content = json.loads(text)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise ValueError(f"its metadata is not JSON ({error}). Export the model again.") from error
     if not isinstance(content, dict):
         raise ValueError("its metadata must be a JSON object. Export the model again.")
     version = content.get("format_version")
-    if version != FORMAT_VERSION:
+    if version not in (UNSEALED_VERSION, FORMAT_VERSION):
         raise ValueError(
-            f"format_version must be {FORMAT_VERSION}, got {version!r}. Use the release of kp3d "
-            "that made the file, or export it again with this one."
+            f"format_version must be {UNSEALED_VERSION} or {FORMAT_VERSION}, got {version!r:.80}. "
+            "Use the release of kp3d that made the file, or export it again with this one."
         )
     return content
 

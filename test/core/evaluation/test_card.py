@@ -8,6 +8,8 @@ import pytest
 from kp3d_core.evaluation.card import write_cards
 from kp3d_core.evaluation.evaluate import evaluate
 from kp3d_core.evaluation.robustness.measure import RobustnessSettings, measure_robustness
+from kp3d_core.export.quantize import file_metadata
+from kp3d_core.export.to_onnx import write_model
 from kp3d_core.inference import load_model
 
 
@@ -17,13 +19,11 @@ def evaluation(large_cars, tmp_path_factory):
     folder = tmp_path_factory.mktemp("card")
     first = evaluate("car", large_cars / "val", folder / "first", pairs_per_instance=3)
     proto = onnx.load_model_from_string(load_model("car").data)
-    (entry,) = (item for item in proto.metadata_props if item.key == "kp3d")
-    content = json.loads(entry.value) | {"metrics": first}
-    content["provenance"]["earlier_stages"] = [
+    metadata = file_metadata(load_model("car")) | {"metrics": first}
+    metadata["provenance"]["earlier_stages"] = [
         {"steps": 4321, "views_per_step": 64, "input_size": 32, "checkpoint_sha256": "0" * 64}
     ]
-    entry.value = json.dumps(content)
-    onnx.save(proto, folder / "car.onnx")
+    write_model(proto, metadata, folder / "car.onnx")
     evaluate(str(folder / "car.onnx"), large_cars / "val", folder / "second", pairs_per_instance=3)
     return folder / "second"
 

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import json
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
-from tiny_model import CANONICAL, NAMES, focal_px, metadata, write_tiny_model
+from tiny_model import CANONICAL, NAMES, focal_px, metadata, save_sealed, write_tiny_model
 
 from kp3d_core.inference import load_model, model_file, shipped_models
 from kp3d_core.inference.model import ViewTraits
@@ -102,13 +101,14 @@ def test_shipped_model_is_found_by_name(tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     ("path", "value", "message"),
     [
-        ("format_version", 2, "format_version must be 1, got 2. Use the release"),
-        ("format_version", None, "format_version must be 1, got None"),
+        ("format_version", 3, "format_version must be 1 or 2, got 3. Use the release"),
+        ("format_version", None, "format_version must be 1 or 2, got None"),
         ("name", None, "name is missing"),
         ("category", 3, "category must be of type str, got 3"),
         ("input_size", 64, r"input image must be tensor\(uint8\) of shape \(B, 64, 64, 3\).*128"),
         ("input_size", 128.5, "input_size must be of type int"),
         ("training_camera.focal_px", 0, "training_camera.focal_px must be in .* got 0"),
+        ("training_camera.focal_px", 10**400, "training_camera.focal_px must be in .* got inf"),
         ("training_camera.distance", "far", "training_camera.distance must be of type float"),
         ("training_camera", None, "training_camera.focal_px is missing.*distance is missing"),
         ("keypoints.names", ["a", "a", "b", "c", "d", "e"], "different names, got 6 names"),
@@ -116,6 +116,7 @@ def test_shipped_model_is_found_by_name(tmp_path, monkeypatch):
         ("keypoints.canonical", CANONICAL[:5].tolist(), r"must have shape \(6, 3\), got \(5, 3\)"),
         ("keypoints.canonical", [[float("nan")] * 3] * 6, "keypoints.canonical must be finite"),
         ("keypoints.canonical", [[50.0] * 3] * 6, r"keypoints.canonical must be .* in \[-10, 10\]"),
+        ("keypoints.canonical", [[10**400] * 3] * 6, "keypoints.canonical must be an array of num"),
         ("keypoints.canonical", [["x"] * 3] * 6, "keypoints.canonical must be an array of numbers"),
         ("keypoints.spread", [[-1.0] * 3] * 6, r"keypoints.spread must be finite and in \[0, 10\]"),
         ("keypoints.edges", [[0, 6]], r"keypoints.edges must be finite and in \[0, 5\]"),
@@ -150,7 +151,7 @@ def test_all_problems_come_in_one_error(tmp_path):
         load_model(file)
 
 
-@pytest.mark.parametrize("text", ["{", "[1]", "", '{"format_version": 1}'])
+@pytest.mark.parametrize("text", ["{", "[1]", "", '{"format_version": 2}', "[" * 99999])
 def test_metadata_that_is_no_description_is_refused(tmp_path, text):
     file = write_tiny_model(tmp_path / "m.onnx", kp3d_metadata=text)
     with pytest.raises(ValueError, match="metadata.*Export the model again"):
@@ -164,40 +165,48 @@ def test_missing_output_is_refused(tmp_path, name):
         load_model(file)
 
 
-def _save(path: Path, proto: onnx.ModelProto, **options: Any) -> Path:
-    onnx.save(proto, str(path), **options)
-    return path
-
-
 def test_another_onnx_file_is_refused(tiny_path, tmp_path):
     proto = onnx.load(str(tiny_path))
     del proto.metadata_props[:]
     with pytest.raises(ValueError, match="without the metadata entry 'kp3d'.*kp3d export"):
-        load_model(_save(tmp_path / "m.onnx", proto))
+        load_model(save_sealed(proto, tmp_path / "m.onnx"))
 
 
 def test_fixed_batch_is_refused(tiny_path, tmp_path):
     proto = onnx.load(str(tiny_path))
     proto.graph.input[0].type.tensor_type.shape.dim[0].dim_value = 1
     with pytest.raises(ValueError, match="input image must be .* with free B, got .*1, 128"):
-        load_model(_save(tmp_path / "m.onnx", proto))
+        load_model(save_sealed(proto, tmp_path / "m.onnx"))
 
 
 def test_unknown_input_is_refused(tiny_path, tmp_path):
     proto = onnx.load(str(tiny_path))
     proto.graph.input.append(helper.make_tensor_value_info("extra", TensorProto.FLOAT, [1]))
     with pytest.raises(ValueError, match="asks for unknown inputs extra"):
-        load_model(_save(tmp_path / "m.onnx", proto))
+        load_model(save_sealed(proto, tmp_path / "m.onnx"))
+
+
+@pytest.mark.parametrize("claim", [1 << 40, -1, (1 << 63) - 1])
+def test_tensors_that_claim_other_sizes_than_their_data_are_refused(tiny_path, tmp_path, claim):
+    proto = onnx.load(str(tiny_path))
+    tensor = numpy_helper.from_array(np.ones(8, np.float32), "weights")
+    tensor.dims[:] = [claim]
+    proto.graph.initializer.append(tensor)
+    proto.graph.node.append(helper.make_node("Identity", ["weights"], ["more"]))
+    proto.graph.output.append(helper.make_tensor_value_info("more", TensorProto.FLOAT, None))
+    with pytest.raises(ValueError, match="m.onnx cannot be used: it is damaged, cut short, or no"):
+        load_model(save_sealed(proto, tmp_path / "m.onnx"))
 
 
 def test_weights_in_another_file_are_refused(tiny_path, tmp_path):
     proto = onnx.load(str(tiny_path))
     proto.graph.initializer.append(numpy_helper.from_array(np.ones(2000, np.float32), "big"))
-    file = _save(
-        tmp_path / "m.onnx", proto, save_as_external_data=True, location="m.weights",
-        size_threshold=1000,
-    )  # fmt: skip
+    file = tmp_path / "m.onnx"
+    onnx.save(
+        proto, str(file), save_as_external_data=True, location="m.weights", size_threshold=1000
+    )
     assert (tmp_path / "m.weights").exists()
+    save_sealed(onnx.load(str(file), load_external_data=False), file)
     with pytest.raises(ValueError, match="keeps weights in other files, expected a self-contained"):
         load_model(file)
 

@@ -49,7 +49,7 @@ def metadata(input_size: int = 128) -> dict[str, Any]:
     """Metadata that fits the graph; tests change it to be wrong."""
     colors = np.column_stack([COLORS_RG, np.full(len(NAMES), 128)]) / 255
     return {
-        "format_version": 1,
+        "format_version": 2,
         "name": "tiny",
         "category": "discs",
         "version": "1.0",
@@ -128,7 +128,14 @@ def write_tiny_model(
     )
     text = metadata(input_size) if kp3d_metadata is None else kp3d_metadata
     helper.set_model_props(proto, {"kp3d": text if isinstance(text, str) else json.dumps(text)})
-    onnx.save(proto, str(path))
+    return save_sealed(proto, path)
+
+
+def save_sealed(proto: onnx.ModelProto, path: str | Path) -> Path:
+    """Write a model file as the exporter does."""
+    from kp3d_core.inference.seal import seal  # after jaxtyping's checks are installed
+
+    Path(path).write_bytes(seal(proto.SerializeToString()))
     return Path(path)
 
 
