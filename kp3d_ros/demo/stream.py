@@ -26,6 +26,7 @@ from sensor_msgs.msg import CameraInfo, Image
 from tf2_msgs.msg import TFMessage
 from vision_msgs.msg import Detection2D, Detection2DArray, ObjectHypothesisWithPose
 
+import kp3d_ros
 from kp3d_ros.demo import scene
 from kp3d_ros.demo.film import Film
 from kp3d_ros.msg import KeypointLayout, Keypoints3DArray
@@ -50,6 +51,7 @@ class Recording:
     """When the keypoints arrived."""
     keypoints: dict[int, Keypoints3DArray] = field(default_factory=dict)
     poses: dict[int, PoseWithCovarianceStamped] = field(default_factory=dict)
+    relative_poses: dict[int, PoseWithCovarianceStamped] = field(default_factory=dict)
     transforms: dict[int, TFMessage] = field(default_factory=dict)
     layout: KeypointLayout | None = None
     diagnostics: dict[str, str] = field(default_factory=dict)
@@ -142,11 +144,12 @@ class SimulatedCamera(Node):  # type: ignore[misc]
         def listen(kind: Any, topic: str, callback: Callable[[Any], None], **qos: Any) -> None:
             self.create_subscription(kind, topic, callback, QoSProfile(**{"depth": 10, **qos}))
 
-        def on_pose(message: PoseWithCovarianceStamped) -> None:
-            recording.poses[_nanoseconds(message.header.stamp)] = message
+        def store(target: dict[int, Any]) -> Callable[[Any], None]:
+            return lambda message: target.__setitem__(_nanoseconds(message.header.stamp), message)
 
         listen(Keypoints3DArray, "detector/keypoints", self._on_keypoints)
-        listen(PoseWithCovarianceStamped, "detector/pose", on_pose)
+        listen(PoseWithCovarianceStamped, "detector/pose", store(recording.poses))
+        listen(PoseWithCovarianceStamped, "detector/relative_pose", store(recording.relative_poses))
         listen(TFMessage, "/tf", self._on_tf)
         listen(KeypointLayout, "detector/layout", self._on_layout, depth=1, durability=latched)
         listen(DiagnosticArray, "/diagnostics", self._on_diagnostics)
@@ -289,14 +292,25 @@ def _play(
     spin_until(time.monotonic() + 0.1)  # the other messages about the last image
 
 
-def configure_transport(profile: Path) -> None:
+def configure_transport() -> None:
     """Choose DDS settings that carry images: this machine only, and shared memory large enough."""
+    profile = _share_directory() / "config" / "fastdds.xml"
     os.environ.setdefault("ROS_AUTOMATIC_DISCOVERY_RANGE", "LOCALHOST")
     # Fast DDS renamed the variable and warns of the old name.
     is_old = os.environ.get("ROS_DISTRO") in ("humble", "iron", "jazzy")
     variable = "FASTRTPS_DEFAULT_PROFILES_FILE" if is_old else "FASTDDS_DEFAULT_PROFILES_FILE"
     if profile.is_file():
         os.environ.setdefault(variable, str(profile))
+
+
+def _share_directory() -> Path:
+    """Where config/ lies: beside the package in a source tree, else in the installed share."""
+    source = Path(kp3d_ros.__file__).resolve().parents[1]
+    if (source / "config").is_dir():
+        return source
+    from ament_index_python.packages import get_packageshare_directory
+
+    return Path(get_packageshare_directory("kp3d_ros"))
 
 
 def _nanoseconds(stamp: Any) -> int:

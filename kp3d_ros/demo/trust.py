@@ -33,7 +33,7 @@ from vision_msgs.msg import Detection3DArray
 from visualization_msgs.msg import MarkerArray
 
 from kp3d_ros.demo import stream
-from kp3d_ros.demo.__main__ import SEED, share_directory
+from kp3d_ros.demo.command import SEED
 from kp3d_ros.demo.film import Film, shoot
 from kp3d_ros.demo.stream import NAMESPACE, NodeProcess, SimulatedCamera
 from kp3d_ros.msg import Keypoints3DArray
@@ -248,7 +248,13 @@ def overload(rig: Rig, rate_hz: float, seconds: float) -> Verdict:
 def _forget(recording: stream.Recording) -> int:
     """Number of images answered since the last call; forgets them, so that we do not grow."""
     answered = len(recording.received)
-    for kept in (recording.received, recording.keypoints, recording.poses, recording.transforms):
+    for kept in (
+        recording.received,
+        recording.keypoints,
+        recording.poses,
+        recording.relative_poses,
+        recording.transforms,
+    ):
         kept.clear()
     return answered
 
@@ -256,7 +262,7 @@ def _forget(recording: stream.Recording) -> int:
 @contextmanager
 def rig_with(model: str, log: Path, images: int = 12, **parameters: Any) -> Iterator[Rig]:
     """A running node with a rig around it."""
-    stream.configure_transport(share_directory() / "config" / "fastdds.xml")
+    stream.configure_transport()
     film = Film()
     for _ in shoot(film, SEED, images, 12.0, "black"):
         pass

@@ -8,6 +8,7 @@ from typing import Annotated, Any
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from kp3d_ros.settings import Settings, unknown_settings
@@ -51,7 +52,7 @@ def replay(
             console,
         )
     except ValueError as error:
-        console.print(f"[bold red]error:[/] {error}", highlight=False)
+        console.print(f"[bold red]error:[/] {escape(str(error))}", highlight=False)
         raise typer.Exit(1) from None
 
 
@@ -92,7 +93,7 @@ def _run(
     if state is None:
         raise ValueError(f"{bag} holds no image on the chosen topic.")
     for problem, count in (state.problems or {}).items():
-        console.print(f"[yellow]{count} x[/] {problem}", highlight=False)
+        console.print(f"[yellow]{count} x[/] {escape(problem)}", highlight=False)
     console.print(f"Found {state.found} objects in {state.images} images; wrote {output}.")
 
 
