@@ -15,11 +15,15 @@ from kp3d_core.inference.pose_fit import fit_layout
 
 FloatArray = NDArray[np.float64]
 
-_TOLERANCE = 0.015
+_TOLERANCE = 0.02
 """Ratios that differ by less than this fraction agree."""
+_LARGE = 0.6
+"""A group with this share of the weight of the heaviest one may be that of the surface, too."""
 _MIN_AGREEING = 3
 """Fewer keypoints prove nothing: any two may agree by chance."""
-_MIN_STD = 0.002
+_SURFACE_STD = 0.16
+"""How far the surface is from where keypoints lie in it [model units]: all of a group err alike, so
+their number does not help. Measured on 18 cars, chairs and planes, 426 views: 0.16, 0.17, 0.16."""
 
 
 @dataclass(frozen=True)
@@ -41,7 +45,9 @@ def scale_from_depth(
 
     The scale of a keypoint is the ratio of its measured and its estimated depth. Keypoints that
     the object hides, that lie inside of it or beside it in the image give other ratios, each its
-    own; those on the visible surface give the same. The largest group that agrees decides.
+    own; those on the visible surface give the same. What lies in front of a keypoint makes its
+    ratio smaller, so of the large groups that agree the one with the largest ratio decides: the
+    heaviest one often holds keypoints that lie equally deep inside.
 
     Args:
         detection: in any unit.
@@ -57,14 +63,16 @@ def scale_from_depth(
     ratios = measured[usable] / estimated[usable]
     weights = detection.score[usable]
     agree = np.abs(ratios[:, None] / ratios - 1) < _TOLERANCE
-    best = int(np.argmax(agree @ weights))
-    group = agree[best]
-    if group.sum() < _MIN_AGREEING:
+    support = np.where(agree.sum(axis=1) >= _MIN_AGREEING, agree @ weights, 0.0)
+    if not support.any():
         return None
+    large = support >= _LARGE * support.max()
+    group = agree[np.argmax(np.where(large, ratios, 0.0))]
     chosen, shares = ratios[group], weights[group] / weights[group].sum()
     unit_m = float(shares @ chosen)
     spread = float(np.sqrt(shares @ (chosen / unit_m - 1) ** 2))
-    std = max(spread / np.sqrt(len(chosen)), _MIN_STD)
+    distance = float(np.linalg.norm(detection.T_camera_object[:3, 3])) / detection.unit_m
+    std = np.hypot(spread / np.sqrt(len(chosen)), _SURFACE_STD / distance)
     return DepthScale(unit_m, float(std), int(group.sum()))
 
 

@@ -38,6 +38,9 @@ def demo(
     seed: Annotated[int, typer.Option(help="Which car.")] = SEED,
     model: Annotated[str, typer.Option(help="Model file, or name of a shipped model.")] = "car",
     background: Annotated[Background, typer.Option(help="Behind the car.")] = Background.STUDIO,
+    depth: Annotated[
+        bool, typer.Option("--depth", help="Simulate a depth camera, too: scale from its images.")
+    ] = False,
     viewer: Annotated[
         ViewerName, typer.Option(help="Open it with the film and the node's answers at the end.")
     ] = ViewerName.NONE,
@@ -58,7 +61,7 @@ def demo(
         from kp3d_ros.demo.run import run
 
         frames = max(2, round(duration * rate))
-        run(console, output, model, seed, frames, rate, background.value, chosen)
+        run(console, output, model, seed, frames, rate, background.value, depth, chosen)
     except (RuntimeError, ValueError) as error:
         console.print(f"[bold red]The demo failed.[/] {escape(str(error))}", highlight=False)
         raise typer.Exit(1) from None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +17,7 @@ from kp3d_core.rendering.rasterizer import render
 from kp3d_ros.demo import scene
 
 FloatArray = NDArray[np.float64]
+Pixels = TypeVar("Pixels", NDArray[np.uint8], NDArray[np.uint16])
 
 _SHADOW_REACH = 1.35
 """Size of the patch around the car's footprint that its shadow can touch, relative to it."""
@@ -28,6 +30,7 @@ class _Patch:
     x: int
     y: int
     rgb: NDArray[np.uint8]
+    depth_mm: NDArray[np.uint16]
 
 
 @dataclass
@@ -38,6 +41,10 @@ class Film:
     """Kind of car, for example "sedan"."""
     background: NDArray[np.uint8] = field(default_factory=lambda: np.zeros((0, 0, 3), np.uint8))
     """The empty scene, shape (H, W, 3)."""
+    background_depth_mm: NDArray[np.uint16] = field(
+        default_factory=lambda: np.zeros((0, 0), np.uint16)
+    )
+    """Its depth, shape (H, W) [mm]; 0 where nothing is."""
     T_camera_object: list[FloatArray] = field(default_factory=list)
     """Pose of the car in each image [m]."""
     boxes: list[tuple[int, int, int, int]] = field(default_factory=list)
@@ -50,11 +57,13 @@ class Film:
 
     def image(self, index: int) -> NDArray[np.uint8]:
         """RGB image, shape (H, W, 3)."""
-        image = self.background.copy()
         patch = self._patches[index]
-        height, width = patch.rgb.shape[:2]
-        image[patch.y : patch.y + height, patch.x : patch.x + width] = patch.rgb
-        return image
+        return _paste(self.background, patch, patch.rgb)
+
+    def depth_mm(self, index: int) -> NDArray[np.uint16]:
+        """What a depth camera in the same place measures, shape (H, W) [mm]; 0: nothing."""
+        patch = self._patches[index]
+        return _paste(self.background_depth_mm, patch, patch.depth_mm)
 
 
 def shoot(film: Film, seed: int, frames: int, rate_hz: float, background: str) -> Iterator[int]:
@@ -70,6 +79,7 @@ def shoot(film: Film, seed: int, frames: int, rate_hz: float, background: str) -
     instance = make_instance("car", seed)
     studio = scene.make_studio(background)
     film.kind, film.background = instance.kind, studio.rgb
+    film.background_depth_mm = _millimetres(studio.depth_m)
     unit_m = scene.OBJECT_SIZE_M / 2
     bounds_m = instance.mesh.bounds.astype(np.float64) * unit_m
     mesh, K = pack(instance.mesh), scene.camera_intrinsics()
@@ -91,8 +101,21 @@ def shoot(film: Film, seed: int, frames: int, rate_hz: float, background: str) -
             floor *= light[..., None]
         cover = view.alpha[y0:y1, x0:x1, None].astype(np.float32) / 255
         rgb = view.rgb[y0:y1, x0:x1] + floor * (1 - cover) + 0.5
-        film._patches.append(_Patch(x0, y0, rgb.clip(0, 255).astype(np.uint8)))
+        depth_m = np.where(view.mask, view.depth, studio.depth_m)[y0:y1, x0:x1]
+        patch = _Patch(x0, y0, rgb.clip(0, 255).astype(np.uint8), _millimetres(depth_m))
+        film._patches.append(patch)
         yield index + 1
+
+
+def _paste(background: Pixels, patch: _Patch, pixels: Pixels) -> Pixels:
+    image = background.copy()
+    height, width = pixels.shape[:2]
+    image[patch.y : patch.y + height, patch.x : patch.x + width] = pixels
+    return image
+
+
+def _millimetres(depth_m: NDArray[np.floating]) -> NDArray[np.uint16]:
+    return np.asarray(np.round(1000 * depth_m), np.uint16)
 
 
 def _patch_window(

@@ -25,6 +25,7 @@ def run(
     frames: int,
     rate_hz: float,
     background: str,
+    with_depth: bool = False,
     viewer: Viewer | None = None,
 ) -> None:
     """Shoot the film, play it to the node, measure and show the answers.
@@ -37,6 +38,7 @@ def run(
         frames: number of images.
         rate_hz: images per second.
         background: one of `scene.BACKGROUNDS`.
+        with_depth: give the node depth images, too; it then takes the scale from them.
         viewer: shows the film with the answers at the end.
 
     Raises:
@@ -52,7 +54,7 @@ def run(
     film = Film()
     with (
         Progress(*columns, console=console, refresh_per_second=4) as progress,
-        stream.NodeProcess(model, output / "node.log") as node,
+        stream.NodeProcess(model, output / "node.log", use_depth=with_depth) as node,
     ):
         shooting = progress.add_task("Rendering", total=frames)
         for done in shoot(film, seed, frames, rate_hz, background):
@@ -64,6 +66,7 @@ def run(
             rate_hz=rate_hz,
             seed=seed,
             on_progress=lambda done: progress.update(playing, completed=done),
+            with_depth=with_depth,
         )
     results = measure.evaluate(recording, film)
     summary = {
@@ -75,6 +78,7 @@ def run(
         "seed": seed,
         "kind": film.kind,
         "background": background,
+        "with_depth": with_depth,
         "versions": report.versions(recording),
     }
     (output / "summary.json").write_text(json.dumps(summary, indent=2) + "\n")

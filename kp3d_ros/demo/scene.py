@@ -96,6 +96,8 @@ class Studio:
     """Shape (HEIGHT, WIDTH, 3)."""
     floor_xy: NDArray[np.float32]
     """World x and y of the floor seen by each pixel, shape (HEIGHT, WIDTH, 2) [m]."""
+    depth_m: NDArray[np.float32]
+    """Along the camera's axis, shape (HEIGHT, WIDTH) [m]; 0 where nothing is."""
     has_shadow: bool
 
 
@@ -111,14 +113,20 @@ def make_studio(background: str) -> Studio:
     down = np.maximum(-rays[..., 2:], 1e-3)
     floor_xy = rays[..., :2] / down * CAMERA_HEIGHT_M
     if background == "black":
-        return Studio(np.zeros((HEIGHT, WIDTH, 3), np.uint8), floor_xy.astype(np.float32), False)
+        black = np.zeros((HEIGHT, WIDTH, 3), np.uint8)
+        return Studio(
+            black, floor_xy.astype(np.float32), np.zeros_like(black[..., 0], np.float32), False
+        )
     distance = np.linalg.norm(floor_xy - _LIGHT_AT_M, axis=-1)
     floor = _FLOOR_RGB * (0.78 + 0.32 / (1 + (distance[..., None] / 1.6) ** 2))
     near, far = _COVE_M
     along = np.clip((floor_xy[..., :1] - near) / (far - near), 0, 1)
     blend = along * along * (3 - 2 * along)
     rgb = floor * (1 - blend) + _WALL_RGB * blend
-    return Studio((255 * rgb).clip(0, 255).astype(np.uint8), floor_xy.astype(np.float32), True)
+    # The rays are one metre deep; the wall stands where the floor has turned into it.
+    depth_m = np.minimum(CAMERA_HEIGHT_M / down[..., 0], far).astype(np.float32)
+    pixels = (255 * rgb).clip(0, 255).astype(np.uint8)
+    return Studio(pixels, floor_xy.astype(np.float32), depth_m, True)
 
 
 def shadow_on_floor(

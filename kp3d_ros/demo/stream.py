@@ -78,7 +78,7 @@ class NodeProcess:
         command = [sys.executable, "-m", "kp3d_ros.detector_node", "--ros-args"]
         command += ["-r", f"__ns:={NAMESPACE}"]
         for name, value in parameters.items():
-            command += ["-p", f"{name}:={str(value).lower() if value is True else value}"]
+            command += ["-p", f"{name}:={str(value).lower() if isinstance(value, bool) else value}"]
         self._log = log
         with log.open("wb") as output:
             self._process = subprocess.Popen(command, stdout=output, stderr=subprocess.STDOUT)
@@ -124,14 +124,22 @@ class NodeProcess:
 class SimulatedCamera(Node):  # type: ignore[misc]
     """Publishes images, calibration and detections, and collects the node's answers."""
 
-    def __init__(self, film: Film, seed: int) -> None:
-        """Open the topics."""
+    def __init__(self, film: Film, seed: int, *, with_depth: bool = False) -> None:
+        """Open the topics.
+
+        Args:
+            film: what it sees.
+            seed: of the noise of the simulated detector.
+            with_depth: whether it measures depth, too.
+        """
         super().__init__("camera", namespace=NAMESPACE)
+        self._with_depth = with_depth
         self.recording = Recording()
         self._film = film
         self._rng = np.random.default_rng(seed)
         self.images = self.create_publisher(Image, "image", qos_profile_sensor_data)
         self.infos = self.create_publisher(CameraInfo, "camera_info", qos_profile_sensor_data)
+        self.depths = self.create_publisher(Image, "depth", qos_profile_sensor_data)
         self.detections = self.create_publisher(Detection2DArray, "detections", 10)
         K = scene.camera_intrinsics()
         self._info = CameraInfo(width=scene.WIDTH, height=scene.HEIGHT, k=K.ravel())
@@ -182,7 +190,15 @@ class SimulatedCamera(Node):  # type: ignore[misc]
         if with_detection:
             self.detections.publish(self._detection(index, image))
         self.infos.publish(self._info)
+        if self._with_depth:
+            self.depths.publish(self._depth(index, image))
         self.images.publish(image)
+
+    def _depth(self, index: int, image: Image) -> Image:
+        """The depth image that belongs to an image."""
+        data = array.array("B", self._film.depth_mm(index).tobytes())
+        size = {"width": scene.WIDTH, "height": scene.HEIGHT, "step": 2 * scene.WIDTH}
+        return Image(header=image.header, encoding="16UC1", data=data, **size)
 
     def _detection(self, index: int, image: Image) -> Detection2DArray:
         """What a 2D detector would say about an image."""
@@ -223,6 +239,7 @@ def stream(
     rate_hz: float,
     seed: int,
     on_progress: Callable[[int], None],
+    with_depth: bool = False,
 ) -> Recording:
     """Play the film in real time and return what the node made of it.
 
@@ -230,7 +247,7 @@ def stream(
         RuntimeError: the node ended, did not answer, or another demonstration is running.
     """
     rclpy.init()
-    camera = SimulatedCamera(film, seed)
+    camera = SimulatedCamera(film, seed, with_depth=with_depth)
     executor = SingleThreadedExecutor()
     executor.add_node(camera)
     try:

@@ -49,7 +49,21 @@ def test_scale_is_that_of_the_visible_keypoints(detection, pinhole, shape_hw, hi
     # The tiny model tells the apparent size, and so the distance in model units, to half a percent.
     assert scale.unit_m == pytest.approx(UNIT_M, rel=0.01)
     assert 3 <= scale.agreeing <= 6
-    assert 0.002 <= scale.relative_std < 0.01
+    # Seven model units away, 0.16 units of doubt where in the object keypoints lie.
+    assert scale.relative_std == pytest.approx(0.16 / 7, rel=0.1)
+
+
+def test_farther_group_is_the_surface_where_others_lie_inside(detection, pinhole):
+    """Half of the keypoints are hidden by the same distance: their ratios agree as well."""
+    depth_m = _depth(pinhole, (480, 640))
+    for (u, v), z in zip(pinhole.project(POINTS[:3]), POINTS[:3, 2], strict=True):
+        depth_m[int(v) - 2 : int(v) + 4, int(u) - 2 : int(u) + 4] = z * 0.94
+
+    scale = scale_from_depth(detection, depth_m, SIZE_WH)
+
+    assert scale is not None
+    assert scale.agreeing == 3
+    assert scale.unit_m == pytest.approx(UNIT_M, rel=0.01)
 
 
 def test_nothing_is_said_without_agreement(detection, pinhole):
