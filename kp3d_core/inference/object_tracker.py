@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from kp3d_core.inference.camera import CameraModel
+from kp3d_core.inference.confirmation import confirmed
 from kp3d_core.inference.detection import Detection
 from kp3d_core.inference.detector import Detector
 from kp3d_core.inference.plausibility import same_object
@@ -225,9 +226,10 @@ class ObjectTracker:
         searches = may_search and is_search_due and not any(d.accepted for d in found)
         if searches:
             self._searched_s = time_s
-            found += self._detector.search(
+            results = self._detector.search(
                 image, camera, count=self.max_objects, down_camera=down_camera
             )
+            found += confirmed(self._detector, image, camera, results, down_camera)
         for detection in found:
             self._add(detection, time_s, seen, sightings)
         return bool(regions) or searches
