@@ -2,7 +2,7 @@
 
 The bindings need three of NVIDIA's libraries to load, of which they look up nine functions. Empty
 libraries with those names let every class, enumeration and signature be imported. Two versions do
-not fit into one process, so `bindings_cases.py` runs in a process of its own for each.
+not fit into one process, so the cases run in a process of its own for each.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ SYMBOLS = (
     "initLibNvInferPlugins",
     "getNvOnnxParserVersion",
 )
-CASES = Path(__file__).with_name("bindings_cases.py")
+CASES = [Path(__file__).with_name(f"{name}_cases.py") for name in ("bindings", "running")]
 
 
 @pytest.fixture(scope="module")
@@ -64,7 +64,7 @@ def test_names_signatures_and_behaviour(version, empty_libraries, tiny_path):
         "LD_LIBRARY_PATH": f"{empty_libraries}:{os.environ.get('LD_LIBRARY_PATH', '')}",
     }
     result = subprocess.run(
-        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", CASES],
+        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *CASES],
         env=environment,
         capture_output=True,
         text=True,
