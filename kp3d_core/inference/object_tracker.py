@@ -66,6 +66,17 @@ class Sightings:
     """False if there was nowhere to look."""
 
 
+@dataclass(frozen=True, eq=False)
+class _Frame:
+    """One image in work: what is known about it, and what it has shown so far."""
+
+    image: NDArray[np.uint8]
+    camera: CameraModel
+    time_s: float
+    down_camera: ArrayLike | None
+    sightings: Sightings
+
+
 class ObjectTracker:
     """Looks where each object was last, one engine call for all, and finds new ones."""
 
@@ -125,10 +136,11 @@ class ObjectTracker:
             sightings.lost += self.reset()
         self._last_s, self._size_wh = time_s, size_wh
 
+        frame = _Frame(image, camera, time_s, down_camera, sightings)
         had_objects = bool(self._objects)
-        seen = self._follow(image, camera, time_s, down_camera, sightings)
+        seen = self._follow(frame)
         seen = self._check_boxes(seen, places, sightings)
-        looked = self._find(image, camera, time_s, places, seen, down_camera, sightings)
+        looked = self._find(frame, places, seen)
         sightings.looked = had_objects or looked
         for item in [o for o in self._objects if time_s - o.seen_s > self.lost_timeout_s]:
             self._objects.remove(item)
@@ -140,34 +152,29 @@ class ObjectTracker:
         ]
         return sightings
 
-    def _follow(
-        self,
-        image: NDArray[np.uint8],
-        camera: CameraModel,
-        time_s: float,
-        down_camera: ArrayLike | None,
-        sightings: Sightings,
-    ) -> list[TrackedObject]:
+    def _follow(self, frame: _Frame) -> list[TrackedObject]:
         """Look where each object should be; returns those that are in sight."""
         views = [item.track.detection.next_view for item in self._objects]
-        found = self._detector.detect_views(image, camera, views, down_camera=down_camera)
+        found = self._detector.detect_views(
+            frame.image, frame.camera, views, down_camera=frame.down_camera
+        )
         seen: list[TrackedObject] = []
         for item, look in zip(list(self._objects), found, strict=True):
-            detection = item.track.follow(look, camera, self._detector.settings)
+            detection = item.track.follow(look, frame.camera, self._detector.settings)
             if detection.accepted and any(
                 same_object(detection, other.track.detection) for other in seen
             ):
                 # Two tracks of one object: the older one stays.
                 self._objects.remove(item)
-                sightings.lost.append(item.number)
+                frame.sightings.lost.append(item.number)
                 continue
             if look.accepted:
-                item.seen_s = time_s
+                item.seen_s = frame.time_s
                 seen.append(item)
             if detection.accepted:
-                item.accepted_s = time_s
+                item.accepted_s = frame.time_s
             else:
-                sightings.refused.append(detection)
+                frame.sightings.refused.append(detection)
         return seen
 
     def _check_boxes(
@@ -190,22 +197,13 @@ class ObjectTracker:
                 sightings.lost.append(stray.number)
         return seen
 
-    def _find(
-        self,
-        image: NDArray[np.uint8],
-        camera: CameraModel,
-        time_s: float,
-        places: Places,
-        seen: list[TrackedObject],
-        down_camera: ArrayLike | None,
-        sightings: Sightings,
-    ) -> bool:
+    def _find(self, frame: _Frame, places: Places, seen: list[TrackedObject]) -> bool:
         """Look for objects that are not in sight; returns whether there was a place to look."""
         free = self.max_objects - len(seen)
         if free <= 0:
             return True
         last_places = [
-            keypoint_region(item.track.detection, camera)
+            keypoint_region(item.track.detection, frame.camera)
             for item in self._objects
             if item not in seen
         ]
@@ -218,32 +216,27 @@ class ObjectTracker:
             regions += places.regions
         found: list[Detection] = []
         if regions:
-            found = self._detector.detect_regions(image, camera, regions, down_camera=down_camera)
+            found = self._detector.detect_regions(
+                frame.image, frame.camera, regions, down_camera=frame.down_camera
+            )
         if places.boxes_are_fresh and places.boxes:
             found = [_refuse_outside(detection, places.boxes) for detection in found]
-        is_search_due = not seen or time_s - self._searched_s >= _SEARCH_PAUSE_S
+        is_search_due = not seen or frame.time_s - self._searched_s >= _SEARCH_PAUSE_S
         may_search = not (places.boxes or places.boxes_only or places.regions)
         searches = may_search and is_search_due and not any(d.accepted for d in found)
         if searches:
-            self._searched_s = time_s
-            results = self._detector.search(
-                image, camera, count=self.max_objects, down_camera=down_camera
-            )
-            found += confirmed(self._detector, image, camera, results, down_camera)
+            self._searched_s = frame.time_s
+            image, camera, down = frame.image, frame.camera, frame.down_camera
+            results = self._detector.search(image, camera, count=self.max_objects, down_camera=down)
+            found += confirmed(self._detector, image, camera, results, down)
         for detection in found:
-            self._add(detection, time_s, seen, sightings)
+            self._add(detection, frame, seen)
         return bool(regions) or searches
 
-    def _add(
-        self,
-        detection: Detection,
-        time_s: float,
-        seen: list[TrackedObject],
-        sightings: Sightings,
-    ) -> None:
+    def _add(self, detection: Detection, frame: _Frame, seen: list[TrackedObject]) -> None:
         """Make a detection an object, one of those out of sight if it may be that."""
         if not detection.accepted:
-            sightings.refused.append(detection)
+            frame.sightings.refused.append(detection)
             return
         if len(seen) >= self.max_objects or any(
             same_object(detection, item.track.detection) for item in seen
@@ -257,15 +250,15 @@ class ObjectTracker:
         if again:
             item = again[0]
             item.track = Track(detection, symmetric=symmetric)
-            item.accepted_s = item.seen_s = time_s
+            item.accepted_s = item.seen_s = frame.time_s
         else:
             if len(self._objects) >= self.max_objects:  # of those out of sight one must go
                 oldest = min(missing, key=lambda item: item.seen_s)
                 self._objects.remove(oldest)
-                sightings.lost.append(oldest.number)
+                frame.sightings.lost.append(oldest.number)
             self._count += 1
             track = Track(detection, symmetric=symmetric)
-            item = TrackedObject(self._count, track, time_s, time_s)
+            item = TrackedObject(self._count, track, frame.time_s, frame.time_s)
             self._objects.append(item)
         seen.append(item)
 
