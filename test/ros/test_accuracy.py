@@ -133,7 +133,7 @@ def test_translations(
     with_depth, results = through_node
     errors = [result.translation_error for result in results]
     if with_depth:
-        # 1.2 to 1.7 % with the model that was shipped when this was written.
+        # 1.7 % in the demonstration with the model that was shipped when this was written.
         assert np.median(errors) < 0.025
         return
     for result, detection in zip(results, offline, strict=True):
