@@ -12,9 +12,9 @@ from kp3d_core.inference import (
     CameraModel,
     Detector,
     DetectorSettings,
-    Engine,
     Model,
     ObjectTracker,
+    TimedEngine,
     create_engine,
     load_model,
 )
@@ -31,6 +31,9 @@ class Category:
     """Name of its objects, in TF and elsewhere."""
     detector: Detector
     tracker: ObjectTracker
+
+    engine: TimedEngine
+    """Of the detector; categories of one model share it."""
 
     @property
     def model(self) -> Model:
@@ -56,7 +59,7 @@ def create_categories(settings: Settings) -> list[Category]:
     Raises:
         ValueError: a model or an engine cannot be used, or an entry of `models` is wrong.
     """
-    loaded: dict[str, tuple[Model, Engine]] = {}
+    loaded: dict[str, tuple[Model, TimedEngine]] = {}
     categories = []
     for class_id, path, size_m, name in _entries(settings):
         if path not in loaded:
@@ -67,7 +70,7 @@ def create_categories(settings: Settings) -> list[Category]:
                 precision=settings.precision or None,
                 threads=settings.threads or None,
             )
-            loaded[path] = model, engine
+            loaded[path] = model, TimedEngine(engine)
         model, engine = loaded[path]
         detector = Detector(
             model,
@@ -83,7 +86,7 @@ def create_categories(settings: Settings) -> list[Category]:
         tracker = ObjectTracker(
             detector, max_objects=settings.max_objects, lost_timeout_s=settings.lost_timeout
         )
-        categories.append(Category(class_id, name, detector, tracker))
+        categories.append(Category(class_id, name, detector, tracker, engine))
     return categories
 
 

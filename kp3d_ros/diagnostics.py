@@ -47,8 +47,7 @@ class Statistics:
         self.received = self.processed = self.found = 0
         self._unused: Counter[str] = Counter()
         self._reported = (0, 0, time.monotonic())
-        self._durations_s: list[float] = []
-        self._latencies_s: list[float] = []
+        self._times_s: dict[str, list[float]] = {}
         self._problem = ""
 
     def count_received(self) -> None:
@@ -56,19 +55,26 @@ class Statistics:
         with self._lock:
             self.received += 1
 
-    def count_processed(self, duration_s: float, latency_s: float, found: bool) -> None:
+    def count_processed(
+        self, duration_s: float, engine_s: float, latency_s: float, found: bool
+    ) -> None:
         """An image has been processed.
 
         Args:
             duration_s: how long that took [s].
+            engine_s: part of it that was spent in engine calls [s].
             latency_s: from its stamp until its results were published [s].
             found: whether an object was in it.
         """
         with self._lock:
             self.processed += 1
             self.found += found
-            self._durations_s.append(duration_s)
-            self._latencies_s.append(latency_s)
+            for name, value_s in (
+                ("processing time", duration_s),
+                ("engine time", engine_s),
+                ("latency", latency_s),
+            ):
+                self._times_s.setdefault(name, []).append(value_s)
 
     def count_unused(self, reason: str) -> None:
         """An image has not been processed; `reason` is a word or two."""
@@ -96,8 +102,7 @@ class Statistics:
             new = self.processed - processed
             rates = (self.received - received) / pause_s, new / pause_s
             self._reported = self.received, self.processed, now_s
-            durations_s, self._durations_s = self._durations_s, []
-            latencies_s, self._latencies_s = self._latencies_s, []
+            times_s, self._times_s = self._times_s, {}
             problem, self._problem = self._problem, ""
             figures = {
                 **facts,
@@ -109,11 +114,10 @@ class Statistics:
                 "rate received [Hz]": f"{rates[0]:.1f}",
                 "rate processed [Hz]": f"{rates[1]:.1f}",
             }
-        for name, values_s in (("processing time", durations_s), ("latency", latencies_s)):
-            if values_s:
-                p50, p99 = np.percentile(values_s, [50, 99]) * 1e3
-                figures[f"{name}, p50 [ms]"] = f"{p50:.1f}"
-                figures[f"{name}, p99 [ms]"] = f"{p99:.1f}"
+        for name, values_s in times_s.items():
+            p50, p99 = np.percentile(values_s, [50, 99]) * 1e3
+            figures[f"{name}, p50 [ms]"] = f"{p50:.2f}"
+            figures[f"{name}, p99 [ms]"] = f"{p99:.2f}"
         return problem, new, figures
 
 

@@ -188,6 +188,11 @@ class Pipeline:
         )
 
     @property
+    def engine_s(self) -> float:
+        """Time spent in engine calls so far [s]."""
+        return sum(engine.busy_s for engine in {category.engine for category in self.categories})
+
+    @property
     def remembers(self) -> bool:
         """Whether any object is in sight, or was until a moment ago."""
         return any(category.tracker.numbers for category in self.categories)

@@ -41,7 +41,7 @@ class Processor:
 
     def process(self, message: Image | CompressedImage) -> None:
         """Publish what is in an image; never raises."""
-        start = time.perf_counter()
+        start, engine_s = time.perf_counter(), self._pipeline.engine_s
         try:
             answer = self._process(message)
         except ValueError as error:
@@ -58,8 +58,12 @@ class Processor:
                     )
         else:
             if answer is not None:
-                duration_s, found = time.perf_counter() - start, bool(answer.objects)
-                self._statistics.count_processed(duration_s, self._age_s(message), found)
+                self._statistics.count_processed(
+                    duration_s=time.perf_counter() - start,
+                    engine_s=self._pipeline.engine_s - engine_s,
+                    latency_s=self._age_s(message),
+                    found=bool(answer.objects),
+                )
 
     def _process(self, message: Image | CompressedImage) -> Answer | None:
         """Publish what is in an image; None if it was not used."""

@@ -5,14 +5,13 @@ from __future__ import annotations
 import functools
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
-from kp3d_core.benchmark.machine import describe_machine, peak_gflops
+from kp3d_core.benchmark.baseline import begin, figures
 from kp3d_core.benchmark.networks import (
     PAPER_SIZE,
     dope_shaped_graph,
@@ -21,7 +20,7 @@ from kp3d_core.benchmark.networks import (
     quantized,
     random_graph,
 )
-from kp3d_core.benchmark.timing import Latency, measure
+from kp3d_core.benchmark.timing import measure
 from kp3d_core.data.generate import GenerateSettings, generate
 from kp3d_core.data.memory import load_views
 from kp3d_core.evaluation.predictions import over_black
@@ -30,7 +29,6 @@ from kp3d_core.inference.engines import EngineOptions
 from kp3d_core.inference.engines.onnxruntime_engine import create_session
 from kp3d_core.inference.model import PRECISIONS
 
-FORMAT_VERSION = 1
 _CALIBRATION_OBJECTS = 4
 _CALIBRATION_VIEWS = 4
 _LARGE_BATCH = 16
@@ -97,20 +95,16 @@ def bench_engines(
     Raises:
         ValueError: the model cannot be used.
     """
-    machine = describe_machine()
-    on_progress("the machine's peak")
-    result: dict[str, Any] = {
-        "format_version": FORMAT_VERSION,
-        "settings": asdict(settings),
-        "machine": machine,
-        "peak_gflops": peak_gflops(settings.threads, settings.seconds),
-        "missing": {},
-        "rows": [],
-    }
+    result = begin(
+        "engine",
+        settings,
+        threads=settings.threads,
+        seconds=settings.seconds,
+        on_progress=on_progress,
+    )
+    result |= {"missing": {}, "rows": []}
     on_progress("preparing networks")
     networks = list(_networks(settings))
-    on_progress("baseline: the paper's networks in eager PyTorch")
-    result["baseline"] = _baseline(settings)
     for engine_name in settings.engines:
         for network in networks:
             for precision in settings.precisions:
@@ -232,36 +226,8 @@ def _rows(
             "device": engine.device,
             "precision": engine.precision,
             "batch": batch,
-            **_figures(latency, batch, gflop),
+            **figures(latency, batch, gflop),
         }
-
-
-def _figures(latency: Latency, batch: int, gflop: float) -> dict[str, float]:
-    return asdict(latency) | {
-        "images_per_s": 1e3 * batch / latency.p50_ms,
-        "gflop_per_image": gflop,
-        "gflops": 1e3 * gflop * batch / latency.p50_ms,
-    }
-
-
-def _baseline(settings: EngineBenchSettings) -> dict[str, Any]:
-    """Both networks of the paper and the decoding, eager float32, one image."""
-    graph = random_graph("paper", PAPER_SIZE, mirror=False)
-    image = torch.zeros(1, PAPER_SIZE, PAPER_SIZE, 3, dtype=torch.uint8)
-    gflop = 2e-9 * multiplications(model_of(graph, "paper").data)
-    before = torch.get_num_threads()
-    torch.set_num_threads(settings.threads)
-    try:
-        with torch.inference_mode():
-            latency = measure(lambda: graph(image), settings.seconds)
-    finally:
-        torch.set_num_threads(before)
-    return {
-        "what": "both networks of the paper, eager PyTorch float32",
-        "input_size": PAPER_SIZE,
-        "batch": 1,
-        **_figures(latency, 1, gflop),
-    }
 
 
 def _dope(settings: EngineBenchSettings) -> dict[str, Any]:
@@ -275,5 +241,5 @@ def _dope(settings: EngineBenchSettings) -> dict[str, Any]:
         "what": "VGG-19 front and six stages as DOPE has them, random weights, onnxruntime fp32",
         "image_wh": [image.shape[3], image.shape[2]],
         "batch": 1,
-        **_figures(latency, 1, 2e-9 * multiplications(graph)),
+        **figures(latency, 1, 2e-9 * multiplications(graph)),
     }

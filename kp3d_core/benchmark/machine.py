@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import platform
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -37,18 +39,25 @@ def describe_machine() -> dict[str, Any]:
 
 def peak_gflops(threads: int, seconds: float) -> float:
     """Best rate of a large float32 matrix product, the most a network could hope for [GFLOP/s]."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(threads)
-    try:
+    with torch_threads(threads):
         a, b = torch.rand(2, _GEMM_SIDE, _GEMM_SIDE).unbind()
         best, end = float("inf"), time.perf_counter() + seconds
         while time.perf_counter() < end or best == float("inf"):
             start = time.perf_counter()
             torch.mm(a, b)
             best = min(best, time.perf_counter() - start)
+    return 2 * _GEMM_SIDE**3 / best / 1e9
+
+
+@contextmanager
+def torch_threads(threads: int) -> Iterator[None]:
+    """PyTorch with that many threads, and afterwards as before."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(threads)
+    try:
+        yield
     finally:
         torch.set_num_threads(before)
-    return 2 * _GEMM_SIDE**3 / best / 1e9
 
 
 def _cpu_info(key: str) -> str:

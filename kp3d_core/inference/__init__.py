@@ -4,7 +4,7 @@ from kp3d_core.inference.camera import CameraModel
 from kp3d_core.inference.depth_scale import DepthScale, rescale, scale_from_depth
 from kp3d_core.inference.detection import Detection
 from kp3d_core.inference.detector import Detector
-from kp3d_core.inference.engines import Engine, create_engine, engine_names
+from kp3d_core.inference.engines import Engine, TimedEngine, create_engine, engine_names
 from kp3d_core.inference.model import Calibration, KeypointLayout, Model, TrainingCamera
 from kp3d_core.inference.model_file import load_model, shipped_models
 from kp3d_core.inference.object_tracker import ObjectTracker, Places, Sightings
@@ -30,6 +30,7 @@ __all__ = [
     "Places",
     "PoseFilter",
     "Sightings",
+    "TimedEngine",
     "TrainingCamera",
     "View",
     "create_engine",

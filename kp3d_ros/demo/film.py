@@ -51,6 +51,11 @@ class Film:
     """Visible extent of the car in each image: x, y, width, height [px]."""
     _patches: list[_Patch] = field(default_factory=list)
 
+    @property
+    def size_wh(self) -> tuple[int, int]:
+        """Width and height of the images [px]."""
+        return self.background.shape[1], self.background.shape[0]
+
     def __len__(self) -> int:
         """Number of images."""
         return len(self._patches)
@@ -66,7 +71,14 @@ class Film:
         return _paste(self.background_depth_mm, patch, patch.depth_mm)
 
 
-def shoot(film: Film, seed: int, frames: int, rate_hz: float, background: str) -> Iterator[int]:
+def shoot(
+    film: Film,
+    seed: int,
+    frames: int,
+    rate_hz: float,
+    background: str,
+    size_wh: tuple[int, int] = (scene.WIDTH, scene.HEIGHT),
+) -> Iterator[int]:
     """Fill a film, image by image; yields the number of images done.
 
     Args:
@@ -75,24 +87,25 @@ def shoot(film: Film, seed: int, frames: int, rate_hz: float, background: str) -
         frames: number of images.
         rate_hz: images per second.
         background: one of `scene.BACKGROUNDS`.
+        size_wh: width and height of the images [px].
     """
     instance = make_instance("car", seed)
-    studio = scene.make_studio(background)
+    studio = scene.make_studio(background, size_wh)
     film.kind, film.background = instance.kind, studio.rgb
     film.background_depth_mm = _millimetres(studio.depth_m)
     unit_m = scene.OBJECT_SIZE_M / 2
     bounds_m = instance.mesh.bounds.astype(np.float64) * unit_m
-    mesh, K = pack(instance.mesh), scene.camera_intrinsics()
+    mesh, K = pack(instance.mesh), scene.camera_intrinsics(size_wh)
     unit = np.diag([unit_m, unit_m, unit_m, 1.0])
     for index in range(frames):
         T_world_object = scene.car_in_world(index / rate_hz, -bounds_m[0, 2])
         T_camera_object = scene.car_in_camera(index / rate_hz, -bounds_m[0, 2])
-        view = render(mesh, K, T_camera_object @ unit, scene.WIDTH, scene.HEIGHT, samples=3)
+        view = render(mesh, K, T_camera_object @ unit, *size_wh, samples=3)
         rows, columns = np.nonzero(view.alpha.any(axis=1))[0], np.nonzero(view.alpha.any(axis=0))[0]
         x0, x1, y0, y1 = columns[0], columns[-1] + 1, rows[0], rows[-1] + 1
         film.boxes.append((int(x0), int(y0), int(x1 - x0), int(y1 - y0)))
         film.T_camera_object.append(T_camera_object)
-        x0, y0, x1, y1 = _patch_window(bounds_m, T_camera_object, K)
+        x0, y0, x1, y1 = _patch_window(bounds_m, T_camera_object, K, size_wh)
         floor = studio.rgb[y0:y1, x0:x1].astype(np.float32)
         if studio.has_shadow:
             light = scene.shadow_on_floor(
@@ -119,7 +132,7 @@ def _millimetres(depth_m: NDArray[np.floating]) -> NDArray[np.uint16]:
 
 
 def _patch_window(
-    bounds_m: FloatArray, T_camera_object: FloatArray, K: FloatArray
+    bounds_m: FloatArray, T_camera_object: FloatArray, K: FloatArray, size_wh: tuple[int, int]
 ) -> tuple[int, int, int, int]:
     """Pixels x0, y0, x1, y1 (end excluded) that hold the car and its shadow."""
     corners = np.stack(np.meshgrid(*bounds_m.T), axis=-1).reshape(-1, 3)
@@ -127,6 +140,6 @@ def _patch_window(
     # The footprint grows by a fixed length, too: a narrow car has as wide a shadow.
     corners[:, :2] += 0.15 * np.sign(corners[:, :2])
     uv = project(transform_points(T_camera_object, corners), K)
-    low = np.clip(np.floor(uv.min(axis=0)), 0, (scene.WIDTH, scene.HEIGHT)).astype(int)
-    high = np.clip(np.ceil(uv.max(axis=0)) + 1, 0, (scene.WIDTH, scene.HEIGHT)).astype(int)
+    low = np.clip(np.floor(uv.min(axis=0)), 0, size_wh).astype(int)
+    high = np.clip(np.ceil(uv.max(axis=0)) + 1, 0, size_wh).astype(int)
     return int(low[0]), int(low[1]), int(high[0]), int(high[1])

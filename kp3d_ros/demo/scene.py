@@ -18,7 +18,7 @@ from kp3d_core.geometry.rotation import invert_transform
 FloatArray = NDArray[np.float64]
 
 WIDTH, HEIGHT = 640, 480
-"""Image size [px]."""
+"""Image size of the demonstration [px]."""
 FOV_DEG = 43.0
 """Horizontal field of view of the camera [deg]."""
 CAMERA_HEIGHT_M = 1.15
@@ -42,9 +42,9 @@ _SHADOW = 0.62
 _SHADOW_BLUR_M = 0.05
 
 
-def camera_intrinsics() -> FloatArray:
-    """Intrinsics of the camera, shape (3, 3) [px]."""
-    return intrinsics_from_fov(math.radians(FOV_DEG), WIDTH, HEIGHT)
+def camera_intrinsics(size_wh: tuple[int, int] = (WIDTH, HEIGHT)) -> FloatArray:
+    """Intrinsics of the camera for an image size, shape (3, 3) [px]."""
+    return intrinsics_from_fov(math.radians(FOV_DEG), *size_wh)
 
 
 def camera_in_world() -> FloatArray:
@@ -93,27 +93,28 @@ class Studio:
     """What the camera sees without the car."""
 
     rgb: NDArray[np.uint8]
-    """Shape (HEIGHT, WIDTH, 3)."""
+    """Shape (H, W, 3)."""
     floor_xy: NDArray[np.float32]
-    """World x and y of the floor seen by each pixel, shape (HEIGHT, WIDTH, 2) [m]."""
+    """World x and y of the floor seen by each pixel, shape (H, W, 2) [m]."""
     depth_m: NDArray[np.float32]
-    """Along the camera's axis, shape (HEIGHT, WIDTH) [m]; 0 where nothing is."""
+    """Along the camera's axis, shape (H, W) [m]; 0 where nothing is."""
     has_shadow: bool
 
 
-def make_studio(background: str) -> Studio:
+def make_studio(background: str, size_wh: tuple[int, int] = (WIDTH, HEIGHT)) -> Studio:
     """The background of that name; "black" has neither floor nor shadow."""
     if background not in BACKGROUNDS:
         raise ValueError(
             f"background must be one of {', '.join(BACKGROUNDS)}, got '{background}'. Choose one."
         )
-    u, v = np.meshgrid(np.arange(WIDTH), np.arange(HEIGHT))
+    width, height = size_wh
+    u, v = np.meshgrid(np.arange(width), np.arange(height))
     pixels = np.stack([u, v, np.ones_like(u)], axis=-1).astype(np.float64)
-    rays = pixels @ (camera_in_world()[:3, :3] @ np.linalg.inv(camera_intrinsics())).T
+    rays = pixels @ (camera_in_world()[:3, :3] @ np.linalg.inv(camera_intrinsics(size_wh))).T
     down = np.maximum(-rays[..., 2:], 1e-3)
     floor_xy = rays[..., :2] / down * CAMERA_HEIGHT_M
     if background == "black":
-        black = np.zeros((HEIGHT, WIDTH, 3), np.uint8)
+        black = np.zeros((height, width, 3), np.uint8)
         return Studio(
             black, floor_xy.astype(np.float32), np.zeros_like(black[..., 0], np.float32), False
         )

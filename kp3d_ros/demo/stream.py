@@ -54,7 +54,13 @@ class Recording:
     relative_poses: dict[int, PoseWithCovarianceStamped] = field(default_factory=dict)
     transforms: dict[int, TFMessage] = field(default_factory=dict)
     layout: KeypointLayout | None = None
-    diagnostics: dict[str, str] = field(default_factory=dict)
+    reports: list[dict[str, str]] = field(default_factory=list)
+    """What the node said on /diagnostics, once a second."""
+
+    @property
+    def diagnostics(self) -> dict[str, str]:
+        """The last report; empty before the first."""
+        return self.reports[-1] if self.reports else {}
 
 
 class NodeProcess:
@@ -80,6 +86,8 @@ class NodeProcess:
         for name, value in parameters.items():
             command += ["-p", f"{name}:={str(value).lower() if isinstance(value, bool) else value}"]
         self._log = log
+        self.started_s = time.monotonic()
+        """When the process was started, by the monotonic clock [s]."""
         with log.open("wb") as output:
             self._process = subprocess.Popen(command, stdout=output, stderr=subprocess.STDOUT)
 
@@ -124,13 +132,16 @@ class NodeProcess:
 class SimulatedCamera(Node):  # type: ignore[misc]
     """Publishes images, calibration and detections, and collects the node's answers."""
 
-    def __init__(self, film: Film, seed: int, *, with_depth: bool = False) -> None:
+    def __init__(
+        self, film: Film, seed: int, *, with_depth: bool = False, poses: bool = True
+    ) -> None:
         """Open the topics.
 
         Args:
             film: what it sees.
             seed: of the noise of the simulated detector.
             with_depth: whether it measures depth, too.
+            poses: collect poses and TF, too, not only keypoints.
         """
         super().__init__("camera", namespace=NAMESPACE)
         self._with_depth = with_depth
@@ -141,8 +152,9 @@ class SimulatedCamera(Node):  # type: ignore[misc]
         self.infos = self.create_publisher(CameraInfo, "camera_info", qos_profile_sensor_data)
         self.depths = self.create_publisher(Image, "depth", qos_profile_sensor_data)
         self.detections = self.create_publisher(Detection2DArray, "detections", 10)
-        K = scene.camera_intrinsics()
-        self._info = CameraInfo(width=scene.WIDTH, height=scene.HEIGHT, k=K.ravel())
+        width, height = film.size_wh
+        K = scene.camera_intrinsics(film.size_wh)
+        self._info = CameraInfo(width=width, height=height, k=K.ravel())
         self._info.p = np.hstack([K, np.zeros((3, 1))]).ravel()
         self._info.r = np.eye(3).ravel()
         self._info.distortion_model = "plumb_bob"
@@ -156,9 +168,11 @@ class SimulatedCamera(Node):  # type: ignore[misc]
             return lambda message: target.__setitem__(_nanoseconds(message.header.stamp), message)
 
         listen(Keypoints3DArray, "detector/keypoints", self._on_keypoints)
-        listen(PoseWithCovarianceStamped, "detector/pose", store(recording.poses))
-        listen(PoseWithCovarianceStamped, "detector/relative_pose", store(recording.relative_poses))
-        listen(TFMessage, "/tf", self._on_tf)
+        if poses:
+            listen(PoseWithCovarianceStamped, "detector/pose", store(recording.poses))
+            relative = store(recording.relative_poses)
+            listen(PoseWithCovarianceStamped, "detector/relative_pose", relative)
+            listen(TFMessage, "/tf", self._on_tf)
         listen(KeypointLayout, "detector/layout", self._on_layout, depth=1, durability=latched)
         listen(DiagnosticArray, "/diagnostics", self._on_diagnostics)
 
@@ -176,8 +190,8 @@ class SimulatedCamera(Node):  # type: ignore[misc]
         """The image's message, but for its time."""
         # An array of bytes is the only type that goes into the message without a look at each byte.
         data = array.array("B", self._film.image(index).tobytes())
-        image = Image(width=scene.WIDTH, height=scene.HEIGHT, encoding="rgb8", data=data)
-        image.step = 3 * scene.WIDTH
+        width, height = self._film.size_wh
+        image = Image(width=width, height=height, encoding="rgb8", step=3 * width, data=data)
         image.header.frame_id = CAMERA_FRAME
         return image
 
@@ -229,7 +243,7 @@ class SimulatedCamera(Node):  # type: ignore[misc]
     def _on_diagnostics(self, message: DiagnosticArray) -> None:
         for status in message.status:
             if status.name.startswith(NAMESPACE.lstrip("/")):
-                self.recording.diagnostics = {item.key: item.value for item in status.values}
+                self.recording.reports.append({item.key: item.value for item in status.values})
 
 
 def stream(

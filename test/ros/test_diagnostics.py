@@ -14,7 +14,12 @@ def test_figures_are_those_since_the_last_report() -> None:
     statistics = Statistics()
     for i in range(100):
         statistics.count_received()
-        statistics.count_processed(0.001 * (i + 1), 0.002 * (i + 1), found=i % 2 == 0)
+        statistics.count_processed(
+            duration_s=0.001 * (i + 1),
+            engine_s=0.0005 * (i + 1),
+            latency_s=0.002 * (i + 1),
+            found=i % 2 == 0,
+        )
     statistics.count_unused("too old")
     statistics.note_problem("the lens cap is on")
 
@@ -26,8 +31,9 @@ def test_figures_are_those_since_the_last_report() -> None:
     assert figures["images with the object"] == "50"
     assert figures["images dropped for newer ones"] == "7"
     assert figures["images dropped, too old"] == "1"
-    assert figures["processing time, p50 [ms]"] == "50.5"
-    assert figures["latency, p99 [ms]"] == "198.0"
+    assert figures["processing time, p50 [ms]"] == "50.50"
+    assert figures["engine time, p50 [ms]"] == "25.25"
+    assert figures["latency, p99 [ms]"] == "198.02"
 
     problem, processed, figures = statistics.report({}, dropped=7)
     assert (problem, processed) == ("", 0)

@@ -13,9 +13,17 @@ import numpy as np
 
 from kp3d_core.inference.engines.base import Engine, EngineOptions, EngineUnavailable
 from kp3d_core.inference.engines.precision import precision_of
+from kp3d_core.inference.engines.timed import TimedEngine
 from kp3d_core.inference.model import Model
 
-__all__ = ["Engine", "EngineOptions", "EngineUnavailable", "create_engine", "engine_names"]
+__all__ = [
+    "Engine",
+    "EngineOptions",
+    "EngineUnavailable",
+    "TimedEngine",
+    "create_engine",
+    "engine_names",
+]
 
 _ENGINES = {
     "tensorrt": ("kp3d_core.inference.engines.nvidia.engine:TensorRtEngine",
