@@ -43,10 +43,10 @@ SPHERES, EDGES, NAME = 0, 1, 2
 def quat_xyzw(R: NDArray[np.float64]) -> tuple[float, float, float, float]:
     """Unit quaternion of a rotation matrix, x, y, z, w, with w >= 0."""
     rotation_vector = cv2.Rodrigues(np.asarray(R, np.float64))[0].ravel()
-    angle = float(np.linalg.norm(rotation_vector))
-    # np.sinc(t) is sin(pi t) / (pi t), which has no hole at zero.
-    x, y, z = rotation_vector * 0.5 * np.sinc(angle / 2 / math.pi)
-    return float(x), float(y), float(z), math.cos(angle / 2)
+    x, y, z = rotation_vector.tolist()
+    angle = math.hypot(x, y, z)
+    factor = math.sin(angle / 2) / angle if angle else 0.5
+    return x * factor, y * factor, z * factor, math.cos(angle / 2)
 
 
 def pose_message(

@@ -94,7 +94,8 @@ class References:
         # now lie elsewhere in the reference frame, and so does their fit.
         T_reference_anchor = invert_transform(known.T_anchor_reference)
         moved = T_reference_anchor @ T_anchor_camera @ known.pose.T_camera_reference
-        turn = np.kron(np.eye(2), moved[:3, :3])
+        turn = np.zeros((6, 6))
+        turn[:3, :3] = turn[3:, 3:] = moved[:3, :3]
         T_motion = moved @ motion.T_reference_object
         motion_covariance = turn @ motion.covariance @ turn.T
         T, covariance = detection.T_camera_object, detection.pose_covariance

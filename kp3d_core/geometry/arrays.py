@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import Any, TypeAlias
 
 import array_api_compat
+import array_api_compat.numpy
+import numpy as np
 
 Array: TypeAlias = Any
 """A numpy array or a torch tensor; functions return the kind they were given."""
@@ -12,12 +14,19 @@ Array: TypeAlias = Any
 
 def namespace(*arrays: Array) -> Any:
     """Array API namespace that all `arrays` share; mixing numpy and torch raises `TypeError`."""
+    if all(type(array) is np.ndarray for array in arrays):  # asked thirty times per image
+        return array_api_compat.numpy
     return array_api_compat.array_namespace(*arrays)
 
 
 def stop_gradient(array: Array) -> Array:
     """The same values, cut from the autograd graph where there is one."""
-    return array.detach() if hasattr(array, "detach") else array
+    return array.detach() if is_differentiable(array) else array
+
+
+def is_differentiable(array: Array) -> bool:
+    """Whether an array may be part of an autograd graph."""
+    return hasattr(array, "detach")
 
 
 def constant(values: Any, like: Array) -> Array:

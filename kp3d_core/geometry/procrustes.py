@@ -13,7 +13,14 @@ from __future__ import annotations
 
 from jaxtyping import Float
 
-from kp3d_core.geometry.arrays import Array, matvec, namespace, stop_gradient, transpose
+from kp3d_core.geometry.arrays import (
+    Array,
+    is_differentiable,
+    matvec,
+    namespace,
+    stop_gradient,
+    transpose,
+)
 from kp3d_core.geometry.rotation import skew
 
 _SMALLEST_GAP = 1e-3
@@ -34,6 +41,8 @@ def nearest_rotation(M: Float[Array, "*batch 3 3"]) -> Float[Array, "*batch 3 3"
     s = xp.concat([s[..., :2], s[..., 2:] * sign], axis=-1)
     U = xp.concat([U[..., :2], U[..., 2:] * sign[..., None]], axis=-1)
     R = U @ Vh
+    if not is_differentiable(M):
+        return R
 
     # One Newton step from the optimum: zero in value, exact in its derivative with respect to M.
     S = transpose(R) @ M

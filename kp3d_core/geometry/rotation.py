@@ -9,18 +9,18 @@ from kp3d_core.geometry.arrays import Array, constant, matvec, namespace, transp
 _TINY = 1e-12
 """Keeps square roots differentiable at 0 and 180 degrees; shifts an angle by at most 2e-6 rad."""
 
+_GENERATORS = [
+    [0, 0, 0, 0, 0, -1, 0, 1, 0],
+    [0, 0, 1, 0, 0, 0, -1, 0, 0],
+    [0, -1, 0, 1, 0, 0, 0, 0, 0],
+]
+"""Cross product matrices of the unit vectors along x, y and z, row by row."""
+
 
 def skew(vector: Float[Array, "*batch 3"]) -> Float[Array, "*batch 3 3"]:
     """Matrix of the cross product: `skew(a) @ b == cross(a, b)`."""
     xp = namespace(vector)
-    x, y, z = vector[..., 0], vector[..., 1], vector[..., 2]
-    zero = xp.zeros_like(x)
-    rows = [
-        xp.stack([zero, -z, y], axis=-1),
-        xp.stack([z, zero, -x], axis=-1),
-        xp.stack([-y, x, zero], axis=-1),
-    ]
-    return xp.stack(rows, axis=-2)
+    return xp.reshape(vector @ constant(_GENERATORS, vector), (*vector.shape, 3))
 
 
 def exp_rotation(rotation_vector: Float[Array, "*batch 3"]) -> Float[Array, "*batch 3 3"]:

@@ -250,10 +250,12 @@ class Detector:
         crop_image: NDArray[np.uint8],
     ) -> Detection:
         """Detection of the outputs for one crop."""
-        finite = all(np.isfinite(value).all() for value in outputs.values())
-        values = {key: np.nan_to_num(np.asarray(v, np.float64)) for key, v in outputs.items()}
+        values = {key: np.asarray(value, np.float64) for key, value in outputs.items()}
+        finite = all(np.isfinite(value).all() for value in values.values())
+        if not finite:
+            values = {key: np.nan_to_num(value) for key, value in values.items()}
         # Bounded, so that a wild guess leads to a wild but finite pose, which is then refused.
-        scale = float(np.clip(values["scale"], 0.05, 20.0))
+        scale = min(max(float(values["scale"]), 0.05), 20.0)
         lifted = self._lift(values, scale, crop)
         calibration, layout = self.model.calibration, self.model.keypoints
         fit = fit_layout(layout, lifted, self.unit_m)
@@ -333,7 +335,7 @@ def _next_view(
         center = points_camera.mean(axis=0)
     if center @ crop.R_crop_camera[2] <= 0:
         center = crop.R_crop_camera[2]
-    zoom = float(np.clip(1 / scale, 1 / _MAX_ZOOM_STEP, _MAX_ZOOM_STEP))
+    zoom = min(max(1 / scale, 1 / _MAX_ZOOM_STEP), _MAX_ZOOM_STEP)
     return View(center / np.linalg.norm(center), float(crop.K_crop[0, 0]) * zoom)
 
 

@@ -7,7 +7,7 @@ at run time without the truth tells them apart; how much it matters was fitted o
 from __future__ import annotations
 
 import math
-from dataclasses import astuple, dataclass
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -72,10 +72,14 @@ def view_traits(
 
 def growth_of(traits: ViewTraits, calibration: Calibration) -> Growth:
     """How much larger than in a typical view the errors of this one are."""
-    offset = np.subtract(astuple(traits), astuple(calibration.typical))
+    typical = calibration.typical
 
     def factor(slopes: ViewTraits) -> float:
-        exponent = float(offset @ astuple(slopes))
+        exponent = (
+            (traits.misfit - typical.misfit) * slopes.misfit
+            + (traits.foreshortening - typical.foreshortening) * slopes.foreshortening
+            + (traits.log_distance - typical.log_distance) * slopes.log_distance
+        )
         return math.exp(min(max(exponent, -_MAX_LOG_GROWTH), _MAX_LOG_GROWTH))
 
     return Growth(factor(calibration.own_growth), factor(calibration.scale_growth))

@@ -42,14 +42,9 @@ def calibrate_covariance(covariance: FloatArray, calibration: Calibration) -> Fl
     A heatmap's width says where the network is unsure, but not by how much it errs; factors and
     floors that were measured on held-out views make standard deviations of it.
     """
-    scale = np.array(
-        [calibration.keypoint_uv_scale] * 2 + [calibration.keypoint_depth_scale], dtype=np.float64
-    )
-    floor = np.array(
-        [calibration.keypoint_uv_floor_px] * 2 + [calibration.keypoint_depth_floor],
-        dtype=np.float64,
-    )
-    return scale[:, None] * covariance * scale + np.diag(floor**2)
+    scale = np.array([calibration.keypoint_uv_scale] * 2 + [calibration.keypoint_depth_scale])
+    floor = np.array([calibration.keypoint_uv_floor_px] * 2 + [calibration.keypoint_depth_floor])
+    return scale[:, None] * covariance * scale + floor**2 * np.eye(3)
 
 
 def object_distance(

@@ -44,7 +44,7 @@ class PoseFit:
                 measured, because neighbouring points do not err independently.
             rotation_scale: the same of the rotation.
         """
-        factors = np.repeat([translation_scale, rotation_scale], 3)
+        factors = np.array(3 * [translation_scale] + 3 * [rotation_scale])
         modes = np.concatenate([self.common, self.source_common])
         covariance = factors[:, None] * self.own_covariance * factors + modes.T @ modes
         covariance[:3, :3] += _turned_offsets(self.source_common[:, :3], covariance[3:, 3:])
@@ -82,21 +82,21 @@ def fit_pose(
             that they share, shape (M, N, 3).
         target_common: the same of the target points.
     """
-    variance = np.trace(source_covariance + target_covariance, axis1=1, axis2=2) / 3
+    variance = np.einsum("nii->n", source_covariance + target_covariance) / 3
     weights = 1 / np.maximum(variance, 1e-6 * max(float(variance.max()), 1e-12))
     weights /= weights.sum()
     R, t = weighted_procrustes(source, target, weights)
     J = procrustes_jacobian(source, target, weights, R)
     error_covariance = target_covariance + R @ source_covariance @ R.T
     modes = [
-        np.zeros((0, 6)) if common is None else np.einsum("nij,mnj->mi", J, common)
+        np.zeros((0, 6)) if common is None else (J @ common[..., None]).sum(axis=1)[..., 0]
         for common in (target_common, None if source_common is None else -source_common @ R.T)
     ]
     residuals = source @ R.T + t - target
     rms = float(np.sqrt(np.sum(weights * np.sum(residuals**2, axis=1))))
     return PoseFit(
         make_transform(R, t),
-        np.einsum("nij,njk,nlk->il", J, error_covariance, J),
+        (J @ error_covariance @ J.transpose(0, 2, 1)).sum(axis=0),
         modes[0],
         modes[1],
         rms,
