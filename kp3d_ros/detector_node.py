@@ -26,6 +26,7 @@ from std_srvs.srv import Trigger
 from kp3d_ros.categories import create_categories
 from kp3d_ros.diagnostics import Statistics, status_message
 from kp3d_ros.inputs import Inputs, TfListener
+from kp3d_ros.memory import reuse_large_buffers
 from kp3d_ros.outputs import TF_TOPIC
 from kp3d_ros.parameters import change, declare
 from kp3d_ros.pipeline import Pipeline
@@ -247,6 +248,7 @@ def main(args: list[str] | None = None) -> int:
 
 
 def _run(args: list[str] | None) -> int:
+    reuse_large_buffers()
     try:
         rclpy.init(args=args)
         executor = SingleThreadedExecutor()

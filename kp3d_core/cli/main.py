@@ -37,11 +37,12 @@ app.command()(quantize)
 app.command()(build_engine)
 app.add_typer(bench, name="bench")
 # Commands of packages that build on this one and that it does not know, such as the ROS node.
-for plugin in entry_points(group="kp3d.commands"):
-    try:
-        app.command(plugin.name)(plugin.load())
-    except ImportError:  # without what that package needs, the other commands still work
-        continue
+for parent, group in ((app, "kp3d.commands"), (bench, "kp3d.bench")):
+    for plugin in entry_points(group=group):
+        try:
+            parent.command(plugin.name)(plugin.load())
+        except ImportError:  # without what that package needs, the other commands still work
+            continue
 
 
 def main() -> None:

@@ -1,0 +1,93 @@
+"""`kp3d bench node`: the node as a robot runs it, measured from outside."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from kp3d_ros.bench.settings import NodeBenchSettings, parse_resolutions
+
+
+def node(
+    model: Annotated[
+        str, typer.Option(help="Shipped model or model file that finds cars.")
+    ] = "car",
+    engine: Annotated[str, typer.Option(help="Parameter of the node.")] = "auto",
+    precision: Annotated[str, typer.Option(help="Parameter of the node.")] = "",
+    threads: Annotated[int, typer.Option(help="CPU threads of the engine.")] = 2,
+    resolutions: Annotated[
+        str, typer.Option(help="Image sizes, with commas.")
+    ] = "640x480,1280x720,1920x1080",
+    seconds: Annotated[float, typer.Option(help="Length of the measurement at 30 Hz.")] = 10.0,
+    trial: Annotated[float, typer.Option(help="Length of each trial of the highest rate.")] = 3.0,
+    json_file: Annotated[Path | None, typer.Option("--json", help="File for all figures.")] = None,
+) -> None:
+    """Latency, overhead and highest rate of the real node per image size; start and memory."""
+    console = Console(stderr=True)
+    try:
+        settings = NodeBenchSettings(
+            model=model,
+            engine=engine,
+            precision=precision,
+            threads=threads,
+            resolutions=parse_resolutions(resolutions),
+            seconds=seconds,
+            trial_s=trial,
+        )
+        bench_node = _load()
+        with console.status("measuring") as status:
+            result = bench_node(settings, lambda what: status.update(f"measuring: {what}"))
+        if json_file is not None:
+            json_file.write_text(json.dumps(result, indent=2) + "\n")
+    except (ValueError, RuntimeError, OSError) as error:
+        console.print(f"[bold red]error:[/] {error}", highlight=False)
+        raise typer.Exit(1) from None
+    _print(result)
+
+
+def _load() -> Any:
+    """What measures; refuses with what to install where ROS or PyTorch is missing."""
+    try:
+        import rclpy  # noqa: F401
+    except ImportError as error:
+        raise ValueError(
+            f"`kp3d bench node` must run where ROS 2 is, but rclpy cannot be imported ({error}). "
+            "Source ROS 2 and the workspace of kp3d_ros, or run `make train-env` and use "
+            ".venv/bin/kp3d."
+        ) from None
+    try:
+        from kp3d_ros.bench.node_bench import bench_node
+    except ImportError as error:
+        raise ValueError(
+            f"`kp3d bench node` measures its baseline in PyTorch and renders its images, but "
+            f"{error}. Run `make train-env`, or pip install 'kp3d[train]'."
+        ) from None
+    return bench_node
+
+
+def _print(result: dict[str, Any]) -> None:
+    machine, console = result["machine"], Console()
+    console.print(
+        f"{machine['cpu']}, {result['threads']} threads, {result['engine']}, load before "
+        f"{machine['load_before']:.1f}; baseline {result['baseline']['p50_ms']:.0f} ms"
+    )
+    table = Table("image", "overhead ms", "engine ms", "latency p50 ms", "p99 ms", "answered",
+                  "highest rate Hz", "start s", "memory MB")  # fmt: skip
+    for size, row in result["resolutions"].items():
+        table.add_row(
+            size,
+            f"{row['overhead_ms_p50']:.2f}",
+            f"{row['engine_ms_p50']:.2f}",
+            f"{row['latency_ms_p50']:.2f}",
+            f"{row['latency_ms_p99']:.2f}",
+            f"{row['frames_processed']} of {row['frames_in']}",
+            f"{row['max_rate_hz']:.0f} ({row['max_rate_limit']})",
+            f"{row['start_s']:.2f}",
+            f"{row['rss_mb']:.0f}",
+        )
+    console.print(table)
