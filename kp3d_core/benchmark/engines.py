@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kp3d_core.benchmark.baseline import begin, figures
+from kp3d_core.benchmark.growth import input_size_rows, object_rows
 from kp3d_core.benchmark.networks import (
     PAPER_SIZE,
     dope_shaped_graph,
@@ -50,6 +51,8 @@ class EngineBenchSettings:
     pin_threads: bool = False
     seconds: float = 2.0
     """Of each measurement."""
+    growth: bool = True
+    """Measure how cost grows with the input size and with the number of objects."""
     dope: bool = True
     """Measure the network of DOPE's shape, which takes some seconds a run."""
 
@@ -116,6 +119,9 @@ def bench_engines(
                     result["missing"][label] = str(error)
                     continue
                 result["rows"] += list(_rows(network, engine_name, engine, settings))
+    if settings.growth:
+        on_progress("how cost grows")
+        result |= _growth(networks[0], settings, result["missing"])
     if settings.dope:
         on_progress("a network of DOPE's shape")
         result["dope_shaped"] = _dope(settings)
@@ -207,6 +213,25 @@ def _engine(network: _Network, name: str, precision: str, settings: EngineBenchS
         pin_threads=settings.pin_threads,
         batches=settings.batches,
     )
+
+
+def _growth(
+    fast: _Network, settings: EngineBenchSettings, missing: dict[str, str]
+) -> dict[str, list[dict[str, Any]]]:
+    """Rows over input sizes in float32 and over objects as the model file is, for each engine."""
+    found: dict[str, list[dict[str, Any]]] = {"input_sizes": [], "objects": []}
+    for name in settings.engines:
+        if any(label.endswith(f"in fp32 on {name}") for label in missing):
+            continue
+        make = functools.partial(
+            create_engine,
+            name=name,
+            threads=settings.threads,
+            pin_threads=settings.pin_threads,
+        )
+        found["input_sizes"] += input_size_rows(make, settings.seconds / 2)
+        found["objects"] += object_rows(fast.fp32, make(fast.fp32), settings.seconds / 2)
+    return found
 
 
 def _rows(

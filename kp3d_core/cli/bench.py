@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -26,6 +27,9 @@ def engine(
     threads: Annotated[int, typer.Option(help="CPU threads.")] = 2,
     pin: Annotated[bool, typer.Option(help="Keep each thread on a core of its own.")] = False,
     seconds: Annotated[float, typer.Option(help="Length of each measurement.")] = 2.0,
+    growth: Annotated[
+        bool, typer.Option(help="Measure growth with input size and objects, too.")
+    ] = True,
     dope: Annotated[bool, typer.Option(help="Measure a network of DOPE's shape, too.")] = True,
     json_file: Annotated[Path | None, typer.Option("--json", help="File for all figures.")] = None,
 ) -> None:
@@ -38,23 +42,65 @@ def engine(
             model=model,
             engines=tuple(engines.split(",")) if engines else engine_names(),
             precisions=tuple(precisions.split(",")),
-            batches=_numbers(batches),
+            batches=_numbers("batches", batches),
             threads=threads,
             pin_threads=pin,
             seconds=seconds,
+            growth=growth,
             dope=dope,
         )
-        console = Console(stderr=True)
-        with console.status("measuring") as status:
-            result = bench_engines(settings, lambda what: status.update(f"measuring: {what}"))
-        if json_file is not None:
-            json_file.write_text(json.dumps(result, indent=2) + "\n")
-    _print(result)
+        result = _measured(bench_engines, settings, json_file)
+    _print_engines(result)
+
+
+@bench.command()
+def train(
+    config: Annotated[
+        Path, typer.Option(help="Recipe; compared with paper.yaml beside it.")
+    ] = Path("config/train/fast.yaml"),
+    threads: Annotated[int, typer.Option(help="CPU threads.")] = 2,
+    steps: Annotated[int, typer.Option(help="Steps that are measured.")] = 20,
+    plain_steps: Annotated[int, typer.Option(help="The same of the plain form.")] = 2,
+    json_file: Annotated[Path | None, typer.Option("--json", help="File for all figures.")] = None,
+) -> None:
+    """Images per second of a training step and its stages; baseline: eager float32 `paper`."""
+    with user_errors():
+        from kp3d_core.benchmark.training import TrainBenchSettings, bench_train
+
+        settings = TrainBenchSettings(
+            config=config, threads=threads, steps=steps, plain_steps=plain_steps
+        )
+        result = _measured(bench_train, settings, json_file)
+    _print_training(result)
+
+
+@bench.command()
+def render(
+    categories: Annotated[str, typer.Option(help="With commas.")] = "car,chair,plane",
+    sizes: Annotated[str, typer.Option(help="Image sizes, with commas.")] = "64,128,256",
+    jobs: Annotated[
+        str | None, typer.Option(help="Processes, with commas.", show_default="1 and all cores")
+    ] = None,
+    seconds: Annotated[float, typer.Option(help="Least length of each measurement.")] = 3.0,
+    json_file: Annotated[Path | None, typer.Option("--json", help="File for all figures.")] = None,
+) -> None:
+    """Images per second of `kp3d render`."""
+    with user_errors():
+        from kp3d_core.benchmark.rendering import RenderBenchSettings, bench_render
+
+        settings = RenderBenchSettings(
+            categories=tuple(categories.split(",")),
+            sizes=_numbers("sizes", sizes),
+            jobs=_numbers("jobs", jobs) if jobs else RenderBenchSettings.jobs,
+            seconds=seconds,
+        )
+        result = _measured(bench_render, settings, json_file)
+    _print_rendering(result)
 
 
 @bench.command()
 def report(
-    results: Annotated[list[Path], typer.Argument(help="JSON files of `kp3d bench engine`.")],
+    results: Annotated[list[Path], typer.Argument(help="JSON files of `kp3d bench`.")],
     output: Annotated[Path, typer.Option("--output", "-o", help="Page to write.")] = Path(
         "docs/performance.md"
     ),
@@ -67,23 +113,68 @@ def report(
     typer.echo(f"Written: {output}")
 
 
-def _numbers(text: str) -> tuple[int, ...]:
+def _numbers(name: str, text: str) -> tuple[int, ...]:
     try:
         return tuple(int(part) for part in text.split(","))
     except ValueError as error:
         raise ValueError(
-            f"batches must be whole numbers with commas between, got {text!r}. For example: 1,4,16"
+            f"{name} must be whole numbers with commas between, got {text!r}. For example: 1,4,16"
         ) from error
 
 
-def _print(result: dict[str, Any]) -> None:
-    from kp3d_core.benchmark.report import RATIOS, all_rows
+def _measured(measure: Callable[..., Any], settings: Any, json_file: Path | None) -> dict[str, Any]:
+    """Result of a benchmark, shown while it runs and written to a file."""
+    with Console(stderr=True).status("measuring") as status:
+        result: dict[str, Any] = measure(settings, lambda what: status.update(f"measuring: {what}"))
+    if json_file is not None:
+        json_file.write_text(json.dumps(result, indent=2) + "\n")
+    return result
 
+
+def _print_machine(result: dict[str, Any]) -> Console:
     machine, console = result["machine"], Console()
     console.print(
-        f"{machine['cpu']}, {result['settings']['threads']} threads, matrix product "
-        f"{result['peak_gflops']:.0f} GFLOP/s, load before {machine['load_before']:.1f}"
+        f"{machine['cpu']}, {result['threads']} threads, matrix product "
+        f"{result['peak_gflops']:.0f} GFLOP/s, load before {machine['load_before']:.1f}; baseline "
+        f"{result['baseline']['p50_ms']:.0f} ms"
     )
+    return console
+
+
+def _print_training(result: dict[str, Any]) -> None:
+    from kp3d_core.benchmark.training import STAGES
+
+    console = _print_machine(result)
+    table = Table("recipe", "precision", "px", "images/s", "step ms", *STAGES)
+    for row in result["rows"]:
+        shares = (f"{row['shares'][stage]:.1%}" for stage in STAGES)
+        table.add_row(
+            row["config"],
+            row["precision"],
+            str(row["input_size"]),
+            f"{row['images_per_s']:.1f}",
+            f"{row['step_ms']:.0f}",
+            *shares,
+        )
+    console.print(table)
+    console.print(f"{result['ratios']['train_over_plain']:.0f} times the plain form")
+
+
+def _print_rendering(result: dict[str, Any]) -> None:
+    console = _print_machine(result)
+    table = Table("category", "px", "processes", "images/s")
+    for row in result["rows"]:
+        table.add_row(
+            row["category"], str(row["image_size"]), str(row["jobs"]), f"{row['images_per_s']:.0f}"
+        )
+    console.print(table)
+    console.print(result["blender"])
+
+
+def _print_engines(result: dict[str, Any]) -> None:
+    from kp3d_core.benchmark.report import RATIOS, all_rows
+
+    console = _print_machine(result)
     table = Table("network", "px", "engine", "precision", "batch", "p50 ms", "p99 ms", "images/s",
                   "of peak")  # fmt: skip
     for row in all_rows(result):

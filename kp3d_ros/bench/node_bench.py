@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import gc
 import math
 import tempfile
@@ -84,13 +85,17 @@ def bench_node(
             on_progress(f"{name}: rendering")
             film = make_film((width, height))
             with _rig(settings, film, Path(folder) / f"{name}.log") as rig:
-                resolutions[name] = rig.measure(lambda what, at=name: on_progress(f"{at}: {what}"))
+                resolutions[name] = rig.measure(functools.partial(_at, name, on_progress))
                 result["machine"] |= report.versions(rig.camera.recording)
                 result |= rig.facts()
     result["resolutions"] = resolutions
     for figure in ("start_s", "rss_mb"):
         result[figure] = max(measured[figure] for measured in resolutions.values())
     return result
+
+
+def _at(name: str, on_progress: Callable[[str], None], what: str) -> None:
+    on_progress(f"{name}: {what}")
 
 
 class _Rig:
@@ -106,7 +111,7 @@ class _Rig:
         self._images = [self.camera.prepare(index) for index in range(len(film))]
         self._count = 0
 
-    def measure(self, on_progress: Callable[[str], None]) -> dict[str, float]:
+    def measure(self, on_progress: Callable[[str], None]) -> dict[str, Any]:
         """All figures of one resolution."""
         settings = self._settings
         on_progress("start")
