@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kp3d_core.benchmark.baseline import begin, figures
-from kp3d_core.benchmark.growth import input_size_rows, object_rows
+from kp3d_core.benchmark.growth import input_size_rows, models_of_sizes, object_rows
 from kp3d_core.benchmark.networks import (
     PAPER_SIZE,
     dope_shaped_graph,
@@ -220,6 +220,7 @@ def _growth(
 ) -> dict[str, list[dict[str, Any]]]:
     """Rows over input sizes in float32 and over objects as the model file is, for each engine."""
     found: dict[str, list[dict[str, Any]]] = {"input_sizes": [], "objects": []}
+    models = models_of_sizes()
     for name in settings.engines:
         if any(label.endswith(f"in fp32 on {name}") for label in missing):
             continue
@@ -229,7 +230,7 @@ def _growth(
             threads=settings.threads,
             pin_threads=settings.pin_threads,
         )
-        found["input_sizes"] += input_size_rows(make, settings.seconds / 2)
+        found["input_sizes"] += input_size_rows(models, make, settings.seconds / 2)
         found["objects"] += object_rows(fast.fp32, make(fast.fp32), settings.seconds / 2)
     return found
 

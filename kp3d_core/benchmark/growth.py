@@ -20,13 +20,17 @@ _IMAGE_WH = (640, 480)
 _FOCAL_PX = 600.0
 
 
+def models_of_sizes(sizes: Sequence[int] = INPUT_SIZES) -> list[Model]:
+    """The `fast` network with its mirror image and random weights, for inputs of several sizes."""
+    return [model_of(random_graph("fast", size, mirror=True), f"fast_{size}") for size in sizes]
+
+
 def input_size_rows(
-    make_engine: Callable[[Model], Engine], seconds: float, sizes: Sequence[int] = INPUT_SIZES
+    models: Sequence[Model], make_engine: Callable[[Model], Engine], seconds: float
 ) -> Iterator[dict[str, Any]]:
-    """Latency of the `fast` network with its mirror image, random weights, one image."""
-    for size in sizes:
-        model = model_of(random_graph("fast", size, mirror=True), f"fast_{size}")
-        engine = make_engine(model)
+    """Latency of one image for each of several models."""
+    for model in models:
+        size, engine = model.input_size, make_engine(model)
         image = np.zeros((1, size, size, 3), np.uint8)
         latency = measure(functools.partial(engine.run, image), seconds)
         gflop = 2e-9 * multiplications(model.data)

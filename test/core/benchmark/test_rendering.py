@@ -1,0 +1,48 @@
+"""`kp3d bench render`: measures whole data sets, and says what it cannot compare with."""
+
+import json
+
+import pytest
+from typer.testing import CliRunner
+
+from kp3d_core.benchmark import rendering
+from kp3d_core.benchmark.rendering import RenderBenchSettings, blender_status
+from kp3d_core.cli.main import app
+
+
+@pytest.fixture
+def no_baseline(monkeypatch):
+    """Leave the matrix product and the baseline to the tests of those."""
+    start = {"machine": {"cpu": "Test CPU", "load_before": 0.0}, "threads": 1, "peak_gflops": 1.0,
+             "baseline": {"p50_ms": 1.0}}  # fmt: skip
+    monkeypatch.setattr(rendering, "begin", lambda *args, **options: dict(start))
+
+
+def test_command_measures_every_size(tmp_path, no_baseline):
+    path = tmp_path / "render.json"
+    arguments = ["--categories", "car,chair", "--sizes", "16,32", "--jobs", "1"]
+    arguments += ["--seconds", "0.05", "--json", str(path)]
+    result = CliRunner().invoke(app, ["bench", "render", *arguments])
+    assert result.exit_code == 0, result.output
+    content = json.loads(path.read_text())
+    rows = content["rows"]
+    assert [(row["category"], row["image_size"]) for row in rows] == [
+        ("car", 16), ("car", 32), ("chair", 16), ("chair", 32),
+    ]  # fmt: skip
+    for row in rows:
+        assert row["images"] % 24 == 0
+        assert row["seconds"] >= 0.05
+        assert row["images_per_s"] == pytest.approx(row["images"] / row["seconds"])
+    assert content["blender"]
+    assert content["blender"] in " ".join(result.output.split())
+
+
+def test_says_whether_blender_is_there(monkeypatch):
+    monkeypatch.setattr(rendering.shutil, "which", lambda name: None)
+    assert blender_status() == "Blender is not installed: no comparison with it."
+
+
+def test_wrong_settings():
+    message = "categories must be some of car, chair, plane, got .*sizes must be positive"
+    with pytest.raises(ValueError, match=message):
+        RenderBenchSettings(categories=("mug",), sizes=(0,))

@@ -1,0 +1,35 @@
+"""`kp3d bench train`: the step that it measures is that of `kp3d train`, and its parts add up."""
+
+from pathlib import Path
+
+import pytest
+
+from kp3d_core.benchmark.training import STAGES, TrainBenchSettings, measure_steps
+
+CONFIG = Path(__file__).parents[3] / "config" / "train" / "fast.yaml"
+
+
+def test_stages_of_a_step_add_up(rendered_cars):
+    row = measure_steps(
+        CONFIG,
+        [
+            *(f"--data.{split}={rendered_cars / split}" for split in ("train", "val")),
+            "--data.source_size=64",
+            "--data.objects_per_batch=3",
+            "--data.views_per_object=2",
+        ],
+        steps=3,
+    )
+    assert (row["network"], row["input_size"], row["images_per_step"]) == ("fast", 64, 6)
+    assert row["precision"] in ("bf16", "fp32")
+    assert tuple(row["shares"]) == STAGES
+    assert all(share > 0 for share in row["shares"].values())
+    # The rest is Lightning's own work between the stages, little next to the network's.
+    assert 0.6 < sum(row["shares"].values()) <= 1
+    assert row["data_wait_share"] == row["shares"]["data"] < 0.5
+    assert row["images_per_s"] == pytest.approx(6 / (1e-3 * row["step_ms"]))
+
+
+def test_wrong_settings(tmp_path):
+    with pytest.raises(ValueError, match="threads must be positive, got 0. .*fast.yaml must exist"):
+        TrainBenchSettings(config=tmp_path / "fast.yaml", threads=0)
