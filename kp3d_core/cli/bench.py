@@ -145,17 +145,13 @@ def _print_training(result: dict[str, Any]) -> None:
     from kp3d_core.benchmark.training import STAGES
 
     console = _print_machine(result)
-    table = Table("recipe", "precision", "px", "images/s", "step ms", *STAGES)
-    for row in result["rows"]:
-        shares = (f"{row['shares'][stage]:.1%}" for stage in STAGES)
-        table.add_row(
-            row["config"],
-            row["precision"],
-            str(row["input_size"]),
-            f"{row['images_per_s']:.1f}",
-            f"{row['step_ms']:.0f}",
-            *shares,
-        )
+    rows = result["rows"]
+    table = Table("", *(f"{row['config']}, {row['precision']}" for row in rows))
+    table.add_row("network input [px]", *(str(row["input_size"]) for row in rows))
+    table.add_row("images/s", *(f"{row['images_per_s']:.1f}" for row in rows))
+    table.add_row("step [ms]", *(f"{row['step_ms']:.0f}" for row in rows), end_section=True)
+    for stage in STAGES:
+        table.add_row(stage, *(f"{row['shares'][stage]:.1%}" for row in rows))
     console.print(table)
     console.print(f"{result['ratios']['train_over_plain']:.0f} times the plain form")
 
