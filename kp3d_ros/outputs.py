@@ -66,12 +66,18 @@ def answer_messages(
     """Topic and message for everything that is to be published about an image.
 
     Args:
-        answer: what was found.
+        answer: what was found, and where it is.
         settings: of the node.
         wanted: topics that somebody listens to.
         remembered: whether any object is in sight or was until a moment ago.
     """
-    header, objects = answer.header, answer.objects
+    yield from keypoint_messages(answer, wanted)
+    yield from pose_messages(answer, settings, wanted, remembered)
+
+
+def keypoint_messages(answer: Answer, wanted: Collection[str]) -> Iterator[tuple[str, Any]]:
+    """What can be published as soon as the objects are found; arguments of `answer_messages`."""
+    header = answer.header
     if "~/keypoints" in wanted:
         instances = [
             messages.instance_message(
@@ -83,9 +89,16 @@ def answer_messages(
                 class_of(found.category),
                 from_depth=found.from_depth,
             )
-            for found in objects
+            for found in answer.objects
         ]
         yield "~/keypoints", Keypoints3DArray(header=header, instances=instances)
+
+
+def pose_messages(
+    answer: Answer, settings: Settings, wanted: Collection[str], remembered: bool
+) -> Iterator[tuple[str, Any]]:
+    """Everything else; arguments of `answer_messages`."""
+    header, objects = answer.header, answer.objects
     metric = [found for found in objects if found.detection.metric]
     if "~/detections_3d" in wanted:
         detections = [
@@ -103,12 +116,13 @@ def answer_messages(
         yield from ((COLLISION_TOPIC, message) for message in _collision(answer, metric))
     # One topic holds one pose: that of the object that has been followed for longest.
     for found in metric[:1]:
-        yield "~/pose", messages.pose_message(header, *_pose(found))
-        if found.placement:
+        if "~/pose" in wanted:
+            yield "~/pose", messages.pose_message(header, *_pose(found))
+        if found.placement and "~/relative_pose" in wanted:
             in_reference = Header(stamp=header.stamp, frame_id=reference_frame(found))
             motion = found.placement.T_reference_object, found.placement.motion_covariance
             yield "~/relative_pose", messages.pose_message(in_reference, *motion)
-    if settings.publish_tf:
+    if settings.publish_tf and TF_TOPIC in wanted:
         transforms = [item for found in objects for item in _transforms(answer, found)]
         if transforms:
             yield TF_TOPIC, TFMessage(transforms=transforms)

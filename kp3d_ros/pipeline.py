@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 FloatArray = NDArray[np.float64]
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(eq=False)
 class FoundObject:
     """One object in one image, with everything that is published about it."""
 
@@ -38,9 +38,9 @@ class FoundObject:
     detection: Detection
     from_depth: bool
     """Whether the scale was measured in a depth image."""
-    placement: Placement | None
-    """None if the fixed frame is not known at the time of the image, or a scale that a depth image
-    should have told."""
+    placement: Placement | None = None
+    """None before `Pipeline.place`; and if the fixed frame is not known at the time of the image,
+    or a scale that a depth image should have told."""
 
 
 @dataclass(eq=False)
@@ -98,7 +98,20 @@ class Pipeline:
         self._depths = [*self._depths[-4:], message]
 
     def process(self, message: Image | CompressedImage) -> Answer | None:
-        """Find the objects in an image; None while there is no calibration.
+        """Find the objects in an image and their poses; None while there is no calibration.
+
+        Raises:
+            ValueError: the image or its calibration cannot be used.
+        """
+        answer = self.look(message)
+        if answer is not None:
+            self.place(answer)
+        return answer
+
+    def look(self, message: Image | CompressedImage) -> Answer | None:
+        """Find the objects in an image, without their motion and what depends on references.
+
+        That much is known first: keypoints need not wait for the rest.
 
         Raises:
             ValueError: the image or its calibration cannot be used.
@@ -111,14 +124,12 @@ class Pipeline:
         answer = Answer(message.header, image, camera, anchor)
         if self.calibrations.mismatch:
             answer.problems.append(self.calibrations.mismatch)
-        T_anchor_camera = self._anchor(answer)
         down_camera = self._gravity(answer)
         depth_m = self._depth(answer)
         for category in self.categories:
             for number, detection in self._look(category, answer, down_camera):
                 detection, from_depth = _measure(category, detection, depth_m, camera)
                 if is_finite(detection):
-                    placement = self._place(category, number, detection, T_anchor_camera, answer)
                     answer.objects.append(
                         FoundObject(
                             category,
@@ -126,11 +137,16 @@ class Pipeline:
                             category.frame(number),
                             detection,
                             from_depth,
-                            placement,
                         )
                     )
         self._last_s = stamp_seconds(message.header.stamp)
         return answer
+
+    def place(self, answer: Answer) -> None:
+        """Tell the poses of the objects in an answer; once, in the order of the images."""
+        T_anchor_camera = self._anchor(answer)
+        for found in answer.objects:
+            found.placement = self._place(found, T_anchor_camera, answer)
 
     def _decode(
         self, message: Image | CompressedImage
@@ -166,22 +182,17 @@ class Pipeline:
         return sightings.found
 
     def _place(
-        self,
-        category: Category,
-        number: int,
-        detection: Detection,
-        T_anchor_camera: FloatArray | None,
-        answer: Answer,
+        self, found: FoundObject, T_anchor_camera: FloatArray | None, answer: Answer
     ) -> Placement | None:
         """Poses of an object, where they can be told."""
         # Frames in TF are in metres, but for those whose name says that they are not.
-        has_unit = detection.metric or not self._settings.use_depth
+        has_unit = found.detection.metric or not self._settings.use_depth
         if T_anchor_camera is None or not has_unit:
             return None
         return self.references.place(
-            category.frame(number),
-            detection,
-            category.model.calibration,
+            found.frame,
+            found.detection,
+            found.category.model.calibration,
             T_anchor_camera,
             stamp_seconds(answer.header.stamp),
             self._settings,

@@ -78,7 +78,7 @@ class Processor:
             return None
         # The first image often overtakes the calibration that was sent with it.
         self._pipeline.calibrations.wait_for_first(_FIRST_CALIBRATION_S)
-        answer = self._pipeline.process(message)
+        answer = self._pipeline.look(message)
         if answer is None:
             self._statistics.count_unused("no calibration")
             self._problem(
@@ -86,7 +86,10 @@ class Processor:
                 "keypoints without the calibration. Remap the topic, or start its publisher."
             )
             return None
-        self._outputs.publish(answer, settings, self._pipeline.remembers)
+        wanted = self._outputs.wanted()
+        self._outputs.publish_keypoints(answer, wanted)
+        self._pipeline.place(answer)
+        self._outputs.publish_poses(answer, settings, wanted, self._pipeline.remembers)
         for text in answer.problems:
             self._problem(text, kind=text[:40])
         if not answer.objects and answer.refused and self._throttle.allows("no object"):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Iterable
 from typing import Any
 
 from rclpy.node import Node
@@ -13,7 +14,14 @@ from visualization_msgs.msg import MarkerArray
 
 from kp3d_ros import messages
 from kp3d_ros.msg import KeypointLayout
-from kp3d_ros.outputs import LAYOUT_TOPIC, TF_TOPIC, TOPICS, answer_messages, layouts
+from kp3d_ros.outputs import (
+    LAYOUT_TOPIC,
+    TF_TOPIC,
+    TOPICS,
+    keypoint_messages,
+    layouts,
+    pose_messages,
+)
 from kp3d_ros.pipeline import Answer, Pipeline
 from kp3d_ros.settings import Settings
 
@@ -48,16 +56,30 @@ class Outputs:
             topics.add(TF_TOPIC)
         return topics
 
-    def publish(self, answer: Answer, settings: Settings, remembered: bool) -> None:
-        """Publish what an image showed.
+    def publish_keypoints(self, answer: Answer, wanted: Collection[str]) -> None:
+        """Publish what is known as soon as objects are found.
 
         Args:
             answer: of the pipeline.
+            wanted: topics that somebody listens to.
+        """
+        self._publish(keypoint_messages(answer, wanted))
+
+    def publish_poses(
+        self, answer: Answer, settings: Settings, wanted: Collection[str], remembered: bool
+    ) -> None:
+        """Publish the rest of what an image showed.
+
+        Args:
+            answer: of the pipeline, with places.
             settings: what to publish and how.
+            wanted: topics that somebody listens to.
             remembered: whether any object is in sight or was until a moment ago.
         """
-        wanted = self.wanted()
-        for topic, message in answer_messages(answer, settings, wanted, remembered):
+        self._publish(pose_messages(answer, settings, wanted, remembered))
+
+    def _publish(self, items: Iterable[tuple[str, Any]]) -> None:
+        for topic, message in items:
             (self._tf if topic == TF_TOPIC else self._publishers[topic]).publish(message)
 
     def clear(self) -> None:

@@ -28,7 +28,7 @@ from kp3d_ros.demo.stream import NodeProcess, SimulatedCamera
 MAX_LOSS = 0.05
 """Share of the images that may stay without an answer at a rate that counts as sustained."""
 _IMAGES = 16
-"""Of the film, which is played to and fro, so that the car never jumps."""
+"""Of the film, which is played back and forth, so that the car never jumps."""
 _SETTLE_S = 1.0
 _START_TIMEOUT_S = 60.0
 _LAST_ANSWER_S = 0.5
@@ -167,7 +167,7 @@ class _Rig:
         )
 
     def _publish(self, with_detection: bool) -> None:
-        """The next image: the film to and fro."""
+        """The next image: the film back and forth."""
         length = len(self._images)
         position = self._count % max(2 * length - 2, 1)
         index = min(position, 2 * length - 2 - position) if length > 1 else 0

@@ -53,7 +53,8 @@ def test_keypoints_are_named_subframes(moveit: None, tmp_path: Path) -> None:
     pipeline.calibrations.put(CameraInfo(width=640, height=480, k=CAMERA.K.ravel()))
     answer: Any = pipeline.process(image_message(draw_scene(CAMERA, T_CAMERA_OBJECT, UNIT_M)))
 
-    found = dict(outputs.answer_messages(answer, settings, {outputs.COLLISION_TOPIC}, True))
+    wanted = {outputs.COLLISION_TOPIC, "~/pose"}
+    found = dict(outputs.answer_messages(answer, settings, wanted, True))
 
     assert collision.message_type() is CollisionObject
     message = found[outputs.COLLISION_TOPIC]

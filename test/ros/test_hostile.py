@@ -16,7 +16,7 @@ from tf2_msgs.msg import TFMessage
 from kp3d_ros.categories import create_categories
 from kp3d_ros.demo import hostile
 from kp3d_ros.demo.trust import not_finite
-from kp3d_ros.outputs import TOPICS, answer_messages
+from kp3d_ros.outputs import TF_TOPIC, TOPICS, answer_messages
 from kp3d_ros.pipeline import Pipeline
 from kp3d_ros.settings import Settings
 from kp3d_ros.tf_buffer import TfBuffer
@@ -75,7 +75,9 @@ def test_nothing_hostile_gets_through(model: str) -> None:
             refused += 1
         else:
             assert answer is not None
-            for _, output in answer_messages(answer, settings, {*TOPICS}, pipeline.remembers):
+            for _, output in answer_messages(
+                answer, settings, {*TOPICS, TF_TOPIC}, pipeline.remembers
+            ):
                 assert list(not_finite(output)) == []
             answered += bool(answer.objects)
         if (refused + answered) % 100 == 0:
