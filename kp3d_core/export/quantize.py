@@ -20,6 +20,7 @@ from onnxruntime.quantization import (
     QuantType,
     quantize_static,
 )
+from onnxruntime.quantization.shape_inference import quant_pre_process
 
 from kp3d_core.data.memory import load_views
 from kp3d_core.evaluation.predictions import over_black
@@ -84,9 +85,13 @@ def int8_graph(data: bytes, batches: Iterable[NDArray[np.uint8]]) -> bytes:
         batches: images to take the ranges of activations from, (B, S, S, 3) each; the ranges of
             the batches are averaged.
     """
-    graph = onnx.load_from_string(data)
-    nodes = quantized_nodes(graph.graph)
     with tempfile.TemporaryDirectory() as folder, _quiet():
+        # Adds what follows a convolution to its bias, before that would be quantized on its own.
+        source, prepared = Path(folder) / "fp32.onnx", Path(folder) / "prepared.onnx"
+        source.write_bytes(data)
+        quant_pre_process(str(source), str(prepared), skip_symbolic_shape=True)
+        graph = onnx.load(prepared)
+        nodes = quantized_nodes(graph.graph)
         target = Path(folder) / "int8.onnx"
         quantize_static(
             graph,

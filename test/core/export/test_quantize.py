@@ -9,7 +9,7 @@ import pytest
 
 from kp3d_core.data.memory import load_views
 from kp3d_core.evaluation.predictions import over_black
-from kp3d_core.export.quantize import quantized_nodes, write_quantized
+from kp3d_core.export.quantize import int8_graph, quantized_nodes, write_quantized
 from kp3d_core.inference import create_engine, engine_names, load_model, shipped_models
 from kp3d_core.inference.engines.signed import signed_graph
 
@@ -58,6 +58,40 @@ def test_softmax_and_moments_stay_in_float32(int8_path):
         assert not inside & quantized
         if inside and node.op_type not in ("Greater", "LessOrEqual"):
             behind |= set(node.output)
+
+
+def test_what_is_added_to_a_convolution_becomes_its_bias():
+    # As in the paper's networks: normalisation has a shift but no scale.
+    rng = np.random.default_rng(0)
+    constants = {
+        "first": rng.normal(size=(8, 3, 3, 3)),
+        "shift": np.arange(8.0).reshape(8, 1, 1),
+        "head": rng.normal(size=(4, 8, 1, 1)),
+    }
+    h = onnx.helper
+    nodes = [
+        h.make_node("Cast", ["image"], ["real"], to=onnx.TensorProto.FLOAT),
+        h.make_node("Transpose", ["real"], ["pixels"], perm=[0, 3, 1, 2]),
+        h.make_node("Conv", ["pixels", "first"], ["a"], "first_conv", pads=[1] * 4),
+        h.make_node("Add", ["a", "shift"], ["b"], "add"),
+        h.make_node("LeakyRelu", ["b"], ["c"], "activation", alpha=0.1),
+        h.make_node("Conv", ["c", "head"], ["d"], "head_conv"),
+        h.make_node("Softmax", ["d"], ["e"], "softmax", axis=-1),
+    ]
+    info = h.make_tensor_value_info
+    graph = h.make_graph(
+        nodes,
+        "shifted",
+        [info("image", onnx.TensorProto.UINT8, ["B", 16, 16, 3])],
+        [info("e", onnx.TensorProto.FLOAT, None)],
+        [onnx.numpy_helper.from_array(v.astype(np.float32), k) for k, v in constants.items()],
+    )
+    model = h.make_model(graph, opset_imports=[h.make_opsetid("", 18)], ir_version=9)
+    images = rng.integers(0, 256, (2, 16, 16, 3), np.uint8)
+    quantized = onnx.load_from_string(int8_graph(model.SerializeToString(), [images])).graph
+    assert not [node for node in quantized.node if node.op_type == "Add"]
+    first = next(node for node in quantized.node if node.op_type == "Conv")
+    assert len(first.input) == 3
 
 
 def test_what_is_quantized_ends_at_the_logits():
