@@ -21,7 +21,7 @@ from kp3d_core.benchmark.baseline import begin
 from kp3d_ros.bench.rates import highest_rate
 from kp3d_ros.bench.settings import NodeBenchSettings
 from kp3d_ros.demo import report, stream
-from kp3d_ros.demo.__main__ import SEED, share_directory
+from kp3d_ros.demo.command import SEED
 from kp3d_ros.demo.film import Film, shoot
 from kp3d_ros.demo.stream import NodeProcess, SimulatedCamera
 
@@ -78,7 +78,7 @@ def bench_node(
         on_progress=on_progress,
     )
     resolutions: dict[str, Any] = {}
-    stream.configure_transport(share_directory() / "config" / "fastdds.xml")
+    stream.configure_transport()
     with tempfile.TemporaryDirectory() as folder:
         for width, height in settings.resolutions:
             name = f"{width}x{height}"

@@ -211,7 +211,7 @@ class SimulatedCamera(Node):  # type: ignore[misc]
     def _depth(self, index: int, image: Image) -> Image:
         """The depth image that belongs to an image."""
         data = array.array("B", self._film.depth_mm(index).tobytes())
-        size = {"width": scene.WIDTH, "height": scene.HEIGHT, "step": 2 * scene.WIDTH}
+        size = {"width": image.width, "height": image.height, "step": 2 * image.width}
         return Image(header=image.header, encoding="16UC1", data=data, **size)
 
     def _detection(self, index: int, image: Image) -> Detection2DArray:
