@@ -46,6 +46,7 @@ def engine_run(**limits):
 
 NODE = {
     **common("node"),
+    "settings": {"model": "/home/robot/car_int8.onnx"},
     "engine": "onnxruntime 1.32",
     "device": "cpu (2 threads)",
     "resolutions": {
@@ -106,6 +107,7 @@ def test_page_has_every_row_of_every_run(page):
     assert "load before the run 0.25" in text.replace("\n", " ")
     assert "50%" in text  # of peak
     assert "| 640x480 | 5.50 | 7.75 | 3.00 | 2.50 | 1.25 | 299 of 300 | 144 | 1.50 | 201 |" in text
+    assert "Model `car_int8.onnx` on onnxruntime 1.32, cpu (2 threads)" in text
     assert "| `fast.yaml` | fp32 | 64 | 64 | 180.0 | 400 | 1.0% | 30.0% | 60.0% |" in text
     assert "120 times as many" in text
     assert "| car | 128 | 2 | 321 |" in text
