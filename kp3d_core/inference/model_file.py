@@ -17,12 +17,6 @@ MAX_BYTES = 256 * 2**20
 _EXTERNAL_DATA_MARK = b"\x0a\x08location\x12"
 """Protobuf bytes of the key that points from an ONNX tensor to a file of its own."""
 _SHIPPED = "kp3d_core.inference.models"
-_SHIPPED_UNSEALED = frozenset({
-    "fb77b7bca57cade50ac8ce420568e7e408faa36de28067874ef9f27ee1c85955",  # car
-    "eda4e1f349d2e93d2b8ecf38e7b8bb71afe5f74802148dd681066819e728dc00",  # chair
-    "db4cd5facd71a42a799c99ac10714a398554c9518031d4711e92fdac34bebe88",  # plane
-})  # fmt: skip
-"""SHA-256 of the models in this package that were exported before files were sealed."""
 
 
 def shipped_models() -> tuple[str, ...]:
@@ -61,7 +55,7 @@ def _parse(data: bytes, source: str, is_shipped: bool) -> Model:
     problems = graph_problems(graph, model)
     if problems:
         raise ValueError(" ".join(problems) + " Export the model again.")
-    if sealed or sha256 in _SHIPPED_UNSEALED:
+    if sealed:
         return model
     if is_shipped or model.format_version != UNSEALED_VERSION:
         raise ValueError(
