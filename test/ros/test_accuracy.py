@@ -17,6 +17,7 @@ from kp3d_core.inference import (
     Detector,
     Region,
     RelativePose,
+    create_engine,
     load_model,
     shipped_models,
 )
@@ -30,6 +31,7 @@ pytestmark = pytest.mark.skipif("car" not in shipped_models(), reason="no model 
 
 IMAGES, RATE_HZ = 60, 60 / scene.LOOP_S
 """The whole loop of the demonstration: the car is seen from all sides."""
+THREADS = 1
 
 
 @pytest.fixture(scope="module")
@@ -44,7 +46,10 @@ def film() -> Film:
 def offline(film: Film) -> list[Detection]:
     """The same images through the detector alone, from the first box on."""
     camera = CameraModel(scene.camera_intrinsics(), scene.WIDTH, scene.HEIGHT)
-    detector = Detector(load_model("car"), object_size_m=scene.OBJECT_SIZE_M)
+    model = load_model("car")
+    # Other numbers of threads add in another order, which tracking feeds back: up to 0.2 degrees.
+    engine = create_engine(model, threads=THREADS)
+    detector = Detector(model, engine, object_size_m=scene.OBJECT_SIZE_M)
     down = scene.gravity_in_camera()
     x, y, width, height = film.boxes[0]
     box = Region(x - 0.5, y - 0.5, float(width), float(height))
@@ -67,7 +72,7 @@ def through_node(
     exact.setattr(stream, "DETECTION_NOISE_PX", 0.0)  # the box that the other one gets
     rclpy.init()
     try:
-        with NodeProcess("car", log, use_depth=request.param, max_age=0.0, threads=1) as node:
+        with NodeProcess("car", log, use_depth=request.param, max_age=0.0, threads=THREADS) as node:
             camera = SimulatedCamera(film, seed=0, with_depth=request.param)
             executor = SingleThreadedExecutor()
             executor.add_node(camera)
@@ -86,25 +91,37 @@ def play(
     node: NodeProcess,
     wait_for_depth: bool,
 ) -> None:
-    def spin(condition) -> None:  # noqa: ANN001
-        end = time.monotonic() + 60
-        while not condition():
+    def spin(condition, timeout_s: float = 20.0) -> bool:  # noqa: ANN001
+        end = time.monotonic() + timeout_s
+        while not condition() and time.monotonic() < end:
             node.check_alive()
-            assert time.monotonic() < end, "not within 60 s"
             executor.spin_once(timeout_sec=0.05)
+        return bool(condition())
 
-    spin(camera.is_connected)
+    assert spin(camera.is_connected)
+    # The node publishes a topic once it knows of a listener; it learns of all of them together.
+    settled_s = time.monotonic() + 2
+    assert spin(lambda: time.monotonic() > settled_s)
     if wait_for_depth:
-        spin(lambda: camera.depths.get_subscription_count() > 0)
+        assert spin(lambda: camera.depths.get_subscription_count() > 0)
+    start_s = time.monotonic()
     for index in range(IMAGES):
+        # Not faster than filmed: a box of an earlier image would lie where the object no longer is.
+        assert spin(lambda index=index: time.monotonic() >= start_s + index / RATE_HZ)
         camera.publish(index, camera.prepare(index), with_detection=index == 0)
         (stamp,) = (s for s, i in camera.recording.sent.items() if i == index)
-        spin(lambda stamp=stamp: is_answered(camera.recording, stamp))
+        assert spin(lambda stamp=stamp: is_answered(camera.recording, stamp)), (
+            f"image {index}: {missing(camera.recording, stamp)}; {node.output()}"
+        )
+
+
+def missing(recording: Recording, stamp: int) -> list[str]:
+    parts = ("keypoints", "poses", "transforms")
+    return [part for part in parts if stamp not in getattr(recording, part)]
 
 
 def is_answered(recording: Recording, stamp: int) -> bool:
-    everything = (recording.keypoints, recording.poses, recording.transforms)
-    return all(stamp in messages for messages in everything)
+    return not missing(recording, stamp)
 
 
 def test_rotations_through_the_node_are_those_of_the_detector(
