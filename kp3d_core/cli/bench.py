@@ -12,6 +12,7 @@ from rich.console import Console
 from rich.table import Table
 
 from kp3d_core.cli.errors import user_errors
+from kp3d_core.cli.numbers import whole_numbers
 
 bench = typer.Typer(help="Measure speed, each time with a baseline.", no_args_is_help=True)
 
@@ -42,7 +43,7 @@ def engine(
             model=model,
             engines=tuple(engines.split(",")) if engines else engine_names(),
             precisions=tuple(precisions.split(",")),
-            batches=_numbers("batches", batches),
+            batches=whole_numbers("batches", batches),
             threads=threads,
             pin_threads=pin,
             seconds=seconds,
@@ -90,8 +91,8 @@ def render(
 
         settings = RenderBenchSettings(
             categories=tuple(categories.split(",")),
-            sizes=_numbers("sizes", sizes),
-            jobs=_numbers("jobs", jobs) if jobs else RenderBenchSettings.jobs,
+            sizes=whole_numbers("sizes", sizes),
+            jobs=whole_numbers("jobs", jobs) if jobs else RenderBenchSettings.jobs,
             seconds=seconds,
         )
         result = _measured(bench_render, settings, json_file)
@@ -111,15 +112,6 @@ def report(
 
         write_report([json.loads(path.read_text()) for path in results], output)
     typer.echo(f"Written: {output}")
-
-
-def _numbers(name: str, text: str) -> tuple[int, ...]:
-    try:
-        return tuple(int(part) for part in text.split(","))
-    except ValueError as error:
-        raise ValueError(
-            f"{name} must be whole numbers with commas between, got {text!r}. For example: 1,4,16"
-        ) from error
 
 
 def _measured(measure: Callable[..., Any], settings: Any, json_file: Path | None) -> dict[str, Any]:

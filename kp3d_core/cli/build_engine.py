@@ -9,6 +9,7 @@ import typer
 from rich.progress import Progress
 
 from kp3d_core.cli.errors import user_errors
+from kp3d_core.cli.numbers import whole_numbers
 
 
 def build_engine(
@@ -34,7 +35,7 @@ def build_engine(
         with Progress(transient=True) as progress:
             options: dict[str, Any] = {
                 "precision": precision,
-                "batches": _batches(batch),
+                "batches": whole_numbers("batch", batch),
                 "cache": cache,
                 "on_progress": _shown_in(progress),
             }
@@ -47,15 +48,6 @@ def build_engine(
 
                 for path in build_parts(loaded, EngineOptions(**options), parts):
                     typer.echo(f"Written: {path}")
-
-
-def _batches(text: str) -> tuple[int, ...]:
-    try:
-        return tuple(int(part) for part in text.split(","))
-    except ValueError as error:
-        raise ValueError(
-            f"batch must be whole numbers with commas between, got {text!r}. For example: 1,4,16"
-        ) from error
 
 
 def _shown_in(progress: Progress) -> Any:

@@ -8,13 +8,12 @@ import math
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import rclpy
 from rclpy.executors import SingleThreadedExecutor
 
 from kp3d_core.benchmark.baseline import begin
@@ -22,8 +21,8 @@ from kp3d_ros.bench.rates import highest_rate
 from kp3d_ros.bench.settings import NodeBenchSettings
 from kp3d_ros.demo import report, stream
 from kp3d_ros.demo.command import SEED
-from kp3d_ros.demo.film import Film, shoot
-from kp3d_ros.demo.stream import NodeProcess, SimulatedCamera
+from kp3d_ros.demo.film import Film, shot
+from kp3d_ros.demo.stream import NodeProcess, SimulatedCamera, running_node
 
 MAX_LOSS = 0.05
 """Share of the images that may stay without an answer at a rate that counts as sustained."""
@@ -54,10 +53,7 @@ class Trial:
 
 def car_film(size_wh: tuple[int, int]) -> Film:
     """A moving car in images of a size."""
-    film = Film()
-    for _ in shoot(film, SEED, _IMAGES, 30.0, "studio", size_wh):
-        pass
-    return film
+    return shot(SEED, _IMAGES, 30.0, "studio", size_wh)
 
 
 def bench_node(
@@ -248,16 +244,11 @@ def why_not_sustained(trial: Trial, rate_hz: float) -> str:
 
 @contextmanager
 def _rig(settings: NodeBenchSettings, film: Film, log: Path) -> Iterator[_Rig]:
-    rclpy.init()
-    try:
-        parameters = {"engine": settings.engine, "threads": settings.threads}
-        if settings.precision:
-            parameters["precision"] = settings.precision
-        with NodeProcess(settings.model, log, **parameters) as node:
-            rig = _Rig(settings, film, node)
-            try:
-                yield rig
-            finally:
-                rig.close()
-    finally:
-        rclpy.try_shutdown()
+    parameters = {"engine": settings.engine, "threads": settings.threads}
+    if settings.precision:
+        parameters["precision"] = settings.precision
+    with (
+        running_node(settings.model, log, **parameters) as node,
+        closing(_Rig(settings, film, node)) as rig,
+    ):
+        yield rig

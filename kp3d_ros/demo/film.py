@@ -120,6 +120,20 @@ def shoot(
         yield index + 1
 
 
+def shot(
+    seed: int,
+    frames: int,
+    rate_hz: float,
+    background: str,
+    size_wh: tuple[int, int] = (scene.WIDTH, scene.HEIGHT),
+) -> Film:
+    """A whole film; arguments of `shoot`."""
+    film = Film()
+    for _ in shoot(film, seed, frames, rate_hz, background, size_wh):
+        pass
+    return film
+
+
 def _paste(background: Pixels, patch: _Patch, pixels: Pixels) -> Pixels:
     image = background.copy()
     height, width = pixels.shape[:2]

@@ -9,7 +9,8 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
@@ -277,6 +278,17 @@ def stream(
         gc.enable()
         executor.shutdown()
         camera.destroy_node()
+        rclpy.try_shutdown()
+
+
+@contextmanager
+def running_node(model: str, log: Path, **parameters: Any) -> Iterator[NodeProcess]:
+    """The node in its own process, and rclpy for whoever talks to it."""
+    rclpy.init()
+    try:
+        with NodeProcess(model, log, **parameters) as node:
+            yield node
+    finally:
         rclpy.try_shutdown()
 
 

@@ -17,13 +17,12 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import rclpy
 from geometry_msgs.msg import PoseWithCovarianceStamped
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.qos import QoSProfile, qos_profile_sensor_data
@@ -34,8 +33,8 @@ from visualization_msgs.msg import MarkerArray
 
 from kp3d_ros.demo import stream
 from kp3d_ros.demo.command import SEED
-from kp3d_ros.demo.film import Film, shoot
-from kp3d_ros.demo.stream import NAMESPACE, NodeProcess, SimulatedCamera
+from kp3d_ros.demo.film import Film, shot
+from kp3d_ros.demo.stream import NAMESPACE, NodeProcess, SimulatedCamera, running_node
 from kp3d_ros.msg import Keypoints3DArray
 
 MAX_GROWTH = 0.01
@@ -272,20 +271,10 @@ def _forget(recording: stream.Recording) -> int:
 def rig_with(model: str, log: Path, images: int = 12, **parameters: Any) -> Iterator[Rig]:
     """A running node with a rig around it."""
     stream.configure_transport()
-    film = Film()
-    for _ in shoot(film, SEED, images, 12.0, "black"):
-        pass
-    rclpy.init()
-    try:
-        with NodeProcess(model, log, **parameters) as node:
-            rig = Rig(node, film)
-            gc.collect()
-            try:
-                yield rig
-            finally:
-                rig.close()
-    finally:
-        rclpy.try_shutdown()
+    film = shot(SEED, images, 12.0, "black")
+    with running_node(model, log, **parameters) as node, closing(Rig(node, film)) as rig:
+        gc.collect()
+        yield rig
 
 
 def main(arguments: list[str] | None = None) -> int:

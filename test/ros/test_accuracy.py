@@ -23,7 +23,7 @@ from kp3d_core.inference import (
 )
 from kp3d_ros.demo import scene, stream
 from kp3d_ros.demo.command import SEED
-from kp3d_ros.demo.film import Film, shoot
+from kp3d_ros.demo.film import Film, shot
 from kp3d_ros.demo.measure import FrameResult, evaluate
 from kp3d_ros.demo.stream import NodeProcess, Recording, SimulatedCamera
 
@@ -36,10 +36,7 @@ THREADS = 1
 
 @pytest.fixture(scope="module")
 def film() -> Film:
-    film = Film()
-    for _ in shoot(film, SEED, IMAGES, RATE_HZ, "studio"):
-        pass
-    return film
+    return shot(SEED, IMAGES, RATE_HZ, "studio")
 
 
 @pytest.fixture(scope="module")

@@ -15,7 +15,7 @@ from std_msgs.msg import Header
 from kp3d_core.geometry.camera import project
 from kp3d_core.inference import shipped_models
 from kp3d_ros.demo import scene
-from kp3d_ros.demo.film import Film, shoot
+from kp3d_ros.demo.film import Film, shot
 from kp3d_ros.demo.measure import evaluate, summarize
 from kp3d_ros.demo.stream import Recording
 from kp3d_ros.messages import pose_message, transform_message
@@ -30,10 +30,7 @@ SEED = 30_000_001
 @pytest.fixture(scope="module")
 def film() -> Film:
     """One loop in 24 images."""
-    film = Film()
-    for _ in shoot(film, SEED, 24, 24 / scene.LOOP_S, "studio"):
-        pass
-    return film
+    return shot(SEED, 24, 24 / scene.LOOP_S, "studio")
 
 
 def test_car_turns_all_the_way_round_and_stays_in_the_image(film: Film) -> None:

@@ -15,7 +15,7 @@ from tf2_msgs.msg import TFMessage
 
 from kp3d_core.geometry.rotation import invert_transform
 from kp3d_ros.demo import scene
-from kp3d_ros.demo.film import Film, shoot
+from kp3d_ros.demo.film import Film, shot
 from kp3d_ros.demo.stream import CAMERA_FRAME, Recording
 from kp3d_ros.messages import pose_message, transform_message
 from kp3d_ros.msg import Keypoint3D, KeypointLayout, Keypoints3D, Keypoints3DArray
@@ -35,9 +35,7 @@ def chunks(tmp_path_factory):
     from kp3d_ros.demo.viewer import Viewer
 
     path = tmp_path_factory.mktemp("viewer") / "folder" / "demo.rrd"
-    film = Film()
-    for _ in shoot(film, 30_000_001, FRAMES, 1.0, "black"):
-        pass
+    film = shot(30_000_001, FRAMES, 1.0, "black")
     text = Viewer(path).show(film, answers(film))
     assert text == f"Wrote {path}: rerun {path} shows it."
     reader = rr.chunk.RrdReader(path)
@@ -121,9 +119,7 @@ def test_every_image_and_every_answer_is_there(chunks):
 
 
 def test_keypoints_and_skeleton_are_those_of_the_messages(chunks):
-    film = Film()
-    for _ in shoot(film, 30_000_001, FRAMES, 1.0, "black"):
-        pass
+    film = shot(30_000_001, FRAMES, 1.0, "black")
     in_space = values(chunks, "keypoints/car/keypoints", "Points3D:positions")
     in_image = values(chunks, "image/car/keypoints", "Points2D:positions")
     strips = values(chunks, "keypoints/car/skeleton", "LineStrips3D:strips")
