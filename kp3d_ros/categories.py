@@ -67,7 +67,7 @@ def create_categories(settings: Settings) -> list[Category]:
             engine = create_engine(
                 model,
                 settings.engine,
-                precision=settings.precision or None,
+                precision=settings.precision,
                 threads=settings.threads or None,
             )
             loaded[path] = model, TimedEngine(engine)

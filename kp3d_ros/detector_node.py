@@ -163,8 +163,8 @@ class DetectorNode(LifecycleNode):  # type: ignore[misc]
             model, engine = category.model, category.detector.engine
             logger.info(
                 f"Model {model.name} {model.version} ({model.category}, "
-                f"{model.keypoints.count} keypoints) on {engine.name}, {engine.device}. "
-                f"Waiting for images on {self._inputs.image_topic}."
+                f"{model.keypoints.count} keypoints) on {engine.name}, {engine.device}, in "
+                f"{engine.precision}. Waiting for images on {self._inputs.image_topic}."
             )
             if not category.detector.metric and not self.settings.use_depth:
                 logger.warning(

@@ -211,11 +211,12 @@ class Pipeline:
     def facts(self) -> dict[str, str]:
         """What diagnostics tell about it."""
         models = [category.model for category in self.categories]
-        engine = self.categories[0].detector.engine
+        engines = [category.detector.engine for category in self.categories]
         facts = {
             "model": ", ".join(f"{model.name} {model.version}" for model in models),
-            "engine": engine.name,
-            "device": engine.device,
+            "engine": engines[0].name,
+            "device": engines[0].device,
+            "precision": ", ".join(dict.fromkeys(engine.precision for engine in engines)),
             "objects": str(sum(len(c.tracker.numbers) for c in self.categories)),
         }
         if self._settings.filter:

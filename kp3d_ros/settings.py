@@ -77,9 +77,10 @@ class Settings:
         "auto", "What runs the model: 'auto' or the name of an inference engine.", fixed=True
     )
     precision: str = _setting(
-        "",
-        "Precision to run the models in: fp32, fp16 or int8. Empty = the model file's own.",
-        ("", "fp32", "fp16", "int8"),
+        "auto",
+        "Precision to run the models in: fp32, fp16, int8, or auto, the fastest that is known to "
+        "cost less than 0.1 degree.",
+        ("auto", "fp32", "fp16", "int8"),
         fixed=True,
     )
     threads: int = _setting(

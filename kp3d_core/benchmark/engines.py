@@ -187,7 +187,7 @@ def _in_precisions(
         np.stack([np.asarray(cv2.resize(i, size, interpolation=cv2.INTER_AREA)) for i in views])
         for views in images
     ]
-    int8 = model if model.precision == "int8" else quantized(model, small)
+    int8 = model if model.precision == "int8" else model.int8 or quantized(model, small)
     return _Network(name, {"fp32": model, "fp16": model, "int8": int8}, tuple(batches))
 
 

@@ -8,12 +8,12 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib import metadata
-from pathlib import Path
 from typing import Any
 
 import torch
 
 from kp3d_core.inference.engines.base import available_cores
+from kp3d_core.inference.engines.cpu import cpu_info
 from kp3d_core.provenance import provenance
 
 _CPU_FLAGS = ("avx2", "avx512f", "avx512_vnni", "avx512_bf16", "amx_bf16", "amx_int8", "asimddp")
@@ -25,8 +25,8 @@ _GEMM_SIDE = 2048
 def describe_machine() -> dict[str, Any]:
     """Hardware, versions, what limits the libraries, and how busy the machine is."""
     return {
-        "cpu": _cpu_info("model name") or platform.processor() or platform.machine(),
-        "instructions": [f for f in _CPU_FLAGS if f in _cpu_info("flags").split()],
+        "cpu": cpu_info("model name") or platform.processor() or platform.machine(),
+        "instructions": [f for f in _CPU_FLAGS if f in cpu_info("flags").split()],
         "cores": len(available_cores()),
         "memory_gb": round(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 1e9, 1),
         "system": platform.platform(),
@@ -58,15 +58,6 @@ def torch_threads(threads: int) -> Iterator[None]:
         yield
     finally:
         torch.set_num_threads(before)
-
-
-def _cpu_info(key: str) -> str:
-    path = Path("/proc/cpuinfo")
-    for line in path.read_text().splitlines() if path.exists() else ():
-        name, _, value = line.partition(":")
-        if name.strip() == key:
-            return value.strip()
-    return ""
 
 
 def _versions() -> dict[str, str]:

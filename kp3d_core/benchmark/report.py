@@ -141,8 +141,8 @@ def _node_section(run: Mapping[str, Any]) -> str:
         for size, r in run["resolutions"].items()
     )
     text = (
-        f"Model `{Path(run['settings']['model']).name}` on {run['engine']}, {run['device']}; "
-        f"rclpy {run['machine'].get('rclpy', '-')}, "
+        f"Model `{Path(run['settings']['model']).name}` on {run['engine']}, {run['device']}, in "
+        f"{run['precision']}; rclpy {run['machine'].get('rclpy', '-')}, "
         f"{run['machine'].get('rmw', '-')}. Node and simulated camera are processes of this one "
         "machine;\nlatency is from the image's stamp, before it is sent, until its keypoints are "
         "received, at 30 Hz.\nOverhead is all of it but the engine call; the node's own part is "

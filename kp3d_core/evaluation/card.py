@@ -22,8 +22,9 @@ ONNX Runtime (Suwajanakorn et al. 2018, section 4.1). `absolute`: rotation of a 
 the category's mean keypoints. `3D-SE`: how far a keypoint strays on its object. `extent`: how
 far the keypoints reach along each object axis, as a share of the category's named landmarks.
 `semantics`: RMS distance of a keypoint on an unseen object from where the object's landmarks tell
-it to be. 3D-SE and semantics in model units: the longest dimension of an object is 2. All figures
-are explained in [docs/evaluation.md](docs/evaluation.md)."""
+it to be. 3D-SE and semantics in model units: the longest dimension of an object is 2. `int8`: what
+runs on CPUs with instructions for it, where it costs less than 0.1 deg of median. All figures are
+explained in [docs/evaluation.md](docs/evaluation.md)."""
 
 
 @dataclass(frozen=True)
@@ -120,20 +121,11 @@ def _copy_pictures(item: Evaluated, pictures: Path, base: Path) -> dict[str, str
 
 
 def _overview(evaluated: Sequence[Evaluated]) -> str:
-    rows = [
-        (
-            item.model.name,
-            f"{item.model.input_size} px",
-            f"{item.metrics['rotation_deg']['mean']:.2f}",
-            f"{item.metrics['rotation_deg']['median']:.2f}",
-            f"{100 * item.metrics['flag_accuracy']:.2f}",
-            f"{item.metrics['absolute_rotation_deg']['median']:.2f}",
-            f"{item.metrics['spread_3d']:.3f}",
-            " / ".join(f"{item.metrics['extent_share'][axis]:.2f}" for axis in "xyz"),
-            f"{item.metrics['semantics']['rms']:.3f}",
-        )
-        for item in evaluated
-    ]
+    rows = []
+    for item in evaluated:
+        rows.append(_overview_row(item.model))
+        if item.model.int8 is not None and item.model.int8.metrics:
+            rows.append(_overview_row(item.model.int8))
     header = (
         "model",
         "input",
@@ -154,6 +146,21 @@ def _overview(evaluated: Sequence[Evaluated]) -> str:
             *_table(header, rows),
             "",
         ]
+    )
+
+
+def _overview_row(model: Model) -> tuple[str, ...]:
+    metrics = model.metrics
+    return (
+        model.name if model.precision == "fp32" else f"{model.name}, {model.precision}",
+        f"{model.input_size} px",
+        f"{metrics['rotation_deg']['mean']:.2f}",
+        f"{metrics['rotation_deg']['median']:.2f}",
+        f"{100 * metrics['flag_accuracy']:.2f}",
+        f"{metrics['absolute_rotation_deg']['median']:.2f}",
+        f"{metrics['spread_3d']:.3f}",
+        " / ".join(f"{metrics['extent_share'][axis]:.2f}" for axis in "xyz"),
+        f"{metrics['semantics']['rms']:.3f}",
     )
 
 

@@ -43,7 +43,7 @@ def evaluate(
         pairs_per_instance: random pairs of views of each object.
         seed: of the choice of pairs.
         on_progress: called with the number of finished objects and their total.
-        precision: to run the model in; the model file's own if None.
+        precision: to run the model in, see `create_engine`; the model file's own if None.
 
     Returns:
         The content of metrics.json.
@@ -55,6 +55,7 @@ def evaluate(
         raise ValueError(f"pairs must be at least 1, got {pairs_per_instance}.")
     model = load_model(model_name_or_path)
     engine = create_engine(model, engine_name, precision=precision)
+    ran = model.int8 if engine.precision == "int8" and model.int8 else model
     views = load_views(data, model.input_size)
     if views.rgba.shape[1] < 2:
         raise ValueError(f"{data} must hold at least 2 views of each object to form pairs, got 1.")
@@ -72,7 +73,7 @@ def evaluate(
         "model": {
             "name": model.name,
             "version": model.version,
-            "sha256": model.sha256,
+            "sha256": ran.sha256,
             "file": model_name_or_path,
         },
         "engine": {

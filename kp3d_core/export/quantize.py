@@ -7,8 +7,9 @@ import io
 import json
 import logging
 import tempfile
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
@@ -38,9 +39,14 @@ _QUANTIZED = ("Add", "Clip", "Concat", "Conv", "LeakyRelu", "MaxPool", "Mul", "R
 
 
 def write_quantized(
-    name_or_path: str, output: Path, precision: str, data: Path | None, objects: int = 20
+    name_or_path: str,
+    output: Path,
+    precision: str,
+    data: Path | None,
+    objects: int = 20,
+    metrics: Mapping[str, Any] | None = None,
 ) -> None:
-    """Write a model file in another precision; everything else in it stays.
+    """Write a model file in another precision; all else in it stays, but for its metrics.
 
     Args:
         name_or_path: model in fp32.
@@ -48,6 +54,7 @@ def write_quantized(
         precision: `fp16` or `int8`.
         data: rendered folder to calibrate int8 on, of the model's category.
         objects: use the views of so many objects of it.
+        metrics: figures of an evaluation in this precision, kept in the file.
 
     Raises:
         ValueError: not an fp32 model, or data missing or of another category.
@@ -70,6 +77,7 @@ def write_quantized(
     proto = onnx.load_from_string(graph)
     metadata = file_metadata(model)
     metadata["precision"] = precision
+    metadata["metrics"] = metrics or {}
     metadata["quantization"] = provenance() | {"model_sha256": model.sha256, "data": str(data)}
     write_model(proto, metadata, output)
     load_model(output)

@@ -117,5 +117,9 @@ class Model:
     """Hexadecimal digest of `data`; the key of everything derived from the file."""
     precision: str = "fp32"
     """Of the graph in the file, one of `PRECISIONS`."""
+    quantized_from: str = ""
+    """`sha256` of the file in fp32 that this one was made of by `kp3d quantize`; empty if none."""
+    int8: Model | None = field(default=None, repr=False)
+    """The same in int8, where the file that `kp3d quantize` wrote lies beside this one."""
     format_version: int = 2
     """Of the file, see `model_metadata`."""

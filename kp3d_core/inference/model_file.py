@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import logging
+from dataclasses import replace
 from importlib import resources
+from importlib.resources.abc import Traversable
 from pathlib import Path
+from typing import NamedTuple
 
 from kp3d_core.inference.model import Model
 from kp3d_core.inference.model_graph import read_graph
@@ -17,16 +20,38 @@ MAX_BYTES = 256 * 2**20
 _EXTERNAL_DATA_MARK = b"\x0a\x08location\x12"
 """Protobuf bytes of the key that points from an ONNX tensor to a file of its own."""
 _SHIPPED = "kp3d_core.inference.models"
+_SUFFIX, _INT8_SUFFIX = ".onnx", ".int8.onnx"
+
+
+class _File(NamedTuple):
+    """Where a model lies."""
+
+    folder: Traversable
+    name: str
+    source: str
+    """What to call it in messages."""
+    is_shipped: bool
 
 
 def shipped_models() -> tuple[str, ...]:
     """Names of the models in this package."""
-    folder = resources.files(_SHIPPED)
-    return tuple(sorted(p.name[:-5] for p in folder.iterdir() if p.name.endswith(".onnx")))
+    names = [entry.name for entry in resources.files(_SHIPPED).iterdir()]
+    return tuple(
+        sorted(
+            name.removesuffix(_SUFFIX)
+            for name in names
+            if name.endswith(_SUFFIX) and not name.endswith(_INT8_SUFFIX)
+        )
+    )
+
+
+def int8_name(name: str) -> str:
+    """Name of the file beside another one that holds the same model in int8."""
+    return name.removesuffix(_SUFFIX) + _INT8_SUFFIX
 
 
 def load_model(name_or_path: str | Path) -> Model:
-    """Load a model by its shipped name or from a file.
+    """Load a model by its shipped name or from a file, with its int8 form if that lies beside it.
 
     Args:
         name_or_path: one of `shipped_models()`, or a path; what ends in `.onnx` or has a folder in
@@ -35,11 +60,38 @@ def load_model(name_or_path: str | Path) -> Model:
     Raises:
         ValueError: the file is missing, damaged or inconsistent; the message says how.
     """
-    data, source, is_shipped = _read(name_or_path)
+    file = _find(name_or_path)
+    model = _load(file)
+    return replace(model, int8=_int8_beside(file, model)) if model.precision == "fp32" else model
+
+
+def _load(file: _File) -> Model:
+    data = _read(file)
     try:
-        return _parse(data, source, is_shipped)
+        return _parse(data, file.source, file.is_shipped)
     except ValueError as error:
-        raise ValueError(f"Model file {source} cannot be used: {error}") from error
+        raise ValueError(f"Model file {file.source} cannot be used: {error}") from error
+
+
+def _int8_beside(file: _File, model: Model) -> Model | None:
+    """The model in int8; None without a file of it, or with one that is of no use."""
+    name = int8_name(file.name)
+    if not file.folder.joinpath(name).is_file():
+        return None
+    source = f"{name} (shipped)" if file.is_shipped else str(file.folder.joinpath(name))
+    try:
+        found = _load(_File(file.folder, name, source, file.is_shipped))
+        if found.precision != "int8" or found.quantized_from != model.sha256:
+            raise ValueError(
+                f"Model file {source} cannot be used: it was made of another file than "
+                f"{file.source}. Make it again: kp3d quantize."
+            )
+    except ValueError as error:
+        if file.is_shipped:
+            raise
+        _LOGGER.warning("%s Going on without int8.", error)
+        return None
+    return found
 
 
 def _parse(data: bytes, source: str, is_shipped: bool) -> Model:
@@ -66,8 +118,7 @@ def _parse(data: bytes, source: str, is_shipped: bool) -> Model:
     return model
 
 
-def _read(name_or_path: str | Path) -> tuple[bytes, str, bool]:
-    """Bytes of a model, what to call it in messages, and whether it came with this package."""
+def _find(name_or_path: str | Path) -> _File:
     text = str(name_or_path)
     path = Path(name_or_path).expanduser()
     is_name = isinstance(name_or_path, str) and not text.endswith(".onnx") and path.name == text
@@ -78,18 +129,21 @@ def _read(name_or_path: str | Path) -> tuple[bytes, str, bool]:
                 f"({', '.join(shipped_models()) or 'none in this installation'}), got {text!r}. "
                 "Check the name, or pass a path."
             )
-        shipped = resources.files(_SHIPPED).joinpath(f"{text}.onnx")
-        return shipped.read_bytes(), f"{text} (shipped)", True
+        return _File(resources.files(_SHIPPED), f"{text}{_SUFFIX}", f"{text} (shipped)", True)
     if not path.is_file():
         what = "a folder" if path.is_dir() else "no such file"
         raise ValueError(f"Model file must exist, got {path} ({what}). Check the path.")
-    size = path.stat().st_size
-    if size == 0 or size > MAX_BYTES:
-        raise ValueError(
-            f"Model file must have 1 to {MAX_BYTES} bytes, got {size} in {path}. "
-            "Check that it is a kp3d model and was copied whole."
-        )
+    return _File(path.parent, path.name, str(path), False)
+
+
+def _read(file: _File) -> bytes:
+    path = file.folder.joinpath(file.name)
     try:
-        return path.read_bytes(), str(path), False
+        if isinstance(path, Path) and not 1 <= (size := path.stat().st_size) <= MAX_BYTES:
+            raise ValueError(
+                f"Model file must have 1 to {MAX_BYTES} bytes, got {size} in {path}. "
+                "Check that it is a kp3d model and was copied whole."
+            )
+        return path.read_bytes()
     except OSError as error:
         raise ValueError(f"Model file {path} cannot be read: {error}.") from error

@@ -114,6 +114,9 @@ def parse_metadata(metadata: Mapping[str, str], data: bytes, sha256: str) -> Mod
         format_version=reader.get("format_version", int, FORMAT_VERSION),
         input_size=_read_input_size(reader),
         precision=_read_precision(reader),
+        quantized_from=(
+            reader.get("quantization.model_sha256", str, "") if reader.has("quantization") else ""
+        ),
         training_camera=TrainingCamera(
             focal_px=reader.number("training_camera.focal_px", 1e-3, 1e6, 1.0),
             distance=reader.number("training_camera.distance", 1.0, 1e6, 1.0),

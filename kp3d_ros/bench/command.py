@@ -18,7 +18,7 @@ def node(
         str, typer.Option(help="Shipped model or model file that finds cars.")
     ] = "car",
     engine: Annotated[str, typer.Option(help="Parameter of the node.")] = "auto",
-    precision: Annotated[str, typer.Option(help="Parameter of the node.")] = "",
+    precision: Annotated[str, typer.Option(help="Parameter of the node.")] = "auto",
     threads: Annotated[int, typer.Option(help="CPU threads of the engine.")] = 2,
     resolutions: Annotated[
         str, typer.Option(help="Image sizes, with commas.")

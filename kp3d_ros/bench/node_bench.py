@@ -139,7 +139,8 @@ class _Rig:
 
     def facts(self) -> dict[str, str]:
         """What the node runs with."""
-        return {key: self.camera.recording.diagnostics.get(key, "") for key in ("engine", "device")}
+        told = self.camera.recording.diagnostics
+        return {key: told.get(key, "") for key in ("engine", "device", "precision")}
 
     def close(self) -> None:
         """Give the topics back."""
@@ -244,9 +245,11 @@ def why_not_sustained(trial: Trial, rate_hz: float) -> str:
 
 @contextmanager
 def _rig(settings: NodeBenchSettings, film: Film, log: Path) -> Iterator[_Rig]:
-    parameters = {"engine": settings.engine, "threads": settings.threads}
-    if settings.precision:
-        parameters["precision"] = settings.precision
+    parameters = {
+        "engine": settings.engine,
+        "precision": settings.precision,
+        "threads": settings.threads,
+    }
     with (
         running_node(settings.model, log, **parameters) as node,
         closing(_Rig(settings, film, node)) as rig,

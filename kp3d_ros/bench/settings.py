@@ -12,8 +12,7 @@ class NodeBenchSettings:
     model: str = "car"
     """Shipped model or model file that finds the film's car."""
     engine: str = "auto"
-    precision: str = ""
-    """The model file's own if empty."""
+    precision: str = "auto"
     threads: int = 2
     """CPU threads of the node's engine and of the baseline."""
     resolutions: tuple[tuple[int, int], ...] = ((640, 480), (1280, 720), (1920, 1080))

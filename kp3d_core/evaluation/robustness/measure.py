@@ -100,7 +100,7 @@ def measure_robustness(
     """
     settings = settings or RobustnessSettings()
     model = load_model(model_name_or_path)
-    engine = create_engine(model, engine_name)
+    engine = create_engine(model, engine_name, precision=None)
     first = first_seed("test", settings.instances, settings.seed_offset)
     seeds = range(first, first + settings.instances)
     instances = [make_instance(model.category, seed) for seed in seeds]

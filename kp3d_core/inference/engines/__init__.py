@@ -7,12 +7,13 @@ a line to `_ENGINES`. The module may import its library at the top; it is import
 from __future__ import annotations
 
 import importlib
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from kp3d_core.inference.engines.base import Engine, EngineOptions, EngineUnavailable
-from kp3d_core.inference.engines.precision import precision_of
+from kp3d_core.inference.engines.precision import in_precision
 from kp3d_core.inference.engines.timed import TimedEngine
 from kp3d_core.inference.model import Model
 
@@ -53,18 +54,18 @@ def create_engine(model: Model, name: str = "auto", **options: Any) -> Engine:
         ValueError: unknown name or precision; or the engine cannot run here, with what to install.
     """
     settings = EngineOptions(**options)
-    precision_of(model, settings.precision)
     if name != "auto" and name not in _ENGINES:
         raise ValueError(
             f"engine must be auto or one of {', '.join(_ENGINES)}, got {name!r}. Check the name."
         )
+    _resolved(model, settings, name)
     missing = []
     for candidate in _ENGINES if name == "auto" else (name,):
         target, remedy = _ENGINES[candidate]
         module_name, class_name = target.split(":")
         try:
             engine_class = getattr(importlib.import_module(module_name), class_name)
-            engine: Engine = engine_class(model, settings)
+            engine: Engine = engine_class(*_resolved(model, settings, candidate))
         except EngineUnavailable as error:
             missing.append(f"{candidate}: {error}")
         except (ImportError, OSError) as error:  # OSError: a package without its shared libraries
@@ -73,6 +74,12 @@ def create_engine(model: Model, name: str = "auto", **options: Any) -> Engine:
             _warm_up(engine, model)
             return engine
     raise ValueError("No inference engine is available. " + " ".join(missing))
+
+
+def _resolved(model: Model, options: EngineOptions, name: str) -> tuple[Model, EngineOptions]:
+    """The file that an engine has to run, and its options with a definite precision."""
+    chosen, precision = in_precision(model, options.precision, on_cpu=name != "tensorrt")
+    return chosen, replace(options, precision=precision)
 
 
 def _warm_up(engine: Engine, model: Model) -> None:

@@ -49,8 +49,8 @@ class EngineOptions:
     pin_threads: bool = False
     """Keep each CPU thread on a core of its own. Steadier latency on a core that nothing else
     uses, worse on one that others use too."""
-    precision: str | None = None
-    """One of `model.PRECISIONS`; the model file's own if None."""
+    precision: str | None = "auto"
+    """One of `model.PRECISIONS`; "auto": see `in_precision`; None: the model file's own."""
     batches: tuple[int, ...] = DEFAULT_BATCHES
     """Batch sizes that an engine compiles kernels for, if it does; all others work, too."""
     cache: Path | None = None

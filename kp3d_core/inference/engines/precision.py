@@ -1,11 +1,57 @@
-"""The graph of a model in a precision: the file's own, or converted where that needs no data."""
+"""The precision that a model runs in, and its graph in it.
+
+A graph is the file's own, that of the int8 file beside it, or converted, where that needs no data.
+"""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from kp3d_core.inference.engines.cpu import has_int8_instructions
 from kp3d_core.inference.model import PRECISIONS, Model
+
+MAX_LOSS_DEG = 0.1
+"""What int8 may add to the median error of the relative rotation, to be taken on its own [deg]."""
+
+
+def in_precision(model: Model, wanted: str | None, on_cpu: bool) -> tuple[Model, str]:
+    """The model whose file an engine has to run, and in which precision.
+
+    "auto" is the fastest that is known to lose less than `MAX_LOSS_DEG`: int8 on processors with
+    instructions for it, if the figures that `kp3d evaluate` wrote into both files say so; else the
+    file's own. Older x86 processors saturate sums of products of bytes at 16 bits, which can cost
+    accuracy: https://docs.openvino.ai/latest/pot_saturation_issue.html
+
+    Args:
+        model: from `load_model`.
+        wanted: one of `PRECISIONS`, "auto", or None for the file's own.
+        on_cpu: whether the engine runs on the CPU.
+
+    Raises:
+        ValueError: `wanted` is unknown or cannot be had.
+    """
+    if wanted == "auto":
+        pays = on_cpu and int8_loss_deg(model) < MAX_LOSS_DEG and has_int8_instructions()
+        wanted = "int8" if pays else None
+    if wanted == "int8" and model.int8 is not None:
+        model = model.int8
+    return model, precision_of(model, wanted)
+
+
+def int8_loss_deg(model: Model) -> float:
+    """What int8 adds to the median error; infinite if that was not measured on the same views."""
+    if model.int8 is None:
+        return math.inf
+    own, other = model.metrics, model.int8.metrics
+    try:
+        same = all(own["data"][key] == other["data"][key] for key in ("first", "last"))
+        if not same or own["pairs"] != other["pairs"]:
+            return math.inf
+        return float(other["rotation_deg"]["median"] - own["rotation_deg"]["median"])
+    except (KeyError, TypeError):
+        return math.inf
 
 
 def precision_of(model: Model, wanted: str | None) -> str:
@@ -19,12 +65,13 @@ def precision_of(model: Model, wanted: str | None) -> str:
         return model.precision
     if wanted not in PRECISIONS:
         raise ValueError(
-            f"precision must be one of {', '.join(PRECISIONS)}, got {wanted!r}. Check the name."
+            f"precision must be auto or one of {', '.join(PRECISIONS)}, got {wanted!r}. "
+            "Check the name."
         )
     if wanted == "int8":
         raise ValueError(
-            f"precision int8 needs a calibrated model file, got {model.name} in "
-            f"{model.precision}. Make one: kp3d quantize {model.name} RENDERED_FOLDER -o int8.onnx"
+            f"precision int8 needs a calibrated file beside the model's, got {model.name} in "
+            f"{model.precision} alone. Make one: kp3d quantize MODEL.onnx RENDERED_FOLDER"
         )
     if model.precision != "fp32":
         raise ValueError(

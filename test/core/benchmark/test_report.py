@@ -49,6 +49,7 @@ NODE = {
     "settings": {"model": "/home/robot/car_int8.onnx"},
     "engine": "onnxruntime 1.32",
     "device": "cpu (2 threads)",
+    "precision": "int8",
     "resolutions": {
         "640x480": {"rate_hz": 30.0, "overhead_ms_p50": 2.5, "own_ms_p50": 1.25,
                     "engine_ms_p50": 3.0, "latency_ms_p50": 5.5, "latency_ms_p99": 7.75,

@@ -1,6 +1,7 @@
 """Model cards from a real evaluation of the shipped car model on a few small cars."""
 
 import json
+import shutil
 
 import onnx
 import pytest
@@ -8,7 +9,7 @@ import pytest
 from kp3d_core.evaluation.card import write_cards
 from kp3d_core.evaluation.evaluate import evaluate
 from kp3d_core.evaluation.robustness.measure import RobustnessSettings, measure_robustness
-from kp3d_core.export.quantize import file_metadata
+from kp3d_core.export.quantize import file_metadata, write_quantized
 from kp3d_core.export.to_onnx import write_model
 from kp3d_core.inference import load_model
 
@@ -73,3 +74,24 @@ def test_robustness_of_another_file_is_refused(evaluation, tmp_path):
     (tmp_path / "robustness.json").write_text('{"model": {"name": "car", "sha256": "0123"}}')
     with pytest.raises(ValueError, match="one of the files of car, got car with SHA-256 0123"):
         write_cards([evaluation], tmp_path / "MODELS.md", tmp_path, [tmp_path])
+
+
+def test_int8_has_a_row_of_its_own(evaluation, large_cars, tmp_path):
+    source = json.loads((evaluation / "metrics.json").read_text())["model"]["file"]
+    model = tmp_path / "car.onnx"
+    shutil.copy(source, model)
+    figures = load_model("car").metrics | {"spread_3d": 0.123}
+    write_quantized(
+        str(model), tmp_path / "car.int8.onnx", "int8", large_cars / "train", 1, figures
+    )
+    metrics = json.loads((evaluation / "metrics.json").read_text())
+    metrics["model"]["file"] = str(model)
+    shutil.copytree(evaluation, tmp_path / "evaluation")
+    (tmp_path / "evaluation" / "metrics.json").write_text(json.dumps(metrics))
+    write_cards([tmp_path / "evaluation"], tmp_path / "MODELS.md", tmp_path)
+    rows = [
+        line for line in (tmp_path / "MODELS.md").read_text().splitlines() if line[:5] == "| car"
+    ]
+    assert len(rows) == 2
+    assert rows[1].startswith("| car, int8 | 96 px |")
+    assert "| 0.123 |" in rows[1]

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import json
+import logging
+import re
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -86,7 +89,39 @@ def test_precision_of_a_file(tmp_path):
 
 def test_shipped_models_load():
     for name in shipped_models():
-        assert load_model(name).name == name
+        model = load_model(name)
+        assert model.name == name
+
+
+def _write_int8(folder: Path, made_of: str) -> Path:
+    quantized = metadata() | {"precision": "int8", "quantization": {"model_sha256": made_of}}
+    return write_tiny_model(folder / "m.int8.onnx", kp3d_metadata=quantized)
+
+
+def test_int8_lies_beside_the_file_that_it_was_made_of(tmp_path):
+    path = write_tiny_model(tmp_path / "m.onnx")
+    assert load_model(path).int8 is None
+    _write_int8(tmp_path, load_model(path).sha256)
+    int8 = load_model(path).int8
+    assert int8 is not None
+    assert (int8.precision, int8.int8) == ("int8", None)
+
+
+@pytest.mark.parametrize("damaged", [False, True])
+def test_int8_of_no_use_is_left_out(tmp_path, monkeypatch, caplog, damaged):
+    path = write_tiny_model(tmp_path / "m.onnx")
+    int8 = _write_int8(tmp_path, load_model(path).sha256 if damaged else "0" * 64)
+    if damaged:
+        int8.write_bytes(int8.read_bytes()[:-1])
+    reason = "it is damaged" if damaged else "it was made of another file than .*m.*Make it again"
+    with caplog.at_level(logging.WARNING):
+        assert load_model(path).int8 is None
+    warning = rf"(?s)m.int8.onnx cannot be used: {reason}.*Going on without int8"
+    assert re.search(warning, caplog.text)
+    # What came with this package was not made by its user.
+    monkeypatch.setattr(model_file.resources, "files", lambda package: tmp_path)
+    with pytest.raises(ValueError, match=rf"m.int8.onnx .shipped. cannot be used: {reason}"):
+        load_model("m")
 
 
 def test_shipped_model_is_found_by_name(tmp_path, monkeypatch):

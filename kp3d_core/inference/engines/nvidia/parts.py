@@ -9,7 +9,7 @@ import onnx
 from kp3d_core.files import atomic_writer
 from kp3d_core.inference.engines.base import EngineOptions
 from kp3d_core.inference.engines.nvidia.builder import build_plan
-from kp3d_core.inference.engines.precision import tensorrt_graph
+from kp3d_core.inference.engines.precision import in_precision, tensorrt_graph
 from kp3d_core.inference.model import Model
 from kp3d_core.inference.outputs import INPUT_NAME
 
@@ -33,7 +33,8 @@ def build_parts(model: Model, options: EngineOptions, folder: Path) -> list[Path
         "keypoints": image | {FLAG_NAME: ()},
     }
     paths = []
-    for part, graph in split_graph(tensorrt_graph(model, options.precision)).items():
+    model, precision = in_precision(model, options.precision, on_cpu=False)
+    for part, graph in split_graph(tensorrt_graph(model, precision)).items():
         plan, _ = build_plan(graph, inputs[part], options.batches, b"", options.on_progress)
         path = folder / f"{model.name}_{part}.engine"
         with atomic_writer(path) as stream:

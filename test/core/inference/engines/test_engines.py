@@ -9,8 +9,9 @@ from types import SimpleNamespace
 import pytest
 from tiny_model import write_tiny_model
 
-from kp3d_core.inference import Engine, create_engine, engine_names, load_model
-from kp3d_core.inference.engines import EngineUnavailable
+from kp3d_core.inference import Engine, Model, create_engine, engine_names, load_model
+from kp3d_core.inference.engines import EngineUnavailable, cpu
+from kp3d_core.inference.engines.precision import in_precision
 
 
 def test_names(model):
@@ -36,8 +37,8 @@ def test_default_threads_leave_cores_to_others(model):
         ("auto", {"threads": 0}, "threads must be at least 1, got 0"),
         ("auto", {"batches": ()}, r"batches must be one or more positive sizes, got \(\)"),
         ("auto", {"batches": (0, 4)}, r"positive sizes, got \(0, 4\)"),
-        ("auto", {"precision": "half"}, "precision must be one of fp32, fp16, int8, got 'half'"),
-        ("auto", {"precision": "int8"}, "int8 needs a calibrated model file, .*kp3d quantize tiny"),
+        ("auto", {"precision": "half"}, "precision must be auto or one of fp32, .*, got 'half'"),
+        ("auto", {"precision": "int8"}, "int8 needs a calibrated file beside .*kp3d quantize"),
     ],
 )
 def test_bad_arguments_are_refused(model, name, options, message):
@@ -49,6 +50,45 @@ def test_precision_is_not_raised_again(model):
     half = dataclasses.replace(model, precision="fp16")
     with pytest.raises(ValueError, match="fp32 must be made of a model file in fp32, got tiny in"):
         create_engine(half, precision="fp32")
+
+
+@pytest.fixture
+def with_int8(model):
+    """A model with a file in int8 beside it, evaluated on the same views."""
+
+    def make(loss_deg: float | None, views: str = "car-1") -> Model:
+        def metrics(median: float) -> dict[str, object]:
+            data = {"first": "car-0", "last": views}
+            return {"rotation_deg": {"median": median}, "pairs": 9, "data": data}
+
+        own = metrics(5.0) | {"data": {"first": "car-0", "last": "car-1"}}
+        int8 = dataclasses.replace(
+            model, precision="int8", metrics={} if loss_deg is None else metrics(5.0 + loss_deg)
+        )
+        return dataclasses.replace(model, metrics=own, int8=int8)
+
+    return make
+
+
+@pytest.mark.parametrize(
+    ("loss_deg", "views", "instructions", "expected"),
+    [
+        (0.05, "car-1", "avx2 avx512_vnni", "int8"),
+        (-0.05, "car-1", "avx2 avx_vnni", "int8"),
+        (0.15, "car-1", "avx512_vnni", "fp32"),  # costs too much
+        (0.05, "car-2", "avx512_vnni", "fp32"),  # measured on other views
+        (None, "car-1", "avx512_vnni", "fp32"),  # not measured
+        (0.05, "car-1", "avx2 avx512f", "fp32"),  # not exact on this processor
+    ],
+)
+def test_default_precision(with_int8, monkeypatch, loss_deg, views, instructions, expected):
+    monkeypatch.setattr(cpu, "cpu_info", lambda key: instructions if key == "flags" else "")
+    loaded = with_int8(loss_deg, views)
+    assert create_engine(loaded, "onnxruntime").precision == expected
+    assert create_engine(loaded, "onnxruntime", precision=None).precision == "fp32"
+    assert create_engine(loaded, "onnxruntime", precision="int8").precision == "int8"
+    # What int8 costs on a GPU was not measured.
+    assert in_precision(loaded, "auto", on_cpu=False) == (loaded, "fp32")
 
 
 def test_missing_library_says_what_to_install(model, monkeypatch):
