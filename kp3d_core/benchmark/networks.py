@@ -43,7 +43,7 @@ def random_graph(network: str, input_size: int, mirror: bool) -> DetectorGraph:
 
 def model_of(graph: DetectorGraph, name: str) -> Model:
     """Model file of a graph, with metadata that says nothing."""
-    n = _NUM_KEYPOINTS
+    n = graph.num_keypoints
     metadata: dict[str, Any] = {
         "format_version": FORMAT_VERSION,
         "name": name,

@@ -108,7 +108,7 @@ def export_checkpoint(
     heldout = before_backgrounds(heldout, calibration_backgrounds)
     torch_graph = DetectorGraph(trained.model, size, training.training_distance, mirror)
     graph = export_graph(torch_graph.eval())
-    metadata = _first_metadata(trained.model.num_keypoints, size, training, name, version)
+    metadata = _first_metadata(torch_graph.num_keypoints, mirror, size, training, name, version)
     metadata["metrics"] = metrics or {}
     metadata["provenance"] = provenance() | {
         "checkpoint": checkpoint.name,
@@ -155,7 +155,7 @@ def write_model(graph: onnx.ModelProto, metadata: dict[str, Any], path: Path) ->
 
 
 def _first_metadata(
-    num_keypoints: int, size: int, views: ViewSet, name: str | None, version: str
+    num_keypoints: int, twins: bool, size: int, views: ViewSet, name: str | None, version: str
 ) -> dict[str, Any]:
     """Metadata before anything was measured; a valid file, so that the engine can measure."""
     return {
@@ -169,7 +169,7 @@ def _first_metadata(
         },
         "keypoints": {
             "names": [f"keypoint_{i}" for i in range(num_keypoints)],
-            "colors": keypoint_colors(num_keypoints),
+            "colors": keypoint_colors(num_keypoints, twins),
             "edges": [],
             "canonical": np.eye(num_keypoints, 3).tolist(),
             "spread": np.zeros((num_keypoints, 3)).tolist(),

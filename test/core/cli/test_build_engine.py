@@ -27,7 +27,10 @@ def test_without_tensorrt_it_says_what_to_install():
         (["car", "--batch", "1;4"], "batch must be whole numbers with commas between, got '1;4'"),
         (["car", "--batch", "0"], "batches must be one or more positive sizes, got (0,)"),
         (["car", "--precision", "int8"], "int8 needs a calibrated file beside"),
-        (["car", "--precision", "half"], "precision must be auto or one of fp32, fp16, int8, got 'half'"),
+        (
+            ["car", "--precision", "half"],
+            "precision must be auto or one of fp32, fp16, int8, got 'half'",
+        ),
     ],
 )
 def test_mistakes_are_explained(arguments, message):

@@ -132,7 +132,9 @@ def test_mistakes_are_explained(large_cars, int8_path, tmp_path, monkeypatch):
     output = tmp_path / "out.onnx"
     with pytest.raises(ValueError, match="int8 must be calibrated on rendered images, got no fold"):
         write_quantized("car", output, "int8", None)
-    with pytest.raises(ValueError, match="precision must be auto or one of fp32, fp16, int8, got 'int4'"):
+    with pytest.raises(
+        ValueError, match="precision must be auto or one of fp32, fp16, int8, got 'int4'"
+    ):
         write_quantized("car", output, "int4", None)
     with pytest.raises(ValueError, match="MODEL must be in fp32, got car in int8"):
         write_quantized(str(int8_path), output, "fp16", None)

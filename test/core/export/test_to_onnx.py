@@ -37,7 +37,7 @@ def test_file_is_complete(exported):
     assert model.training_camera.distance == 30
     # 64 px over 5 degrees
     assert model.training_camera.focal_px == pytest.approx(32 / np.tan(np.radians(2.5)))
-    assert len(set(model.keypoints.names)) == 10
+    assert len(set(model.keypoints.names)) == 20  # ten, and those of the mirror image
     assert np.isfinite(model.keypoints.canonical).all()
     assert (model.keypoints.spread >= 0).all()
     assert model.calibration.rotation_scale > 0
@@ -71,8 +71,9 @@ def test_graph_of_the_paper_network_decodes_in_pixels():
     assert (eigenvalues > -1e-3).all()
 
 
-def test_mirrored_images_get_mirrored_orientations():
-    # Averaging with the mirror image makes the decision exactly antisymmetric.
+def test_mirrored_images_get_mirrored_answers():
+    # Averaging with the mirror image makes the decision exactly antisymmetric, and a keypoint of
+    # one image is the twin of the other's.
     torch.manual_seed(0)
     graph = DetectorGraph(create_model("fast").eval(), 64, 30.0, mirror=True).eval()
     image = torch.randint(0, 256, (3, 64, 64, 3), dtype=torch.uint8)
@@ -82,6 +83,14 @@ def test_mirrored_images_get_mirrored_orientations():
     expected = torch.tensor([63.0, 0.0]) + torch.tensor([-1.0, 1.0]) * outputs["orientation_uv"]
     assert torch.allclose(mirrored["orientation_uv"], expected, atol=1e-4)
     assert torch.allclose(mirrored["scale"], outputs["scale"], atol=1e-5)
+    for name, tolerance in (("keypoints_depth", 1e-5), ("score", 1e-5)):
+        twins_first = mirrored[name].roll(10, dims=1)
+        assert torch.allclose(twins_first, outputs[name], atol=tolerance)
+    expected = torch.tensor([63.0, 0.0]) + torch.tensor([-1.0, 1.0]) * outputs["keypoints_uv"]
+    assert torch.allclose(mirrored["keypoints_uv"].roll(10, dims=1), expected, atol=1e-3)
+    reflection = torch.diag(torch.tensor([-1.0, 1.0, 1.0]))
+    expected = reflection @ outputs["covariance"] @ reflection
+    assert torch.allclose(mirrored["covariance"].roll(10, dims=1), expected, atol=1e-2)
 
 
 def test_checkpoint_restores_the_network(trained_run):

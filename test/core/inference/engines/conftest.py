@@ -53,10 +53,10 @@ def case(request, images, tmp_path_factory) -> Case:
         _sharp_network(request.param, images), SIZE, 30.0, mirror=request.param == "fast"
     )
     path = tmp_path_factory.mktemp("models") / f"{request.param}.onnx"
-    write_model(export_graph(graph.eval()), _metadata(), path)
+    write_model(export_graph(graph.eval()), _metadata(graph.num_keypoints), path)
     model = load_model(path)
     int8 = onnx.load_from_string(int8_graph(model.data, [images]))
-    write_model(int8, _metadata() | {"precision": "int8"}, path)
+    write_model(int8, _metadata(graph.num_keypoints) | {"precision": "int8"}, path)
     with torch.no_grad():
         outputs = graph(torch.from_numpy(images))
     expected = {name: value.numpy() for name, value in zip(OUTPUT_NAMES, outputs, strict=True)}
@@ -95,16 +95,16 @@ def _heads(network: Any, orientation: Any, keypoints: Any) -> list[tuple[Any, An
     ]
 
 
-def _metadata() -> dict[str, Any]:
+def _metadata(n: int) -> dict[str, Any]:
     from tiny_model import metadata
 
     content = metadata(SIZE)
     rng = np.random.default_rng(0)
     content["keypoints"] = {
-        "names": [f"keypoint_{i}" for i in range(10)],
-        "colors": np.zeros((10, 3)).tolist(),
+        "names": [f"keypoint_{i}" for i in range(n)],
+        "colors": np.zeros((n, 3)).tolist(),
         "edges": [],
-        "canonical": rng.uniform(-1, 1, (10, 3)).tolist(),
-        "spread": np.zeros((10, 3)).tolist(),
+        "canonical": rng.uniform(-1, 1, (n, 3)).tolist(),
+        "spread": np.zeros((n, 3)).tolist(),
     }
     return content

@@ -37,7 +37,11 @@ def test_default_threads_leave_cores_to_others(model):
         ("auto", {"threads": 0}, "threads must be at least 1, got 0"),
         ("auto", {"batches": ()}, r"batches must be one or more positive sizes, got \(\)"),
         ("auto", {"batches": (0, 4)}, r"positive sizes, got \(0, 4\)"),
-        ("auto", {"precision": "half"}, "precision must be auto or one of fp32, fp16, int8, got 'half'"),
+        (
+            "auto",
+            {"precision": "half"},
+            "precision must be auto or one of fp32, fp16, int8, got 'half'",
+        ),
         ("auto", {"precision": "int8"}, "int8 needs a calibrated file beside .*kp3d quantize"),
     ],
 )
