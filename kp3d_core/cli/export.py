@@ -26,7 +26,7 @@ def export(
         float, typer.Option(help="Share of these before random backgrounds instead of black.")
     ] = 0.0,
     mirror: Annotated[
-        bool, typer.Option(help="Decide the orientation from the image and its mirror image.")
+        bool, typer.Option(help="Look at the mirror image, too: fewer errors, twice the keypoints.")
     ] = True,
     metrics: Annotated[
         Path | None, typer.Option(help="metrics.json of `kp3d evaluate`, kept in the file.")
