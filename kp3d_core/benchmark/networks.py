@@ -176,6 +176,7 @@ def multiplications(data: bytes) -> float:
     total = 0.0
     for node in graph.node:
         if node.op_type == "Conv":
+            assert np.prod(shapes[node.output[0]]), f"shape of {node.output[0]} is not known"
             total += float(np.prod(shapes[node.output[0]])) * np.prod(shapes[node.input[1]][1:])
     return total
 

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import numpy as np
+import onnx
 import pytest
 import torch
 
@@ -100,6 +101,19 @@ def test_checkpoint_restores_the_network(trained_run):
     assert not trained.model.training
     with pytest.raises(ValueError, match="CHECKPOINT must be a file .* got nowhere.ckpt"):
         load_checkpoint(Path("nowhere.ckpt"))
+
+
+def test_weights_are_rounded_to_what_compresses(exported):
+    graph = onnx.load(str(exported[0])).graph
+    constants = {c.name: onnx.numpy_helper.to_array(c) for c in graph.initializer}
+    weights = [constants[n.input[1]] for n in graph.node if n.op_type == "Conv"]
+    weights = [values for values in weights if values.size >= 1000]
+    assert len(weights) > 20
+    for values in weights:
+        assert values.dtype == np.float32
+        # 24 bits of a float32 less the 11 that are kept.
+        assert not (values.view(np.uint32) & (2**13 - 1)).any()
+        assert len(np.unique(values)) > 50
 
 
 def test_names_say_where_keypoints_sit():
