@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -12,6 +11,7 @@ from rich.console import Console
 from rich.table import Table
 
 from kp3d_core.cli.errors import user_errors
+from kp3d_core.cli.measuring import measured
 from kp3d_core.cli.numbers import whole_numbers
 
 bench = typer.Typer(help="Measure speed, each time with a baseline.", no_args_is_help=True)
@@ -50,7 +50,7 @@ def engine(
             growth=growth,
             dope=dope,
         )
-        result = _measured(bench_engines, settings, json_file)
+        result = measured(bench_engines, settings, json_file)
     _print_engines(result)
 
 
@@ -71,7 +71,7 @@ def train(
         settings = TrainBenchSettings(
             config=config, threads=threads, steps=steps, plain_steps=plain_steps
         )
-        result = _measured(bench_train, settings, json_file)
+        result = measured(bench_train, settings, json_file)
     _print_training(result)
 
 
@@ -95,7 +95,7 @@ def render(
             jobs=whole_numbers("jobs", jobs) if jobs else RenderBenchSettings.jobs,
             seconds=seconds,
         )
-        result = _measured(bench_render, settings, json_file)
+        result = measured(bench_render, settings, json_file)
     _print_rendering(result)
 
 
@@ -112,15 +112,6 @@ def report(
 
         write_report([json.loads(path.read_text()) for path in results], output)
     typer.echo(f"Written: {output}")
-
-
-def _measured(measure: Callable[..., Any], settings: Any, json_file: Path | None) -> dict[str, Any]:
-    """Result of a benchmark, shown while it runs and written to a file."""
-    with Console(stderr=True).status("measuring") as status:
-        result: dict[str, Any] = measure(settings, lambda what: status.update(f"measuring: {what}"))
-    if json_file is not None:
-        json_file.write_text(json.dumps(result, indent=2) + "\n")
-    return result
 
 
 def _print_machine(result: dict[str, Any]) -> Console:

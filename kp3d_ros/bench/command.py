@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -10,6 +9,8 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from kp3d_core.cli.errors import user_errors
+from kp3d_core.cli.measuring import measured
 from kp3d_ros.bench.settings import NodeBenchSettings, parse_resolutions
 
 
@@ -28,8 +29,7 @@ def node(
     json_file: Annotated[Path | None, typer.Option("--json", help="File for all figures.")] = None,
 ) -> None:
     """Latency, overhead and highest rate of the real node per image size; start and memory."""
-    console = Console(stderr=True)
-    try:
+    with user_errors(RuntimeError, OSError):
         settings = NodeBenchSettings(
             model=model,
             engine=engine,
@@ -39,14 +39,7 @@ def node(
             seconds=seconds,
             trial_s=trial,
         )
-        bench_node = _load()
-        with console.status("measuring") as status:
-            result = bench_node(settings, lambda what: status.update(f"measuring: {what}"))
-        if json_file is not None:
-            json_file.write_text(json.dumps(result, indent=2) + "\n")
-    except (ValueError, RuntimeError, OSError) as error:
-        console.print(f"[bold red]error:[/] {error}", highlight=False)
-        raise typer.Exit(1) from None
+        result = measured(_load(), settings, json_file)
     _print(result)
 
 
