@@ -16,6 +16,7 @@ from onnx import TensorProto, helper, numpy_helper
 from tiny_model import CANONICAL, NAMES, focal_px, metadata, save_sealed, write_tiny_model
 
 from kp3d_core.inference import load_model, model_file, shipped_models
+from kp3d_core.inference.engines.precision import MAX_LOSS_DEG, int8_loss_deg
 from kp3d_core.inference.model import ViewTraits
 
 
@@ -91,6 +92,8 @@ def test_shipped_models_load():
     for name in shipped_models():
         model = load_model(name)
         assert model.name == name
+        assert model.int8 is not None
+        assert int8_loss_deg(model) < MAX_LOSS_DEG
 
 
 def _write_int8(folder: Path, made_of: str) -> Path:
