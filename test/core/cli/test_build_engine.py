@@ -6,6 +6,7 @@ import pytest
 from typer.testing import CliRunner
 
 from kp3d_core.cli.main import app
+from kp3d_core.inference import load_model
 
 
 def run(*arguments):
@@ -26,7 +27,6 @@ def test_without_tensorrt_it_says_what_to_install():
         (["lorry"], "Model must be the path of an .onnx file or a shipped model"),
         (["car", "--batch", "1;4"], "batch must be whole numbers with commas between, got '1;4'"),
         (["car", "--batch", "0"], "batches must be one or more positive sizes, got (0,)"),
-        (["car", "--precision", "int8"], "int8 needs a calibrated file beside"),
         (
             ["car", "--precision", "half"],
             "precision must be auto or one of fp32, fp16, int8, got 'half'",
@@ -37,3 +37,10 @@ def test_mistakes_are_explained(arguments, message):
     result = run(*arguments)
     assert result.exit_code == 1
     assert message in result.output
+
+
+def test_int8_without_a_file_of_it(tmp_path):
+    (tmp_path / "alone.onnx").write_bytes(load_model("car").data)
+    result = run(str(tmp_path / "alone.onnx"), "--precision", "int8")
+    assert result.exit_code == 1
+    assert "precision int8 needs a calibrated file beside the model's" in result.output
