@@ -218,7 +218,7 @@ def _engine(network: _Network, name: str, precision: str, settings: EngineBenchS
 def _growth(
     fast: _Network, settings: EngineBenchSettings, missing: dict[str, str]
 ) -> dict[str, list[dict[str, Any]]]:
-    """Rows over input sizes in float32 and over objects as the model file is, for each engine."""
+    """Rows over input sizes in float32 and over objects in the default precision, per engine."""
     found: dict[str, list[dict[str, Any]]] = {"input_sizes": [], "objects": []}
     models = models_of_sizes()
     for name in settings.engines:

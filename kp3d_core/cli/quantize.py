@@ -51,7 +51,7 @@ def quantize(
 
 def _beside(model: str, precision: str) -> Path:
     """Where engines find the int8 form of a model file."""
-    from kp3d_core.inference.model_file import int8_name
+    from kp3d_core.inference.model_file import int8_path
 
     path = Path(model).expanduser()
     if precision != "int8" or path.suffix != ".onnx":
@@ -59,4 +59,4 @@ def _beside(model: str, precision: str) -> Path:
             f"--output must name the file to write for a shipped model or in {precision}, got "
             "none. Pass one, or the path of an .onnx file to quantize to int8."
         )
-    return path.with_name(int8_name(path.name))
+    return int8_path(path)

@@ -23,8 +23,6 @@ OUTPUT_NAMES = (
 )
 SCORE_RADIUS = 0.15
 """A keypoint's score is its heatmap's mass within this distance of its position [NDC]."""
-
-
 _MIRRORED_COVARIANCE = [[1.0, -1.0, -1.0], [-1.0, 1.0, 1.0], [-1.0, 1.0, 1.0]]
 """Signs of the covariance of (u, v, depth) when u changes its sign."""
 

@@ -129,7 +129,7 @@ def export_checkpoint(
     torch_graph = DetectorGraph(trained.model, size, training.training_distance, mirror)
     graph = export_graph(torch_graph.eval())
     round_weights(graph)
-    metadata = _first_metadata(torch_graph.num_keypoints, mirror, size, training, name, version)
+    metadata = _first_metadata(torch_graph, training, name, version)
     metadata["metrics"] = metrics or {}
     metadata["provenance"] = provenance() | {
         "checkpoint": checkpoint.name,
@@ -176,21 +176,22 @@ def write_model(graph: onnx.ModelProto, metadata: dict[str, Any], path: Path) ->
 
 
 def _first_metadata(
-    num_keypoints: int, twins: bool, size: int, views: ViewSet, name: str | None, version: str
+    graph: DetectorGraph, views: ViewSet, name: str | None, version: str
 ) -> dict[str, Any]:
     """Metadata before anything was measured; a valid file, so that the engine can measure."""
+    num_keypoints = graph.num_keypoints
     return {
         "name": name or views.category,
         "category": views.category,
         "version": version,
-        "input_size": size,
+        "input_size": graph.input_size,
         "training_camera": {
             "focal_px": views.training_focal_px,
             "distance": views.training_distance,
         },
         "keypoints": {
             "names": [f"keypoint_{i}" for i in range(num_keypoints)],
-            "colors": keypoint_colors(num_keypoints, twins),
+            "colors": keypoint_colors(num_keypoints, twins=graph.mirror),
             "edges": [],
             "canonical": np.eye(num_keypoints, 3).tolist(),
             "spread": np.zeros((num_keypoints, 3)).tolist(),

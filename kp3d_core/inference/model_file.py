@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 from dataclasses import replace
 from importlib import resources
-from importlib.resources.abc import Traversable
 from pathlib import Path
 from typing import NamedTuple
 
@@ -26,8 +25,7 @@ _SUFFIX, _INT8_SUFFIX = ".onnx", ".int8.onnx"
 class _File(NamedTuple):
     """Where a model lies."""
 
-    folder: Traversable
-    name: str
+    path: Path
     source: str
     """What to call it in messages."""
     is_shipped: bool
@@ -35,7 +33,7 @@ class _File(NamedTuple):
 
 def shipped_models() -> tuple[str, ...]:
     """Names of the models in this package."""
-    names = [entry.name for entry in resources.files(_SHIPPED).iterdir()]
+    names = [path.name for path in _shipped_folder().iterdir()]
     return tuple(
         sorted(
             name.removesuffix(_SUFFIX)
@@ -45,9 +43,9 @@ def shipped_models() -> tuple[str, ...]:
     )
 
 
-def int8_name(name: str) -> str:
-    """Name of the file beside another one that holds the same model in int8."""
-    return name.removesuffix(_SUFFIX) + _INT8_SUFFIX
+def int8_path(path: Path) -> Path:
+    """The file beside another one that holds the same model in int8."""
+    return path.with_name(path.name.removesuffix(_SUFFIX) + _INT8_SUFFIX)
 
 
 def load_model(name_or_path: str | Path) -> Model:
@@ -66,7 +64,7 @@ def load_model(name_or_path: str | Path) -> Model:
 
 
 def _load(file: _File) -> Model:
-    data = _read(file)
+    data = _read(file.path)
     try:
         return _parse(data, file.source, file.is_shipped)
     except ValueError as error:
@@ -75,12 +73,12 @@ def _load(file: _File) -> Model:
 
 def _int8_beside(file: _File, model: Model) -> Model | None:
     """The model in int8; None without a file of it, or with one that is of no use."""
-    name = int8_name(file.name)
-    if not file.folder.joinpath(name).is_file():
+    path = int8_path(file.path)
+    if not path.is_file():
         return None
-    source = f"{name} (shipped)" if file.is_shipped else str(file.folder.joinpath(name))
+    source = f"{path.name} (shipped)" if file.is_shipped else str(path)
     try:
-        found = _load(_File(file.folder, name, source, file.is_shipped))
+        found = _load(_File(path, source, file.is_shipped))
         if found.precision != "int8" or found.quantized_from != model.sha256:
             raise ValueError(
                 f"Model file {source} cannot be used: it was made of another file than "
@@ -129,17 +127,21 @@ def _find(name_or_path: str | Path) -> _File:
                 f"({', '.join(shipped_models()) or 'none in this installation'}), got {text!r}. "
                 "Check the name, or pass a path."
             )
-        return _File(resources.files(_SHIPPED), f"{text}{_SUFFIX}", f"{text} (shipped)", True)
+        return _File(_shipped_folder() / f"{text}{_SUFFIX}", f"{text} (shipped)", True)
     if not path.is_file():
         what = "a folder" if path.is_dir() else "no such file"
         raise ValueError(f"Model file must exist, got {path} ({what}). Check the path.")
-    return _File(path.parent, path.name, str(path), False)
+    return _File(path, str(path), False)
 
 
-def _read(file: _File) -> bytes:
-    path = file.folder.joinpath(file.name)
+def _shipped_folder() -> Path:
+    return Path(str(resources.files(_SHIPPED)))
+
+
+def _read(path: Path) -> bytes:
     try:
-        if isinstance(path, Path) and not 1 <= (size := path.stat().st_size) <= MAX_BYTES:
+        size = path.stat().st_size
+        if not 1 <= size <= MAX_BYTES:
             raise ValueError(
                 f"Model file must have 1 to {MAX_BYTES} bytes, got {size} in {path}. "
                 "Check that it is a kp3d model and was copied whole."

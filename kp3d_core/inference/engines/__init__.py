@@ -58,14 +58,15 @@ def create_engine(model: Model, name: str = "auto", **options: Any) -> Engine:
         raise ValueError(
             f"engine must be auto or one of {', '.join(_ENGINES)}, got {name!r}. Check the name."
         )
-    _resolved(model, settings, name)
     missing = []
     for candidate in _ENGINES if name == "auto" else (name,):
         target, remedy = _ENGINES[candidate]
         module_name, class_name = target.split(":")
+        # Before the import: a precision that cannot be had is no matter of what is installed.
+        chosen, precision = in_precision(model, settings.precision, candidate != "tensorrt")
         try:
             engine_class = getattr(importlib.import_module(module_name), class_name)
-            engine: Engine = engine_class(*_resolved(model, settings, candidate))
+            engine: Engine = engine_class(chosen, replace(settings, precision=precision))
         except EngineUnavailable as error:
             missing.append(f"{candidate}: {error}")
         except (ImportError, OSError) as error:  # OSError: a package without its shared libraries
@@ -74,12 +75,6 @@ def create_engine(model: Model, name: str = "auto", **options: Any) -> Engine:
             _warm_up(engine, model)
             return engine
     raise ValueError("No inference engine is available. " + " ".join(missing))
-
-
-def _resolved(model: Model, options: EngineOptions, name: str) -> tuple[Model, EngineOptions]:
-    """The file that an engine has to run, and its options with a definite precision."""
-    chosen, precision = in_precision(model, options.precision, on_cpu=name != "tensorrt")
-    return chosen, replace(options, precision=precision)
 
 
 def _warm_up(engine: Engine, model: Model) -> None:

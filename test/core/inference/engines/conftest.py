@@ -13,6 +13,9 @@ if TYPE_CHECKING:
     from kp3d_core.inference import Model
 
 SIZE = 64
+SEEDS = {"fast": 6, "paper": 0}
+"""Random networks that rounding does not tip over, as it does not trained ones: orientation is
+decided in all images, and no second peak of a heatmap lies on the edge of its score's radius."""
 
 
 @dataclass(frozen=True)
@@ -60,6 +63,7 @@ def case(request, images, tmp_path_factory) -> Case:
     with torch.no_grad():
         outputs = graph(torch.from_numpy(images))
     expected = {name: value.numpy() for name, value in zip(OUTPUT_NAMES, outputs, strict=True)}
+    assert expected["orientation_score"].min() > 0.6  # rounding is not to choose it
     return Case(model, load_model(path), images, expected)
 
 
@@ -69,9 +73,10 @@ def _sharp_network(name: str, images: NDArray[np.uint8]) -> Any:
 
     from kp3d_core.models import create_model
 
-    torch.manual_seed(0)
+    torch.manual_seed(SEEDS[name])
     network = create_model(name, 10)
     batch = torch.from_numpy(images).permute(0, 3, 1, 2) / 255
+    batch = torch.cat([batch, batch.flip(-1)])  # the graph decodes both
     network.train()
     for module in network.modules():
         if isinstance(module, torch.nn.BatchNorm2d):

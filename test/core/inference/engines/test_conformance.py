@@ -13,9 +13,8 @@ TOLERANCES = {
     "fp32": {"keypoints_uv": 0.02, "keypoints_depth": 1e-3, "covariance": 0.05, "score": 1e-3,
              "scale": 1e-4, "orientation_uv": 0.02, "orientation_score": 1e-3},
     # float16 rounds every activation to 3.3 digits and logits of 10 to 0.004, so heatmaps change by
-    # about a percent. A score jumps by a cell's mass when the cell enters its radius, which in a
-    # random network, between two peaks of a heatmap, is worth 0.065.
-    "fp16": {"keypoints_uv": 0.3, "keypoints_depth": 0.1, "covariance": 5.0, "score": 0.1,
+    # about a percent.
+    "fp16": {"keypoints_uv": 0.3, "keypoints_depth": 0.1, "covariance": 5.0, "score": 0.01,
              "scale": 0.01, "orientation_uv": 0.3, "orientation_score": 0.05},
     # Eight bits: see below.
     "int8": {"keypoints_uv": 2.0, "keypoints_depth": 0.5, "covariance": 12.0, "score": 0.15,

@@ -42,7 +42,11 @@ def test_default_threads_leave_cores_to_others(model):
             {"precision": "half"},
             "precision must be auto or one of fp32, fp16, int8, got 'half'",
         ),
-        ("auto", {"precision": "int8"}, "int8 needs a calibrated file beside .*kp3d quantize"),
+        (
+            "auto",
+            {"precision": "int8"},
+            "int8 needs a calibrated file beside .*kp3d quantize MODEL.onnx",
+        ),
     ],
 )
 def test_bad_arguments_are_refused(model, name, options, message):
