@@ -12,6 +12,7 @@ from kp3d_core.cli.card import card
 from kp3d_core.cli.evaluate import evaluate
 from kp3d_core.cli.export import export
 from kp3d_core.cli.quantize import quantize
+from kp3d_core.cli.refine import refine
 from kp3d_core.cli.render import render
 from kp3d_core.cli.reproduce import CONTEXT as REPRODUCE_CONTEXT
 from kp3d_core.cli.reproduce import reproduce
@@ -28,6 +29,7 @@ app = typer.Typer(
 
 app.command()(render)
 app.command(context_settings=CONTEXT)(train)
+app.command()(refine)
 app.command()(export)
 app.command()(evaluate)
 app.command()(robustness)

@@ -6,7 +6,7 @@ files in every pass costs more than the network's step, so the images are decode
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import NamedTuple
 
@@ -99,6 +99,19 @@ def load_views(folder: str | Path, size: int) -> ViewSet:
         kinds,
         names,
         _stack_landmarks(named, names),
+    )
+
+
+def some_objects(views: ViewSet, max_objects: int) -> ViewSet:
+    """The first objects of a set, at most so many."""
+    return replace(
+        views,
+        rgba=views.rgba[:max_objects],
+        K=views.K[:max_objects],
+        T_camera_object=views.T_camera_object[:max_objects],
+        keys=views.keys[:max_objects],
+        kinds=views.kinds[:max_objects],
+        landmarks=None if views.landmarks is None else views.landmarks[:max_objects],
     )
 
 

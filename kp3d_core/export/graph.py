@@ -8,8 +8,9 @@ from torch import Tensor, nn
 
 from kp3d_core.geometry.camera import ndc_to_pixel
 from kp3d_core.losses.orientation import flag_logit
-from kp3d_core.models import Encoding, KeypointModel
+from kp3d_core.models import KeypointModel
 from kp3d_core.models.heatmaps import heatmap_moments, mass_within, ndc_grid, spatial_softmax
+from kp3d_core.models.refiner import Reading, Refiner
 
 INPUT_NAME = "image"
 OUTPUT_NAMES = (
@@ -34,7 +35,12 @@ class DetectorGraph(nn.Module):
     """
 
     def __init__(
-        self, model: KeypointModel, input_size: int, distance: float, mirror: bool = False
+        self,
+        model: KeypointModel,
+        input_size: int,
+        distance: float,
+        mirror: bool = False,
+        refiner: Refiner | None = None,
     ) -> None:
         """Wrap a trained network.
 
@@ -46,12 +52,14 @@ class DetectorGraph(nn.Module):
                 object faces the other way, so errors of orientation and size that are not mirrored
                 cancel in the mean of both; and the keypoints found in the mirror image, mirrored
                 back, are as many others on the object.
+            refiner: corrects what is read, if there is one; made for the same `mirror`.
         """
         super().__init__()
         self.model = model
         self.input_size = input_size
         self.distance = distance
         self.mirror = mirror
+        self.refiner = refiner
 
     @property
     def num_keypoints(self) -> int:
@@ -66,50 +74,85 @@ class DetectorGraph(nn.Module):
         (B, 2, 2) [px], orientation_score (B,).
         """
         size_wh = (self.input_size, self.input_size)
-        encoding, orientation_uv, log_scale = self._encode(image.permute(0, 3, 1, 2).float() / 255)
-        logit = flag_logit(orientation_uv)
-        flag = (logit > 0).float()
-        maps = self.model.decode(encoding, torch.cat([flag, 1 - flag]) if self.mirror else flag)
-        moments = heatmap_moments(maps.heatmap_logits, maps.depth_maps)
-        score = mass_within(moments.heatmap, moments.uv, SCORE_RADIUS)
-        to_pixels = moments.uv.new_tensor([self.input_size / 2, self.input_size / 2, 1.0])
-        batch = image.shape[0]
+        reading = self.merge(self.refine(self.read(image)))
+        to_pixels = reading.uv.new_tensor([self.input_size / 2, self.input_size / 2, 1.0])
         return (
-            ndc_to_pixel(self._with_twins(moments.uv, batch, [-1.0, 1.0]), size_wh),
-            self.distance + self._with_twins(moments.depth, batch, 1.0),
-            self._with_twins(moments.covariance, batch, _MIRRORED_COVARIANCE)
-            * (to_pixels[:, None] * to_pixels),
-            self._with_twins(score, batch, 1.0),
-            log_scale.exp(),
-            ndc_to_pixel(orientation_uv, size_wh),
-            torch.sigmoid(logit.abs()),
+            ndc_to_pixel(reading.uv, size_wh),
+            self.distance + reading.depth,
+            reading.covariance * (to_pixels[:, None] * to_pixels),
+            reading.score,
+            reading.log_scale.exp(),
+            ndc_to_pixel(reading.orientation_uv, size_wh),
+            torch.sigmoid(flag_logit(reading.orientation_uv).abs()),
         )
 
-    def _encode(
-        self, image: Float[Tensor, "B 3 S S"]
-    ) -> tuple[Encoding, Float[Tensor, "B 2 2"], Float[Tensor, " B"]]:
-        """Encoding of the images, projections of front and back [NDC], logarithm of the size.
+    def read(self, image: UInt8[Tensor, "B S S 3"]) -> Reading:
+        """What the network reads in the images, then, with `mirror`, in their mirror images."""
+        batch = image.shape[0]
+        pixels = image.permute(0, 3, 1, 2).float() / 255
+        if self.mirror:
+            pixels = torch.cat([pixels, pixels.flip(-1)])
+        encoding = self.model.encode(pixels)
+        points_uv = self._points(encoding.orientation_logits)
+        flag = (flag_logit(self._mean_points(points_uv, batch)) > 0).float()
+        maps = self.model.decode(encoding, torch.cat([flag, 1 - flag]) if self.mirror else flag)
+        moments = heatmap_moments(maps.heatmap_logits, maps.depth_maps)
+        return Reading(
+            uv=moments.uv,
+            depth=moments.depth,
+            covariance=moments.covariance,
+            score=mass_within(moments.heatmap, moments.uv, SCORE_RADIUS),
+            log_scale=encoding.log_scale,
+            orientation_uv=points_uv,
+            summary=encoding.summary,
+        )
 
-        The encoding holds the images, then their mirror images.
-        """
-        if not self.mirror:
-            encoding = self.model.encode(image)
-            orientation_uv = self._orientation(encoding.orientation_logits)
-            return encoding, orientation_uv, encoding.log_scale
-        both = self.model.encode(torch.cat([image, image.flip(-1)]))
-        batch = image.shape[0]  # slices, not chunks: those would fix the batch size of the graph
-        uv = self._orientation(both.orientation_logits)
-        log_scale = (both.log_scale[:batch] + both.log_scale[batch:]) / 2
-        return both, (uv[:batch] + uv[batch:] * uv.new_tensor([-1.0, 1.0])) / 2, log_scale
+    def refine(self, reading: Reading) -> Reading:
+        """The reading as the refiner corrects it, if there is one."""
+        return reading if self.refiner is None else self.refiner(*self.sides(reading))
 
-    def _with_twins(self, values: Tensor, batch: int | torch.SymInt, reflection: object) -> Tensor:
-        """Keypoints of the images, then those of the mirror images as seen in the images."""
+    def sides(self, reading: Reading) -> tuple[Reading, Reading]:
+        """The reading, and what is read on the other side of the mirror of each of its images."""
         if not self.mirror:
-            return values
-        twins = values[batch:] * values.new_tensor(reflection)
-        return torch.cat([values[:batch], twins], dim=1)
+            return reading, reading
+        batch = reading.uv.shape[0] // 2
+        other = [torch.cat([values[batch:], values[:batch]]) for values in reading]
+        return reading, Reading(*other)
+
+    def merge(self, reading: Reading) -> Reading:
+        """One reading of each image: keypoints of the mirror image are twins of its own ones."""
+        batch = reading.uv.shape[0] // (2 if self.mirror else 1)
+        points_uv = self._mean_points(reading.orientation_uv, batch)
+        if not self.mirror:
+            return reading._replace(orientation_uv=points_uv)
+
+        def with_twins(values: Tensor, reflection: object) -> Tensor:
+            """Keypoints of the images, then those of the mirror images as seen in the images."""
+            twins = values[batch:] * values.new_tensor(reflection)
+            return torch.cat([values[:batch], twins], dim=1)
+
+        return Reading(
+            uv=with_twins(reading.uv, [-1.0, 1.0]),
+            depth=with_twins(reading.depth, 1.0),
+            covariance=with_twins(reading.covariance, _MIRRORED_COVARIANCE),
+            score=with_twins(reading.score, 1.0),
+            log_scale=(reading.log_scale[:batch] + reading.log_scale[batch:]) / 2,
+            orientation_uv=points_uv,
+            summary=reading.summary[:batch],
+        )
+
+    def _mean_points(
+        self, points_uv: Float[Tensor, "R P 2"], batch: int | torch.SymInt
+    ) -> Float[Tensor, "B 2 2"]:
+        """Projections of front and back, the mean of the image and its mirror image [NDC]."""
+        points_uv = points_uv[:, :2]
+        if not self.mirror:
+            return points_uv
+        # Slices, not chunks: those would fix the batch size of the graph.
+        twins = points_uv[batch:] * points_uv.new_tensor([-1.0, 1.0])
+        return (points_uv[:batch] + twins) / 2
 
     @staticmethod
-    def _orientation(logits: Float[Tensor, "B P H W"]) -> Float[Tensor, "B 2 2"]:
-        heatmap = spatial_softmax(logits[:, :2]).flatten(-2)
+    def _points(logits: Float[Tensor, "B P H W"]) -> Float[Tensor, "B P 2"]:
+        heatmap = spatial_softmax(logits).flatten(-2)
         return heatmap @ torch.stack(ndc_grid(logits), dim=-1).flatten(0, 1)

@@ -6,7 +6,7 @@ import json
 import math
 import tempfile
 import warnings
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,7 @@ import torch
 from numpy.typing import NDArray
 
 import kp3d_core
-from kp3d_core.data.memory import ViewSet, load_views
+from kp3d_core.data.memory import ViewSet, load_views, some_objects
 from kp3d_core.evaluation.predictions import Predictions, over_black, predict
 from kp3d_core.export.backgrounds import before_backgrounds
 from kp3d_core.export.calibration import calibrate_keypoints, calibrate_pose
@@ -28,16 +28,17 @@ from kp3d_core.inference.model import Calibration
 from kp3d_core.inference.model_metadata import FORMAT_VERSION, METADATA_KEY
 from kp3d_core.inference.seal import seal
 from kp3d_core.models import WithoutFlag
+from kp3d_core.models.refiner import Refiner
 from kp3d_core.palette import keypoint_colors
 from kp3d_core.provenance import provenance
-from kp3d_core.training.checkpoint import load_checkpoint
+from kp3d_core.training.checkpoint import TrainedNetwork, load_checkpoint
 
 OPSET = 18
 WEIGHT_BITS = 11
 """Significant bits of weights in a file. On the car model that moves keypoints by 0.002 px in the
 median, 0.008 px at most."""
 _MIN_WEIGHTS = 1000
-"""Smaller constants are coordinates and factors, not weights."""
+"""Kernels with fewer are left as they are."""
 TOLERANCE_PX = 0.02
 """Largest difference of keypoints between torch and the exported graph [px]; both are float32 and
 sum in another order, which is worth about 1e-4 px, after rounding of the weights, worth 0.01."""
@@ -68,13 +69,15 @@ def export_graph(graph: DetectorGraph) -> onnx.ModelProto:
 
 
 def round_weights(graph: onnx.ModelProto) -> None:
-    """Round the weights in place to `WEIGHT_BITS` significant bits; they stay float32.
+    """Round convolution kernels in place to `WEIGHT_BITS` significant bits; they stay float32.
 
     The last bits are noise that compresses not at all: without them repositories and packages keep
     a third less of each file.
     """
     for constant in graph.graph.initializer:
-        if constant.data_type != onnx.TensorProto.FLOAT or math.prod(constant.dims) < _MIN_WEIGHTS:
+        # Smaller and flatter constants are coordinates and factors, which moments are made of.
+        is_kernel = len(constant.dims) == 4 and math.prod(constant.dims) >= _MIN_WEIGHTS
+        if constant.data_type != onnx.TensorProto.FLOAT or not is_kernel:
             continue
         mantissa, exponent = np.frexp(onnx.numpy_helper.to_array(constant))
         rounded = np.ldexp(np.round(np.ldexp(mantissa, WEIGHT_BITS)), exponent - WEIGHT_BITS)
@@ -123,10 +126,12 @@ def export_checkpoint(
         )
     settings = trained.data
     size = int(settings.get("input_size", 64))
-    training = _some(load_views(canonical_data or settings["train"], size), max_instances)
-    heldout = _some(load_views(calibration_data or settings["val"], size), max_instances)
+    training = some_objects(load_views(canonical_data or settings["train"], size), max_instances)
+    heldout = some_objects(load_views(calibration_data or settings["val"], size), max_instances)
     heldout = before_backgrounds(heldout, calibration_backgrounds)
-    torch_graph = DetectorGraph(trained.model, size, training.training_distance, mirror)
+    torch_graph = DetectorGraph(
+        trained.model, size, training.training_distance, mirror, _refiner_for(trained, mirror)
+    )
     graph = export_graph(torch_graph.eval())
     round_weights(graph)
     metadata = _first_metadata(torch_graph, training, name, version)
@@ -135,6 +140,7 @@ def export_checkpoint(
         "checkpoint": checkpoint.name,
         "steps": trained.steps,
         "earlier_stages": trained.earlier_stages,
+        "refinement": trained.refinement,
         "calibration_backgrounds": calibration_backgrounds,
         "config": json.loads(json.dumps(trained.settings, default=_plain)),
         "data": settings,
@@ -162,6 +168,15 @@ def export_checkpoint(
     write_model(graph, metadata, output)
     load_model(output)
     return differences
+
+
+def _refiner_for(trained: TrainedNetwork, mirror: bool) -> Refiner | None:
+    if trained.refiner is not None and trained.refiner.mirror != mirror:
+        raise ValueError(
+            f"The refiner of this checkpoint was fitted with mirror={trained.refiner.mirror}, got "
+            f"mirror={mirror}. Export it as it was fitted, or run `kp3d refine` again."
+        )
+    return trained.refiner
 
 
 def write_model(graph: onnx.ModelProto, metadata: dict[str, Any], path: Path) -> None:
@@ -199,16 +214,6 @@ def _first_metadata(
         "calibration": asdict(Calibration()),
         "symmetry": "none",
     }
-
-
-def _some(views: ViewSet, max_instances: int) -> ViewSet:
-    return replace(
-        views,
-        rgba=views.rgba[:max_instances],
-        K=views.K[:max_instances],
-        T_camera_object=views.T_camera_object[:max_instances],
-        keys=views.keys[:max_instances],
-    )
 
 
 def _predict(path: Path, views: ViewSet) -> Predictions:

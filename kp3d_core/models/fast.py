@@ -94,8 +94,9 @@ class FastModel(KeypointModel):
         features8 = self.down8(features4)
         features16 = self.down16(features8)
         orientation = self.orientation_head(self.orientation_stage(_join(features16, features8)))
-        log_scale = self.scale_head(features16.mean((-2, -1)))[:, 0]
-        return Encoding((features4, features8, features16), orientation, log_scale)
+        summary = features16.mean((-2, -1))
+        log_scale = self.scale_head(summary)[:, 0]
+        return Encoding((features4, features8, features16), orientation, log_scale, summary)
 
     def decode(self, encoding: Encoding, flag: Float[Tensor, " B"]) -> KeypointPrediction:
         """Way back up to 1/4 resolution."""

@@ -18,6 +18,8 @@ class Encoding(NamedTuple):
     """Heatmap logits of projected object points; the first two are (1, 0, 0) and (-1, 0, 0)."""
     log_scale: Float[Tensor, " B"]
     """Natural logarithm of the apparent size relative to the training camera."""
+    summary: Float[Tensor, "B C"]
+    """Pooled features of the image, for a refiner; C is 0 where there are none."""
 
 
 class KeypointPrediction(NamedTuple):

@@ -95,7 +95,8 @@ class PaperModel(KeypointModel):
     def encode(self, image: Float[Tensor, "B 3 H W"]) -> Encoding:
         """Run the orientation network; the keypoint network gets the image itself."""
         logits = self.orientation_network(image)
-        return Encoding((image,), logits, torch.zeros_like(logits[:, 0, 0, 0]))
+        unknown = torch.zeros_like(logits[:, 0, 0, 0])
+        return Encoding((image,), logits, log_scale=unknown, summary=unknown[:, None][:, :0])
 
     def decode(self, encoding: Encoding, flag: Float[Tensor, " B"]) -> KeypointPrediction:
         """Run the keypoint network."""

@@ -9,13 +9,17 @@ from typing import Any, TypedDict
 
 import torch
 
+from kp3d_core.files import atomic_writer
 from kp3d_core.models import ForeignOrientation, KeypointModel, WithoutFlag
+from kp3d_core.models.refiner import Refiner
 from kp3d_core.training.networks import build_network
 
 ORIENTATION_KEY = "orientation_settings"
 """Where a checkpoint keeps the settings of its pretrained orientation network."""
 STAGES_KEY = "earlier_stages"
 """Where a checkpoint keeps what was trained before its own run."""
+REFINER_KEY = "refiner"
+"""Where a checkpoint keeps its refiner, if it has one."""
 _PREFIX = "model."
 """What Lightning puts before the names of the network's weights."""
 
@@ -43,6 +47,10 @@ class TrainedNetwork:
     """Training steps of the run."""
     earlier_stages: tuple[Stage, ...]
     """The runs whose weights it started from, oldest first."""
+    refiner: Refiner | None = None
+    """Corrects what the network reads; in evaluation mode."""
+    refinement: dict[str, Any] | None = None
+    """How the refiner was fitted."""
 
 
 def load_checkpoint(path: Path) -> TrainedNetwork:
@@ -71,13 +79,44 @@ def load_checkpoint(path: Path) -> TrainedNetwork:
     model.load_state_dict(
         {name[len(_PREFIX) :]: value for name, value in weights.items() if name.startswith(_PREFIX)}
     )
+    refined = content.get(REFINER_KEY)
     return TrainedNetwork(
         model.eval(),
         settings,
         dict(content.get("datamodule_hyper_parameters", {})),
         int(content.get("global_step", 0)),
         tuple(content.get(STAGES_KEY, ())),
+        None if refined is None else _refiner(refined),
+        None if refined is None else refined["refinement"],
     )
+
+
+def add_refiner(
+    checkpoint: Path, refiner: Refiner, refinement: dict[str, Any], output: Path
+) -> None:
+    """Write a checkpoint with a refiner in it, atomically.
+
+    Args:
+        checkpoint: with the network that the refiner was fitted to.
+        refiner: to be added; it replaces another one.
+        refinement: how it was fitted.
+        output: file to write.
+    """
+    content = torch.load(checkpoint, map_location="cpu", weights_only=False)
+    content[REFINER_KEY] = {
+        "settings": refiner.settings,
+        "state_dict": refiner.state_dict(),
+        "refinement": refinement,
+    }
+    output.parent.mkdir(parents=True, exist_ok=True)
+    with atomic_writer(output) as stream:
+        torch.save(content, stream)
+
+
+def _refiner(content: dict[str, Any]) -> Refiner:
+    refiner = Refiner(**content["settings"])
+    refiner.load_state_dict(content["state_dict"])
+    return refiner.eval()
 
 
 def load_orientation(path: Path) -> TrainedNetwork:

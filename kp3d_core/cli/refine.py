@@ -1,0 +1,51 @@
+"""`kp3d refine`: correct what a trained network reads, learned from its errors on new objects."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.progress import Progress
+
+from kp3d_core.cli.errors import user_errors
+
+
+def refine(
+    checkpoint: Annotated[Path, typer.Argument(help="Checkpoint of `kp3d train`.")],
+    data: Annotated[
+        Path, typer.Argument(help="Rendered views of objects that it was not trained on.")
+    ],
+    output: Annotated[
+        Path, typer.Option("--output", "-o", help="Checkpoint to write, for `kp3d export`.")
+    ],
+    objects: Annotated[int, typer.Option(help="Use at most so many objects of DATA.")] = 1200,
+    steps: Annotated[int, typer.Option(help="Steps of the fit, some 100 a second.")] = 8000,
+    mirror: Annotated[
+        bool, typer.Option(help="Look at the mirror image, too; as in `kp3d export`.")
+    ] = True,
+) -> None:
+    """Fit a small network that corrects keypoints and size; the trained network stays as it is."""
+    with user_errors():
+        from kp3d_core.export.refined_checkpoint import refine_checkpoint
+        from kp3d_core.export.refinement import RefinementSettings
+
+        with Progress(console=Console(stderr=True), transient=True) as progress:
+            tasks = {}
+
+            def show(what: str, done: int, total: int) -> None:
+                if what not in tasks:
+                    tasks[what] = progress.add_task(what, total=total)
+                progress.update(tasks[what], completed=done)
+
+            refine_checkpoint(
+                checkpoint,
+                data,
+                output,
+                settings=RefinementSettings(steps=steps),
+                max_objects=objects,
+                mirror=mirror,
+                on_progress=show,
+            )
+    typer.echo(f"{output}: refined. Export it with `kp3d export {output} -o MODEL.onnx`.")

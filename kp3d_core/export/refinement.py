@@ -1,0 +1,177 @@
+"""Fitting the refiner: small corrections, learned from the errors that a trained network makes.
+
+A network has seen its training objects too often to err on them as it does on new ones, so the
+refiner is fitted to objects rendered for it alone. The network stays as it is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from kp3d_core.data.memory import ViewSet
+from kp3d_core.export.graph import DetectorGraph
+from kp3d_core.export.reading import ReadViews
+from kp3d_core.geometry.camera import unproject
+from kp3d_core.geometry.procrustes import weighted_procrustes
+from kp3d_core.geometry.rotation import invert_transform, rotation_angle, transform_points
+from kp3d_core.models.refiner import Reading, Refiner
+
+_MIN_VIEWS = 4
+"""Objects with fewer plain views of the right orientation teach nothing."""
+_MIN_OBJECTS = 2
+_MAX_ANGLE = 0.6
+"""Larger errors of a relative pose than this [rad] are beyond small corrections."""
+
+
+@dataclass(frozen=True)
+class RefinementSettings:
+    """How a refiner is fitted."""
+
+    steps: int = 8000
+    width: int = 256
+    """Of its hidden layers."""
+    learning_rate: float = 2e-3
+    weight_decay: float = 0.01
+    objects_per_batch: int = 64
+    """At most."""
+    views_per_object: int = 8
+    consistency: float = 5.0
+    """Weight of the squared distance of keypoints from their mean place on the object."""
+    pose: float = 1.0
+    """Weight of the angle between the true and the estimated relative rotation [rad]."""
+    scale: float = 10.0
+    """Weight of the squared error of the logarithm of the apparent size."""
+    seed: int = 0
+
+
+def fit_refiner(
+    graph: DetectorGraph,
+    data: ReadViews,
+    unit_ndc: float,
+    settings: RefinementSettings,
+    on_progress: Callable[[int], None] = lambda step: None,
+) -> Refiner:
+    """Refiner of a network.
+
+    Minimises, over views of each object, the distance of keypoints from where the network sees them
+    on average, the error of the relative pose that they give (as in training, but without noise),
+    and that of the apparent size. Views with a wrong orientation are left out.
+
+    Args:
+        graph: of the network, without refiner.
+        data: what the network reads in views of new objects.
+        unit_ndc: see `Refiner`.
+        settings: of the fit.
+        on_progress: called with the number of finished steps.
+
+    Raises:
+        ValueError: too few views to learn from.
+    """
+    torch.manual_seed(settings.seed)
+    refiner = Refiner(
+        graph.model.num_keypoints,
+        data.reading.orientation_uv.shape[-2],
+        data.reading.summary.shape[-1],
+        unit_ndc=unit_ndc,
+        mirror=graph.mirror,
+        width=settings.width,
+    )
+    places, used = _mean_places(graph, data)
+    draw = _Draws(data.instance, used, settings)
+    refiner.normalise(*graph.sides(data.select(used).rows()))
+    refined = DetectorGraph(graph.model, graph.input_size, graph.distance, graph.mirror, refiner)
+    optimizer = torch.optim.AdamW(
+        refiner.parameters(), settings.learning_rate, weight_decay=settings.weight_decay
+    )
+    schedule = torch.optim.lr_scheduler.OneCycleLR(
+        optimizer, settings.learning_rate, total_steps=settings.steps, pct_start=0.1
+    )
+    for step in range(settings.steps):
+        loss = _loss(refined, data.select(draw()), places, settings)
+        optimizer.zero_grad()
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(refiner.parameters(), 1.0)
+        optimizer.step()
+        schedule.step()
+        on_progress(step + 1)
+    return refiner.eval()
+
+
+def training_unit_ndc(views: ViewSet) -> float:
+    """Length of a model unit in the image of the training camera [NDC]."""
+    return 2 * views.training_focal_px / (views.size * views.training_distance)
+
+
+class _Draws:
+    """Random objects, and random views of each."""
+
+    def __init__(self, instance: Tensor, used: Tensor, settings: RefinementSettings) -> None:
+        self._settings = settings
+        self._generator = torch.Generator().manual_seed(settings.seed)
+        self._views = used.nonzero()[:, 0]  # in the order of objects, as `instance` is
+        _, self._count = instance[self._views].unique_consecutive(return_counts=True)
+        self._first = self._count.cumsum(0) - self._count
+        if len(self._count) < _MIN_OBJECTS:
+            raise ValueError(
+                f"A refiner needs {_MIN_OBJECTS} objects or more (1000 are good) with at least "
+                f"{_MIN_VIEWS} views whose orientation the network gets right, got "
+                f"{len(self._count)}. Render more objects and views, or train the network further."
+            )
+
+    def __call__(self) -> Tensor:
+        """Indices of views, object after object."""
+        settings, generator = self._settings, self._generator
+        chosen = torch.randperm(len(self._count), generator=generator)
+        chosen = chosen[: settings.objects_per_batch, None]
+        share = torch.rand(len(chosen), settings.views_per_object, generator=generator)
+        return self._views[self._first[chosen] + (share * self._count[chosen]).long()].flatten()
+
+
+def _mean_places(graph: DetectorGraph, data: ReadViews) -> tuple[Float[Tensor, "I N 3"], Tensor]:
+    """Where the keypoints of each object sit on average, and which views (M,) are fit to use."""
+    keypoints = _in_object(_in_camera(graph.merge(data.rows()), data), data)
+    count = int(data.instance.max()) + 1
+    weight = (data.is_plain & data.flag_correct).to(keypoints.dtype)
+    number = torch.zeros(count).index_add(0, data.instance, weight)
+    total = torch.zeros(count, *keypoints.shape[1:]).index_add(
+        0, data.instance, keypoints * weight[:, None, None]
+    )
+    used = data.flag_correct & (number[data.instance] >= _MIN_VIEWS)
+    return total / number.clamp_min(1)[:, None, None], used
+
+
+def _loss(
+    graph: DetectorGraph,
+    batch: ReadViews,
+    places: Float[Tensor, "I N 3"],
+    settings: RefinementSettings,
+) -> Float[Tensor, ""]:
+    """The weighted losses of a batch of views, `views_per_object` of each object."""
+    reading = graph.merge(graph.refine(batch.rows()))
+    keypoints = _in_camera(reading, batch)
+    offset = _in_object(keypoints, batch) - places[batch.instance]
+    consistency = offset.square().sum(-1).mean()
+    first, second = keypoints.unflatten(0, (-1, settings.views_per_object)).chunk(2, dim=1)
+    R_camera_object = batch.T_camera_object[:, :3, :3]
+    R_0, R_1 = R_camera_object.unflatten(0, (-1, settings.views_per_object)).chunk(2, dim=1)
+    R_1_0, _ = weighted_procrustes(first, second)
+    angle = rotation_angle(R_1_0, R_1 @ R_0.transpose(-1, -2))
+    pose = angle.clamp_max(_MAX_ANGLE).mean()
+    scale = (reading.log_scale - batch.log_scale).square().mean()
+    return settings.consistency * consistency + settings.pose * pose + settings.scale * scale
+
+
+def _in_camera(reading: Reading, data: ReadViews) -> Float[Tensor, "M N 3"]:
+    """Keypoints in the camera frame, lifted with the true distance."""
+    depth = data.T_camera_object[:, 2, 3, None] + reading.depth
+    return unproject(reading.uv, depth, data.K_ndc)
+
+
+def _in_object(keypoints: Float[Tensor, "M N 3"], data: ReadViews) -> Float[Tensor, "M N 3"]:
+    """The same in the object frame."""
+    return transform_points(invert_transform(data.T_camera_object), keypoints)
