@@ -38,7 +38,7 @@ WEIGHT_BITS = 11
 """Significant bits of weights in a file. On the car model that moves keypoints by 0.002 px in the
 median, 0.008 px at most."""
 _MIN_WEIGHTS = 1000
-"""Kernels with fewer are left as they are."""
+"""Layers with fewer are left as they are."""
 TOLERANCE_PX = 0.02
 """Largest difference of keypoints between torch and the exported graph [px]; both are float32 and
 sum in another order, which is worth about 1e-4 px, after rounding of the weights, worth 0.01."""
@@ -69,15 +69,15 @@ def export_graph(graph: DetectorGraph) -> onnx.ModelProto:
 
 
 def round_weights(graph: onnx.ModelProto) -> None:
-    """Round convolution kernels in place to `WEIGHT_BITS` significant bits; they stay float32.
+    """Round the weights of layers in place to `WEIGHT_BITS` significant bits; they stay float32.
 
     The last bits are noise that compresses not at all: without them repositories and packages keep
     a third less of each file.
     """
     for constant in graph.graph.initializer:
-        # Smaller and flatter constants are coordinates and factors, which moments are made of.
-        is_kernel = len(constant.dims) == 4 and math.prod(constant.dims) >= _MIN_WEIGHTS
-        if constant.data_type != onnx.TensorProto.FLOAT or not is_kernel:
+        # Not the grids that moments are made of: differences of their sums matter.
+        is_large = math.prod(constant.dims) >= _MIN_WEIGHTS
+        if not constant.name.endswith(".weight") or not is_large:
             continue
         mantissa, exponent = np.frexp(onnx.numpy_helper.to_array(constant))
         rounded = np.ldexp(np.round(np.ldexp(mantissa, WEIGHT_BITS)), exponent - WEIGHT_BITS)

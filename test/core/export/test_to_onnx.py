@@ -9,7 +9,14 @@ import torch
 
 from kp3d_core.export.canonical import descriptive_names, neighbour_edges
 from kp3d_core.export.graph import OUTPUT_NAMES, DetectorGraph
-from kp3d_core.export.to_onnx import TOLERANCE_PX, TOLERANCE_UNITS, export_checkpoint
+from kp3d_core.export.to_onnx import (
+    TOLERANCE_PX,
+    TOLERANCE_UNITS,
+    WEIGHT_BITS,
+    export_checkpoint,
+    export_graph,
+    round_weights,
+)
 from kp3d_core.inference import create_engine, load_model
 from kp3d_core.models import create_model
 from kp3d_core.training.checkpoint import load_checkpoint
@@ -44,6 +51,25 @@ def test_file_is_complete(exported):
     assert model.calibration.rotation_scale > 0
     assert model.provenance["config"]["network"] == "fast"
     assert "commit" in model.provenance
+
+
+def test_rounded_are_weights_and_nothing_else():
+    torch.manual_seed(0)
+    graph = export_graph(DetectorGraph(create_model("fast").eval(), 64, 30.0, mirror=True).eval())
+    before = {c.name: onnx.numpy_helper.to_array(c) for c in graph.graph.initializer}
+    round_weights(graph)
+    rounded = 0
+    for constant in graph.graph.initializer:
+        after, exact = onnx.numpy_helper.to_array(constant), before[constant.name]
+        if np.array_equal(after, exact):
+            # Rounded grids of coordinates gave sharp heatmaps negative variances.
+            assert not constant.name.endswith(".weight") or after.size < 1000
+            continue
+        rounded += after.size
+        assert np.abs(after - exact).max() <= 2**-11 * np.abs(exact).max()
+        low_bits = after.view(np.uint32) & ((1 << (24 - WEIGHT_BITS)) - 1)
+        assert not low_bits.any()
+    assert rounded > 1e6
 
 
 def test_batch_is_free_and_samples_do_not_mix(exported):
