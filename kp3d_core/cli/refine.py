@@ -20,8 +20,10 @@ def refine(
     output: Annotated[
         Path, typer.Option("--output", "-o", help="Checkpoint to write, for `kp3d export`.")
     ],
-    objects: Annotated[int, typer.Option(help="Use at most so many objects of DATA.")] = 1200,
-    steps: Annotated[int, typer.Option(help="Steps of the fit, some 100 a second.")] = 8000,
+    objects: Annotated[
+        int, typer.Option(min=2, help="Use at most so many objects of DATA.")
+    ] = 1200,
+    steps: Annotated[int, typer.Option(min=1, help="Steps of the fit, about 40 a second.")] = 8000,
     mirror: Annotated[
         bool, typer.Option(help="Look at the mirror image, too; as in `kp3d export`.")
     ] = True,

@@ -47,7 +47,7 @@ def refine_checkpoint(
             "use_flag=false. Train with use_flag=true, or give it an orientation_checkpoint."
         )
     size = int(trained.data.get("input_size", 64))
-    _require_new_objects(data, Path(trained.data["train"]))
+    _require_new_objects(data, trained.data.get("train"))
     views = some_objects(load_views(data, trained.data.get("source_size") or size), max_objects)
     graph = DetectorGraph(trained.model, size, views.training_distance, mirror).eval()
     total = len(views.rgba)
@@ -63,12 +63,12 @@ def refine_checkpoint(
     add_refiner(checkpoint, refiner, facts, output)
 
 
-def _require_new_objects(data: Path, train: Path) -> None:
+def _require_new_objects(data: Path, train: str | None) -> None:
     """On objects that it was trained on, a network does not make the errors to be corrected."""
     found = read_manifest(data)
-    if not train.is_dir():
+    if train is None or not Path(train).is_dir():
         return  # trained elsewhere
-    trained = read_manifest(train)
+    trained = read_manifest(Path(train))
     if found.category != trained.category:
         raise ValueError(
             f"DATA must show the category {trained.category}, got {found.category} in {data}."
