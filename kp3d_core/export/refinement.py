@@ -32,9 +32,10 @@ _MAX_ANGLE = 0.6
 class RefinementSettings:
     """How a refiner is fitted."""
 
-    steps: int = 8000
+    steps: int = 4000
     width: int = 256
     """Of its hidden layers."""
+    dropout: float = 0.2
     learning_rate: float = 2e-3
     weight_decay: float = 0.01
     objects_per_batch: int = 64
@@ -80,6 +81,7 @@ def fit_refiner(
         unit_ndc=unit_ndc,
         mirror=graph.mirror,
         width=settings.width,
+        dropout=settings.dropout,
     )
     places, used = _mean_places(graph, data)
     draw = _Draws(data.instance, used, settings)

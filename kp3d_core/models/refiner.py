@@ -53,6 +53,7 @@ class Refiner(nn.Module):
         unit_ndc: float,
         mirror: bool = True,
         width: int = 256,
+        dropout: float = 0.2,
     ) -> None:
         """Create a refiner that changes nothing yet.
 
@@ -63,6 +64,8 @@ class Refiner(nn.Module):
             unit_ndc: length in the image of a model unit at apparent size 1 [NDC].
             mirror: whether it is told what is read in the mirror image.
             width: of its hidden layers.
+            dropout: share of hidden values that are left out while it is fitted, without which it
+                learns single views by heart.
         """
         super().__init__()
         self.settings = {
@@ -72,6 +75,7 @@ class Refiner(nn.Module):
             "unit_ndc": unit_ndc,
             "mirror": mirror,
             "width": width,
+            "dropout": dropout,
         }
         self.num_keypoints = num_keypoints
         self.unit_ndc = unit_ndc
@@ -83,7 +87,7 @@ class Refiner(nn.Module):
         hidden = [
             layer
             for size, next_size in zip(sizes, sizes[1:], strict=False)
-            for layer in (nn.Linear(size, next_size), nn.SiLU())
+            for layer in (nn.Linear(size, next_size), nn.SiLU(), nn.Dropout(dropout))
         ]
         self.layers = nn.Sequential(*hidden, nn.Linear(width, 3 * num_keypoints + 1))
         nn.init.zeros_(self.layers[-1].weight)  # type: ignore[arg-type]
