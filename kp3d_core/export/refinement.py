@@ -21,6 +21,7 @@ from kp3d_core.geometry.procrustes import weighted_procrustes
 from kp3d_core.geometry.rotation import invert_transform, rotation_angle, transform_points
 from kp3d_core.models.refiner import Reading, Refiner
 
+MIN_STEPS = 20
 _MIN_VIEWS = 4
 """Objects with fewer plain views of the right orientation teach nothing."""
 _MIN_OBJECTS = 2
@@ -48,6 +49,11 @@ class RefinementSettings:
     scale: float = 10.0
     """Weight of the squared error of the logarithm of the apparent size."""
     seed: int = 0
+
+    def __post_init__(self) -> None:
+        """Refuse what cannot be fitted."""
+        if self.steps < MIN_STEPS:  # the learning rate rises and falls again
+            raise ValueError(f"steps must be at least {MIN_STEPS}, got {self.steps}.")
 
 
 def fit_refiner(

@@ -102,7 +102,12 @@ def test_views_of_a_wrong_orientation_teach_nothing():
     views = _views(10, seed=1)
     wrong = views._replace(flag_correct=torch.zeros_like(views.flag_correct))
     with pytest.raises(ValueError, match="A refiner needs 2 objects or more .* got 0"):
-        fit_refiner(_graph(), wrong, UNIT_NDC, RefinementSettings(steps=1))
+        fit_refiner(_graph(), wrong, UNIT_NDC, RefinementSettings(steps=20))
+
+
+def test_fewer_steps_than_a_schedule_has_are_refused():
+    with pytest.raises(ValueError, match="steps must be at least 20, got 19"):
+        RefinementSettings(steps=19)
 
 
 def test_mirrored_images_get_mirrored_corrections(rendered_cars):
@@ -156,7 +161,7 @@ def _run(*arguments, code=0):
 def refined(trained_run, rendered_cars, tmp_path_factory):
     folder = tmp_path_factory.mktemp("refined")
     output = _run("refine", trained_run / "checkpoints" / "last.ckpt", rendered_cars / "val",
-                  "-o", folder / "refined.ckpt", "--steps", 5)  # fmt: skip
+                  "-o", folder / "refined.ckpt", "--steps", 20)  # fmt: skip
     assert "refined.ckpt: refined. Export it with" in output
     return folder / "refined.ckpt"
 
@@ -169,7 +174,7 @@ def test_command_and_export(refined, trained_run, tmp_path):
     # `export` checks that the graph, refiner included, agrees with torch.
     _run("export", refined, "-o", tmp_path / "refined.onnx")
     model = load_model(tmp_path / "refined.onnx")
-    assert model.provenance["refinement"]["steps"] == 5
+    assert model.provenance["refinement"]["steps"] == 20
     error = _run("export", refined, "-o", tmp_path / "x.onnx", "--no-mirror", code=1)
     assert "was fitted with mirror=True, got mirror=False" in error
 
@@ -182,7 +187,7 @@ def test_objects_of_the_training_are_refused(trained_run, rendered_cars, tmp_pat
 
 def test_settings_are_kept(refined):
     content = torch.load(refined, weights_only=False)
-    defaults = dataclasses.asdict(RefinementSettings(steps=5))
+    defaults = dataclasses.asdict(RefinementSettings(steps=20))
     kept = content["refiner"]["refinement"]
     assert {name: kept[name] for name in defaults} == defaults
     assert np.isfinite(content["refiner"]["state_dict"]["mean"].numpy()).all()
