@@ -23,7 +23,7 @@ def refine(
     objects: Annotated[
         int, typer.Option(min=2, help="Use at most so many objects of DATA.")
     ] = 1200,
-    steps: Annotated[int, typer.Option(min=20, help="Steps of the fit, about 40 a second.")] = 4000,
+    steps: Annotated[int, typer.Option(help="Steps of the fit, about 40 a second.")] = 4000,
     mirror: Annotated[
         bool, typer.Option(help="Look at the mirror image, too; as in `kp3d export`.")
     ] = True,

@@ -11,8 +11,7 @@ from kp3d_core.data.memory import load_views, some_objects
 from kp3d_core.export.graph import DetectorGraph
 from kp3d_core.export.reading import read_views
 from kp3d_core.export.refinement import RefinementSettings, fit_refiner, training_unit_ndc
-from kp3d_core.models import WithoutFlag
-from kp3d_core.training.checkpoint import add_refiner, load_checkpoint
+from kp3d_core.training.checkpoint import add_refiner, load_with_orientation
 
 
 def refine_checkpoint(
@@ -40,12 +39,7 @@ def refine_checkpoint(
         ValueError: missing checkpoint or data, data of another kind, or too little of it.
     """
     settings = settings or RefinementSettings()
-    trained = load_checkpoint(checkpoint)
-    if isinstance(trained.model, WithoutFlag):
-        raise ValueError(
-            f"A refiner needs a network that tells the orientation, got {checkpoint}, trained with "
-            "use_flag=false. Train with use_flag=true, or give it an orientation_checkpoint."
-        )
+    trained = load_with_orientation(checkpoint, "A refiner")
     size = int(trained.data.get("input_size", 64))
     _require_new_objects(data, trained.data.get("train"))
     views = some_objects(load_views(data, trained.data.get("source_size") or size), max_objects)

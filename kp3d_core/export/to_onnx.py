@@ -27,11 +27,10 @@ from kp3d_core.inference import create_engine, load_model
 from kp3d_core.inference.model import Calibration
 from kp3d_core.inference.model_metadata import FORMAT_VERSION, METADATA_KEY
 from kp3d_core.inference.seal import seal
-from kp3d_core.models import WithoutFlag
 from kp3d_core.models.refiner import Refiner
 from kp3d_core.palette import keypoint_colors
 from kp3d_core.provenance import provenance
-from kp3d_core.training.checkpoint import TrainedNetwork, load_checkpoint
+from kp3d_core.training.checkpoint import TrainedNetwork, load_with_orientation
 
 OPSET = 18
 WEIGHT_BITS = 11
@@ -118,12 +117,7 @@ def export_checkpoint(
     Raises:
         ValueError: missing checkpoint or data, or a graph that does not agree with torch.
     """
-    trained = load_checkpoint(checkpoint)
-    if isinstance(trained.model, WithoutFlag):
-        raise ValueError(
-            f"A model file needs a network that tells the orientation, got {checkpoint}, trained "
-            "with use_flag=false. Train with use_flag=true, or give it an orientation_checkpoint."
-        )
+    trained = load_with_orientation(checkpoint, "A model file")
     settings = trained.data
     size = int(settings.get("input_size", 64))
     training = some_objects(load_views(canonical_data or settings["train"], size), max_instances)

@@ -96,7 +96,7 @@ class PaperModel(KeypointModel):
         """Run the orientation network; the keypoint network gets the image itself."""
         logits = self.orientation_network(image)
         unknown = torch.zeros_like(logits[:, 0, 0, 0])
-        return Encoding((image,), logits, log_scale=unknown, summary=unknown[:, None][:, :0])
+        return Encoding((image,), logits, log_scale=unknown, summary=logits[:, :0, 0, 0])
 
     def decode(self, encoding: Encoding, flag: Float[Tensor, " B"]) -> KeypointPrediction:
         """Run the keypoint network."""

@@ -7,6 +7,7 @@ them at once, with their certainty, the size and the orientation, and says by ho
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import NamedTuple
 
 import torch
@@ -86,7 +87,7 @@ class Refiner(nn.Module):
         sizes = (inputs, width, width, width)
         hidden = [
             layer
-            for size, next_size in zip(sizes, sizes[1:], strict=False)
+            for size, next_size in pairwise(sizes)
             for layer in (nn.Linear(size, next_size), nn.SiLU(), nn.Dropout(dropout))
         ]
         self.layers = nn.Sequential(*hidden, nn.Linear(width, 3 * num_keypoints + 1))

@@ -91,6 +91,21 @@ def load_checkpoint(path: Path) -> TrainedNetwork:
     )
 
 
+def load_with_orientation(path: Path, purpose: str) -> TrainedNetwork:
+    """Read a checkpoint for something that has to be told the orientation, such as "A refiner".
+
+    Raises:
+        ValueError: no checkpoint, or one whose network tells no orientation.
+    """
+    trained = load_checkpoint(path)
+    if isinstance(trained.model, WithoutFlag):
+        raise ValueError(
+            f"{purpose} needs a network that tells the orientation, got {path}, trained "
+            "with use_flag=false. Train with use_flag=true, or give it an orientation_checkpoint."
+        )
+    return trained
+
+
 def add_refiner(
     checkpoint: Path, refiner: Refiner, refinement: dict[str, Any], output: Path
 ) -> None:

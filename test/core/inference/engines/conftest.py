@@ -53,7 +53,7 @@ def case(request, images, tmp_path_factory) -> Case:
     from kp3d_core.inference import load_model
 
     network = _sharp_network(request.param, images)
-    is_fast = request.param == "fast"  # in files as they are shipped: with mirror and refiner
+    is_fast = request.param == "fast"  # with all that a file may have: mirror and refiner
     graph = DetectorGraph(
         network, SIZE, 30.0, mirror=is_fast, refiner=_refiner() if is_fast else None
     )
