@@ -31,8 +31,9 @@ def is_differentiable(array: Array) -> bool:
 
 def constant(values: Any, like: Array) -> Array:
     """`values` as an array of the kind, precision and device of `like`."""
-    xp = namespace(like)
-    return xp.asarray(values, dtype=like.dtype, device=array_api_compat.device(like))
+    if type(like) is np.ndarray:
+        return np.array(values, like.dtype)
+    return namespace(like).asarray(values, dtype=like.dtype, device=array_api_compat.device(like))
 
 
 def matvec(matrix: Array, vector: Array) -> Array:

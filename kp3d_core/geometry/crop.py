@@ -14,7 +14,14 @@ from typing import Any
 
 from jaxtyping import Float
 
-from kp3d_core.geometry.arrays import Array, constant, matvec, namespace, transpose
+from kp3d_core.geometry.arrays import (
+    Array,
+    constant,
+    is_differentiable,
+    matvec,
+    namespace,
+    transpose,
+)
 
 _MIN_SINE = 0.03
 """Below this sine of the angle between ray and gravity (2 degrees) "upright" means nothing."""
@@ -48,6 +55,8 @@ def look_at_rotation(
     y = _perpendicular(down, z)
     for fallback in ([0.0, 1.0, 0.0], [0.0, 0.0, -1.0]):
         usable = xp.sqrt(xp.sum(y**2, axis=-1, keepdims=True)) > _MIN_SINE
+        if not is_differentiable(y) and usable.all():
+            break  # the usual case; on a GPU, to ask would cost more than to go on
         y = xp.where(usable, y, _perpendicular(constant(fallback, z), z))
     y = y / xp.sqrt(xp.sum(y**2, axis=-1, keepdims=True))
     x = xp.linalg.cross(y, z)

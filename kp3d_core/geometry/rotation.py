@@ -54,7 +54,7 @@ def make_transform(
     """Homogeneous transform `T_a_b` from `R_a_b` and `t_a_b`."""
     xp = namespace(R, t)
     top = xp.concat([R, t[..., None]], axis=-1)
-    last = xp.concat([xp.zeros_like(top[..., :1, :3]), xp.ones_like(top[..., :1, 3:])], axis=-1)
+    last = xp.broadcast_to(constant([[0, 0, 0, 1]], top), (*top.shape[:-2], 1, 4))
     return xp.concat([top, last], axis=-2)
 
 
