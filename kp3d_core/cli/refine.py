@@ -15,15 +15,19 @@ from kp3d_core.cli.errors import user_errors
 def refine(
     checkpoint: Annotated[Path, typer.Argument(help="Checkpoint of `kp3d train`.")],
     data: Annotated[
-        Path, typer.Argument(help="Rendered views of objects that it was not trained on.")
+        list[Path],
+        typer.Argument(
+            help="Rendered views of objects that it was not trained on: one folder or several, "
+            "best by both cameras of `kp3d render`."
+        ),
     ],
     output: Annotated[
         Path, typer.Option("--output", "-o", help="Checkpoint to write, for `kp3d export`.")
     ],
     objects: Annotated[
-        int, typer.Option(min=2, help="Use at most so many objects of DATA.")
-    ] = 1200,
-    steps: Annotated[int, typer.Option(help="Steps of the fit, about 40 a second.")] = 4000,
+        int, typer.Option(min=2, help="Use at most so many objects of each folder.")
+    ] = 3000,
+    steps: Annotated[int, typer.Option(help="Steps of the fit, about 25 a second.")] = 4000,
     mirror: Annotated[
         bool, typer.Option(help="Look at the mirror image, too; as in `kp3d export`.")
     ] = True,

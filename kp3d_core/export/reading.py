@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import torch
@@ -44,6 +44,9 @@ class ReadViews(NamedTuple):
     """(M,) whether the view is as rendered, over black."""
     flag_correct: Tensor
     """(M,) whether the network is right about the orientation."""
+    size_varies: Tensor
+    """(M,) whether objects are seen from many distances, so that something is to be learned about
+    their size; from one distance it is the same for all, and would be learned by heart."""
 
     def rows(self) -> Reading:
         """The readings as `DetectorGraph.read` gives them: images, then mirror images."""
@@ -55,26 +58,48 @@ class ReadViews(NamedTuple):
         return ReadViews(reading, *(values[index] for values in self[1:]))
 
 
+def join(parts: Sequence[ReadViews]) -> ReadViews:
+    """All views of several sets; the objects of each get numbers of their own."""
+    numbered, count = [], 0
+    for part in parts:
+        numbered.append(part._replace(instance=part.instance + count))
+        count += int(part.instance.max()) + 1
+    return _concatenate(numbered)
+
+
+def _concatenate(parts: Sequence[ReadViews]) -> ReadViews:
+    reading = Reading(*(torch.cat(v) for v in zip(*(p.reading for p in parts), strict=True)))
+    return ReadViews(reading, *(torch.cat(v) for v in zip(*(p[1:] for p in parts), strict=True)))
+
+
 @torch.no_grad()
 def read_views(
-    graph: DetectorGraph, views: ViewSet, on_progress: Callable[[int], None] = lambda done: None
+    graph: DetectorGraph,
+    views: ViewSet,
+    *,
+    size_varies: bool = True,
+    on_progress: Callable[[int], None] = lambda done: None,
 ) -> ReadViews:
     """Read rendered views, each as rendered and changed at random.
 
     Args:
         graph: of the network.
         views: best larger than the network's input, which keeps reframed ones sharp.
+        size_varies: see `ReadViews`.
         on_progress: called with the number of finished objects.
     """
     parts: list[ReadViews] = []
     for index in range(len(views.rgba)):
-        parts += [_read(graph, views, index, changes) for changes in range(len(_CHANGES))]
+        parts += [
+            _read(graph, views, index, changes, size_varies) for changes in range(len(_CHANGES))
+        ]
         on_progress(index + 1)
-    reading = Reading(*(torch.cat(v) for v in zip(*(p.reading for p in parts), strict=True)))
-    return ReadViews(reading, *(torch.cat(v) for v in zip(*(p[1:] for p in parts), strict=True)))
+    return _concatenate(parts)
 
 
-def _read(graph: DetectorGraph, views: ViewSet, index: int, changes: int) -> ReadViews:
+def _read(
+    graph: DetectorGraph, views: ViewSet, index: int, changes: int, size_varies: bool
+) -> ReadViews:
     """All views of one object, with one of `_CHANGES`."""
     size, num_views = graph.input_size, views.rgba.shape[1]
     augmentation, reframing = _CHANGES[changes]
@@ -94,4 +119,5 @@ def _read(graph: DetectorGraph, views: ViewSet, index: int, changes: int) -> Rea
         instance=torch.full((num_views,), index),
         is_plain=torch.full((num_views,), changes == 0),
         flag_correct=(logit > 0) == (true_flag(T) > 0),
+        size_varies=torch.full((num_views,), size_varies),
     )

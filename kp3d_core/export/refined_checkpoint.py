@@ -2,25 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import functools
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
+from kp3d_core.data.cameras import RobotCamera
 from kp3d_core.data.manifest import Manifest, read_manifest
 from kp3d_core.data.memory import load_views, some_objects
 from kp3d_core.export.graph import DetectorGraph
-from kp3d_core.export.reading import read_views
+from kp3d_core.export.reading import join, read_views
 from kp3d_core.export.refinement import RefinementSettings, fit_refiner, training_unit_ndc
 from kp3d_core.training.checkpoint import add_refiner, load_with_orientation
 
 
 def refine_checkpoint(
     checkpoint: Path,
-    data: Path,
+    data: Sequence[Path],
     output: Path,
     *,
     settings: RefinementSettings | None = None,
-    max_objects: int = 1200,
+    max_objects: int = 3000,
     mirror: bool = True,
     on_progress: Callable[[str, int, int], None] = lambda what, done, total: None,
 ) -> None:
@@ -28,10 +30,12 @@ def refine_checkpoint(
 
     Args:
         checkpoint: of `kp3d train`.
-        data: rendered folder of objects that the network was not trained on, of its category.
+        data: rendered folders of objects that the network was not trained on, of its category.
+            Those by the paper's camera, to which all objects are equally far, teach everything but
+            the size.
         output: checkpoint to write.
         settings: of the fit.
-        max_objects: use at most so many of the folder.
+        max_objects: use at most so many of each folder.
         mirror: as in `kp3d export`: the refiner is told of the mirror image, too.
         on_progress: called with what is done, how much of it, and of how much.
 
@@ -40,21 +44,49 @@ def refine_checkpoint(
     """
     settings = settings or RefinementSettings()
     trained = load_with_orientation(checkpoint, "A refiner")
+    for folder in data:
+        _require_new_objects(folder, trained.data.get("train"))
     size = int(trained.data.get("input_size", 64))
-    _require_new_objects(data, trained.data.get("train"))
-    views = some_objects(load_views(data, trained.data.get("source_size") or size), max_objects)
-    graph = DetectorGraph(trained.model, size, views.training_distance, mirror).eval()
-    total = len(views.rgba)
-    readings = read_views(graph, views, lambda done: on_progress("reading views", done, total))
+    parts, facts, cameras = [], [], []
+    for folder in data:
+        views = load_views(folder, trained.data.get("source_size") or size)
+        views = some_objects(views, max_objects)
+        total = len(views.rgba)
+        graph = DetectorGraph(trained.model, size, views.training_distance, mirror).eval()
+        parts.append(
+            read_views(
+                graph,
+                views,
+                size_varies=isinstance(read_manifest(folder).camera_settings, RobotCamera),
+                on_progress=functools.partial(_report, on_progress, f"reading {folder}", total),
+            )
+        )
+        facts.append({"data": str(folder), "objects": total, "views": views.rgba.shape[1]})
+        cameras.append((views.training_distance, training_unit_ndc(views)))
+    _require_one_camera(data, cameras)
     refiner = fit_refiner(
         graph,
-        readings,
-        training_unit_ndc(views),
+        join(parts),
+        cameras[0][1],
         settings,
-        lambda done: on_progress("fitting", done, settings.steps),
+        functools.partial(_report, on_progress, "fitting", settings.steps),
     )
-    facts = asdict(settings) | {"data": str(data), "objects": total, "views": views.rgba.shape[1]}
-    add_refiner(checkpoint, refiner, facts, output)
+    add_refiner(checkpoint, refiner, asdict(settings) | {"views": facts}, output)
+
+
+def _report(on_progress: Callable[[str, int, int], None], what: str, total: int, done: int) -> None:
+    on_progress(what, done, total)
+
+
+def _require_one_camera(data: Sequence[Path], cameras: Sequence[tuple[float, float]]) -> None:
+    """The refiner's units are those of the training camera."""
+    for folder, camera in zip(data, cameras, strict=True):
+        if camera != cameras[0]:
+            raise ValueError(
+                f"DATA must have one training camera, got (distance, length of a model unit in the "
+                f"image) {cameras[0]} in {data[0]} and {camera} in {folder}. Render one of them "
+                "anew."
+            )
 
 
 def _require_new_objects(data: Path, train: str | None) -> None:

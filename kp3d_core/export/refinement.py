@@ -26,7 +26,9 @@ _MIN_VIEWS = 4
 """Objects with fewer plain views of the right orientation teach nothing."""
 _MIN_OBJECTS = 2
 _MAX_ANGLE = 0.6
-"""Larger errors of a relative pose than this [rad] are beyond small corrections."""
+"""Larger errors of a rotation than this [rad] are beyond small corrections."""
+_SMALL_DISTANCE = 0.02
+"""RMS distance [model units] below which keypoints are as good as in place."""
 
 
 @dataclass(frozen=True)
@@ -39,13 +41,13 @@ class RefinementSettings:
     dropout: float = 0.2
     learning_rate: float = 2e-3
     weight_decay: float = 0.01
-    objects_per_batch: int = 64
-    """At most."""
-    views_per_object: int = 8
-    consistency: float = 5.0
-    """Weight of the squared distance of keypoints from their mean place on the object."""
+    batch_size: int = 512
+    """Views in a step."""
+    consistency: float = 0.25
+    """Weight of the RMS distance of keypoints from their mean places on the object."""
     pose: float = 1.0
-    """Weight of the angle between the true and the estimated relative rotation [rad]."""
+    """Weight of the angle between the true rotation and that which fits them to those places
+    [rad]."""
     scale: float = 10.0
     """Weight of the squared error of the logarithm of the apparent size."""
     seed: int = 0
@@ -65,9 +67,10 @@ def fit_refiner(
 ) -> Refiner:
     """Refiner of a network.
 
-    Minimises, over views of each object, the distance of keypoints from where the network sees them
-    on average, the error of the relative pose that they give (as in training, but without noise),
-    and that of the apparent size. Views with a wrong orientation are left out.
+    Minimises the distance of keypoints from where the network sees them on average on the same
+    object, the error of the rotation that fits them to those places (which two views share, so that
+    it counts for their relative pose), and that of the apparent size. Views with a wrong
+    orientation are left out.
 
     Args:
         graph: of the network, without refiner.
@@ -90,7 +93,7 @@ def fit_refiner(
         dropout=settings.dropout,
     )
     places, used = _mean_places(graph, data)
-    draw = _Draws(data.instance, used, settings)
+    views = _used_views(data, used)
     refiner.normalise(*graph.sides(data.select(used).rows()))
     refined = DetectorGraph(graph.model, graph.input_size, graph.distance, graph.mirror, refiner)
     optimizer = torch.optim.AdamW(
@@ -99,8 +102,10 @@ def fit_refiner(
     schedule = torch.optim.lr_scheduler.OneCycleLR(
         optimizer, settings.learning_rate, total_steps=settings.steps, pct_start=0.1
     )
+    generator = torch.Generator().manual_seed(settings.seed)
     for step in range(settings.steps):
-        loss = _loss(refined, data.select(draw()), places, settings)
+        draw = torch.randint(len(views), (settings.batch_size,), generator=generator)
+        loss = _loss(refined, data.select(views[draw]), places, settings)
         optimizer.zero_grad()
         loss.backward()
         torch.nn.utils.clip_grad_norm_(refiner.parameters(), 1.0)
@@ -115,29 +120,16 @@ def training_unit_ndc(views: ViewSet) -> float:
     return 2 * views.training_focal_px / (views.size * views.training_distance)
 
 
-class _Draws:
-    """Random objects, and random views of each."""
-
-    def __init__(self, instance: Tensor, used: Tensor, settings: RefinementSettings) -> None:
-        self._settings = settings
-        self._generator = torch.Generator().manual_seed(settings.seed)
-        self._views = used.nonzero()[:, 0]  # in the order of objects, as `instance` is
-        _, self._count = instance[self._views].unique_consecutive(return_counts=True)
-        self._first = self._count.cumsum(0) - self._count
-        if len(self._count) < _MIN_OBJECTS:
-            raise ValueError(
-                f"A refiner needs {_MIN_OBJECTS} objects or more (1000 are good) with at least "
-                f"{_MIN_VIEWS} views whose orientation the network gets right, got "
-                f"{len(self._count)}. Render more objects and views, or train the network further."
-            )
-
-    def __call__(self) -> Tensor:
-        """Indices of views, object after object."""
-        settings, generator = self._settings, self._generator
-        chosen = torch.randperm(len(self._count), generator=generator)
-        chosen = chosen[: settings.objects_per_batch, None]
-        share = torch.rand(len(chosen), settings.views_per_object, generator=generator)
-        return self._views[self._first[chosen] + (share * self._count[chosen]).long()].flatten()
+def _used_views(data: ReadViews, used: Tensor) -> Tensor:
+    """Numbers of the views (M',) to learn from."""
+    count = len(data.instance[used].unique())
+    if count < _MIN_OBJECTS:
+        raise ValueError(
+            f"A refiner needs {_MIN_OBJECTS} objects or more (1000 are good) with at least "
+            f"{_MIN_VIEWS} views whose orientation the network gets right, got {count}. Render "
+            "more objects and views, or train the network further."
+        )
+    return used.nonzero()[:, 0]
 
 
 def _mean_places(graph: DetectorGraph, data: ReadViews) -> tuple[Float[Tensor, "I N 3"], Tensor]:
@@ -159,19 +151,23 @@ def _loss(
     places: Float[Tensor, "I N 3"],
     settings: RefinementSettings,
 ) -> Float[Tensor, ""]:
-    """The weighted losses of a batch of views, `views_per_object` of each object."""
+    """The weighted losses of a batch of views."""
     reading = graph.merge(graph.refine(batch.rows()))
-    keypoints = _in_camera(reading, batch)
-    offset = _in_object(keypoints, batch) - places[batch.instance]
-    consistency = offset.square().sum(-1).mean()
-    first, second = keypoints.unflatten(0, (-1, settings.views_per_object)).chunk(2, dim=1)
-    R_camera_object = batch.T_camera_object[:, :3, :3]
-    R_0, R_1 = R_camera_object.unflatten(0, (-1, settings.views_per_object)).chunk(2, dim=1)
-    R_1_0, _ = weighted_procrustes(first, second)
-    angle = rotation_angle(R_1_0, R_1 @ R_0.transpose(-1, -2))
-    pose = angle.clamp_max(_MAX_ANGLE).mean()
-    scale = (reading.log_scale - batch.log_scale).square().mean()
-    return settings.consistency * consistency + settings.pose * pose + settings.scale * scale
+    places = places[batch.instance]
+    offset = _in_object(_in_camera(reading, batch), batch) - places
+    # Growing with the distance, not its square: hard views must not decide everything.
+    distance = (offset.square().sum(-1).mean(-1) + _SMALL_DISTANCE**2).sqrt()
+    log_error = torch.where(batch.size_varies, reading.log_scale - batch.log_scale, 0.0)
+    # A pose comes of keypoints at the distance that the size tells, right or wrong.
+    own_distance = batch.T_camera_object[:, 2, 3] * (-log_error).exp()
+    seen = unproject(reading.uv, own_distance[:, None] + reading.depth, batch.K_ndc)
+    R_camera_object, _ = weighted_procrustes(places, seen)
+    angle = rotation_angle(R_camera_object, batch.T_camera_object[:, :3, :3])
+    return (
+        settings.consistency * distance.mean()
+        + settings.pose * angle.clamp_max(_MAX_ANGLE).mean()
+        + settings.scale * log_error.square().sum() / batch.size_varies.sum().clamp_min(1)
+    )
 
 
 def _in_camera(reading: Reading, data: ReadViews) -> Float[Tensor, "M N 3"]:

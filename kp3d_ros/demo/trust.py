@@ -200,9 +200,12 @@ def soak(rig: Rig, minutes: float, rate_hz: float) -> Verdict:
     # The median of the last tenth against that of the first, so that one odd reading says nothing.
     part = max(1, len(memory_mb) // 10)
     growth = float(np.median(memory_mb[-part:]) / np.median(memory_mb[:part]) - 1)
+    told = recording.diagnostics
     verdict = Verdict({
         "images sent": sent,
         "images answered": answered,
+        # Where lost ones were lost: on the way to the node, or waiting for it.
+        **{key: told.get(key, "") for key in ("images received", "images dropped for newer ones")},
         "memory, ten readings [MB]": [
             round(memory_mb[round(i)], 1) for i in np.linspace(0, len(memory_mb) - 1, 10)
         ],

@@ -9,7 +9,7 @@ from typer.testing import CliRunner
 
 from kp3d_core.cli.main import app
 from kp3d_core.export.graph import DetectorGraph
-from kp3d_core.export.reading import ReadViews, read_views
+from kp3d_core.export.reading import ReadViews, join, read_views
 from kp3d_core.export.refinement import RefinementSettings, fit_refiner
 from kp3d_core.geometry.camera import project
 from kp3d_core.geometry.rotation import transform_points
@@ -71,11 +71,12 @@ def _views(objects, seed):
         instance=torch.arange(objects).repeat_interleave(views),
         is_plain=everything,
         flag_correct=everything,
+        size_varies=everything,
     )
 
 
 def test_a_new_refiner_changes_nothing_and_a_fitted_one_mends_new_objects():
-    settings = RefinementSettings(steps=300, width=64, objects_per_batch=32)
+    settings = RefinementSettings(steps=300, width=64, batch_size=256)
     refiner = fit_refiner(_graph(), _views(100, seed=1), UNIT_NDC, settings)
     heldout = _views(30, seed=2)
     before = _graph().merge(heldout.rows())
@@ -96,6 +97,17 @@ def test_a_new_refiner_changes_nothing_and_a_fitted_one_mends_new_objects():
 def _lift(reading, views):
     depth = DISTANCE + reading.depth
     return torch.cat([reading.uv / FOCAL_NDC * depth[..., None], depth[..., None]], dim=-1)
+
+
+def test_sizes_are_learned_only_where_they_vary():
+    views, steps = _views(50, seed=1), RefinementSettings(steps=60, width=64, batch_size=128)
+    fixed = views._replace(size_varies=torch.zeros_like(views.size_varies))
+    alone = fit_refiner(_graph(), fixed, UNIT_NDC, steps)
+    assert torch.all(alone.layers[-1].weight[-1] == 0)  # the last output is the size
+    both = join([views, fixed])
+    assert both.instance.tolist() == torch.arange(100).repeat_interleave(8).tolist()
+    assert both.reading.uv.shape[0] == 800
+    assert torch.any(fit_refiner(_graph(), both, UNIT_NDC, steps).layers[-1].weight[-1] != 0)
 
 
 def test_views_of_a_wrong_orientation_teach_nothing():
@@ -134,7 +146,7 @@ def test_reading_knows_the_truth_about_views(rendered_cars):
 
     views = load_views(rendered_cars / "val", 64)
     done = []
-    read = read_views(_graph().eval(), views, done.append)
+    read = read_views(_graph().eval(), views, on_progress=done.append)
     assert done == [1, 2, 3]
     assert read.reading.uv.shape == (36, 2, COUNT, 2)  # 3 cars, 6 views, plain and changed
     assert read.rows().uv.shape == (72, COUNT, 2)
@@ -169,7 +181,7 @@ def refined(trained_run, rendered_cars, tmp_path_factory):
 def test_command_and_export(refined, trained_run, tmp_path):
     trained = load_checkpoint(refined)
     assert trained.refiner is not None
-    assert trained.refinement["objects"] == 3
+    assert trained.refinement["views"][0]["objects"] == 3
     assert load_checkpoint(trained_run / "checkpoints" / "last.ckpt").refiner is None
     # `export` checks that the graph, refiner included, agrees with torch.
     _run("export", refined, "-o", tmp_path / "refined.onnx")
