@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from kp3d_core.geometry.camera import ndc_to_pixel
 from kp3d_core.losses.orientation import flag_logit
 from kp3d_core.models import KeypointModel
-from kp3d_core.models.heatmaps import heatmap_moments, mass_within, ndc_grid, spatial_softmax
+from kp3d_core.models.heatmaps import expected_uv, heatmap_moments, mass_within
 from kp3d_core.models.refiner import Reading, Refiner
 
 INPUT_NAME = "image"
@@ -93,7 +93,7 @@ class DetectorGraph(nn.Module):
         if self.mirror:
             pixels = torch.cat([pixels, pixels.flip(-1)])
         encoding = self.model.encode(pixels)
-        points_uv = self._points(encoding.orientation_logits)
+        points_uv = expected_uv(encoding.orientation_logits)
         flag = (flag_logit(self._mean_points(points_uv, batch)) > 0).float()
         maps = self.model.decode(encoding, torch.cat([flag, 1 - flag]) if self.mirror else flag)
         moments = heatmap_moments(maps.heatmap_logits, maps.depth_maps)
@@ -151,8 +151,3 @@ class DetectorGraph(nn.Module):
         # Slices, not chunks: those would fix the batch size of the graph.
         twins = points_uv[batch:] * points_uv.new_tensor([-1.0, 1.0])
         return (points_uv[:batch] + twins) / 2
-
-    @staticmethod
-    def _points(logits: Float[Tensor, "B P H W"]) -> Float[Tensor, "B P 2"]:
-        heatmap = spatial_softmax(logits).flatten(-2)
-        return heatmap @ torch.stack(ndc_grid(logits), dim=-1).flatten(0, 1)

@@ -46,6 +46,11 @@ def ndc_grid(
     return u.expand(height, width), v[:, None].expand(height, width)
 
 
+def expected_uv(logits: Float[Tensor, "*batch P H W"]) -> Float[Tensor, "*batch P 2"]:
+    """Expected positions under heatmaps [NDC], where nothing else of them is asked for."""
+    return spatial_softmax(logits).flatten(-2) @ torch.stack(ndc_grid(logits), dim=-1).flatten(0, 1)
+
+
 def heatmap_moments(
     logits: Float[Tensor, "*batch N H W"], depth_maps: Float[Tensor, "*batch N H W"]
 ) -> HeatmapMoments:

@@ -14,7 +14,7 @@ from kp3d_core.geometry.rotation import transform_points
 from kp3d_core.losses.objective import ViewPrediction
 from kp3d_core.losses.orientation import flag_logit
 from kp3d_core.models import KeypointModel
-from kp3d_core.models.heatmaps import heatmap_moments, ndc_grid, spatial_softmax
+from kp3d_core.models.heatmaps import expected_uv, heatmap_moments
 
 
 class ForwardResult(NamedTuple):
@@ -22,13 +22,6 @@ class ForwardResult(NamedTuple):
 
     prediction: ViewPrediction
     predicted_flag: Float[Tensor, "B V"]
-
-
-def orientation_points_uv(logits: Float[Tensor, "*batch P H W"]) -> Float[Tensor, "*batch P 2"]:
-    """Expected positions under orientation heatmaps [NDC]."""
-    heatmap = spatial_softmax(logits)
-    u, v = ndc_grid(logits)
-    return torch.stack([(heatmap * u).sum((-2, -1)), (heatmap * v).sum((-2, -1))], dim=-1)
 
 
 def forward_views(
@@ -54,7 +47,7 @@ def forward_views(
     autocast = torch.autocast(flat.device.type, torch.bfloat16, enabled=bf16)
     with autocast:
         encoding = model.encode(flat)
-    orientation_uv = orientation_points_uv(encoding.orientation_logits.float())
+    orientation_uv = expected_uv(encoding.orientation_logits.float())
     predicted_flag = (flag_logit(orientation_uv.detach()) > 0).float()
     flag = choose_flag(predicted_flag.unflatten(0, batch_shape)).flatten(0, 1)
     with autocast:
