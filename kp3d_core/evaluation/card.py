@@ -215,10 +215,22 @@ def _origin(model: Model) -> str:
         stages = ["a start from trained weights"]
     return (
         f"{', then '.join([*stages, last])}; network `{config['network']}` of width "
-        f"{config.get('width', 1.0):g}. Exported {origin['created'][:10]} from commit "
-        f"`{origin['commit'][:10]}` with torch {origin['torch']}. The whole configuration of the "
-        f"last stage is in the file's metadata. SHA-256 `{model.sha256[:16]}`."
+        f"{config.get('width', 1.0):g}{_refinement(origin.get('refinement'))}. "
+        f"Exported {origin['created'][:10]} from commit `{origin['commit'][:10]}` with torch "
+        f"{origin['torch']}. The whole configuration of the last stage is in the file's metadata. "
+        f"SHA-256 `{model.sha256[:16]}`."
     )
+
+
+def _refinement(fitted: dict[str, Any] | None) -> str:
+    """What the refiner was fitted to, if there is one."""
+    if not fitted:
+        return ""
+    sets = " and ".join(
+        f"{views['views']} views of each of {views['objects']:,} other objects"
+        for views in fitted["views"]
+    )
+    return f"; refiner fitted to {sets}, {fitted['steps']:,} steps"
 
 
 def _stage(steps: int | None, views: int, input_size: int) -> str:

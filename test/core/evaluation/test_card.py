@@ -24,6 +24,9 @@ def evaluation(large_cars, tmp_path_factory):
     metadata["provenance"]["earlier_stages"] = [
         {"steps": 4321, "views_per_step": 64, "input_size": 32, "checkpoint_sha256": "0" * 64}
     ]
+    metadata["provenance"]["refinement"] = {
+        "steps": 4000, "views": [{"data": "far", "objects": 1234, "views": 7}]
+    }  # fmt: skip
     write_model(proto, metadata, folder / "car.onnx")
     evaluate(str(folder / "car.onnx"), large_cars / "val", folder / "second", pairs_per_instance=3)
     return folder / "second"
@@ -39,6 +42,7 @@ def test_card_shows_figures_kinds_failures_and_origin(evaluation, tmp_path):
         assert f"| {kind} |" in text
     assert "4,321 steps of 64 views at 32 px, then" in text
     assert "network `fast`" in text
+    assert "refiner fitted to 7 views of each of 1,234 other objects, 4,000 steps" in text
     for name in ("instances", "views", "failures", "histogram"):
         assert f"(docs/images/car_{name}.jpg)" in text
         assert (tmp_path / "docs" / "images" / f"car_{name}.jpg").stat().st_size > 1000
