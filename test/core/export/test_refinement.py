@@ -172,7 +172,8 @@ def _run(*arguments, code=0):
 @pytest.fixture(scope="module")
 def refined(trained_run, rendered_cars, tmp_path_factory):
     folder = tmp_path_factory.mktemp("refined")
-    output = _run("refine", trained_run / "checkpoints" / "last.ckpt", rendered_cars / "val",
+    data = rendered_cars / "val"
+    output = _run("refine", trained_run / "checkpoints" / "last.ckpt", data, data,
                   "-o", folder / "refined.ckpt", "--steps", 20)  # fmt: skip
     assert "refined.ckpt: refined. Export it with" in output
     return folder / "refined.ckpt"
@@ -181,7 +182,7 @@ def refined(trained_run, rendered_cars, tmp_path_factory):
 def test_command_and_export(refined, trained_run, tmp_path):
     trained = load_checkpoint(refined)
     assert trained.refiner is not None
-    assert trained.refinement["views"][0]["objects"] == 3
+    assert [views["objects"] for views in trained.refinement["views"]] == [3, 3]
     assert load_checkpoint(trained_run / "checkpoints" / "last.ckpt").refiner is None
     # `export` checks that the graph, refiner included, agrees with torch.
     _run("export", refined, "-o", tmp_path / "refined.onnx")
