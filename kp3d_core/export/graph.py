@@ -109,15 +109,7 @@ class DetectorGraph(nn.Module):
 
     def refine(self, reading: Reading) -> Reading:
         """The reading as the refiner corrects it, if there is one."""
-        return reading if self.refiner is None else self.refiner(*self.sides(reading))
-
-    def sides(self, reading: Reading) -> tuple[Reading, Reading]:
-        """The reading, and what is read on the other side of the mirror of each of its images."""
-        if not self.mirror:
-            return reading, reading
-        batch = reading.uv.shape[0] // 2
-        other = [torch.cat([values[batch:], values[:batch]]) for values in reading]
-        return reading, Reading(*other)
+        return reading if self.refiner is None else self.refiner(reading)
 
     def merge(self, reading: Reading) -> Reading:
         """One reading of each image: keypoints of the mirror image are twins of its own ones."""

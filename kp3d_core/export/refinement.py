@@ -94,7 +94,7 @@ def fit_refiner(
     )
     places, used = _mean_places(graph, data)
     views = _used_views(data, used)
-    refiner.normalise(*graph.sides(data.select(used).rows()))
+    refiner.normalise(data.select(used).rows())
     refined = DetectorGraph(graph.model, graph.input_size, graph.distance, graph.mirror, refiner)
     optimizer = torch.optim.AdamW(
         refiner.parameters(), settings.learning_rate, weight_decay=settings.weight_decay

@@ -94,31 +94,35 @@ class Refiner(nn.Module):
         nn.init.zeros_(self.layers[-1].weight)  # type: ignore[arg-type]
         nn.init.zeros_(self.layers[-1].bias)  # type: ignore[arg-type]
 
-    def normalise(self, own: Reading, mirrored: Reading) -> None:
-        """Take the means and deviations of inputs from typical ones; arguments as of `forward`."""
-        inputs = self._inputs(own, mirrored)
+    def normalise(self, reading: Reading) -> None:
+        """Take the means and deviations of inputs from typical ones; argument as of `forward`."""
+        inputs = self._inputs(reading)
         self.mean.copy_(inputs.mean(0))
         self.deviation.copy_(inputs.std(0).clamp_min(1e-3))
 
-    def forward(self, own: Reading, mirrored: Reading) -> Reading:
-        """`own` with other keypoints and another size.
+    def forward(self, reading: Reading) -> Reading:
+        """The same with other keypoints and another size.
 
         Args:
-            own: read in the images.
-            mirrored: read in their mirror images, in coordinates of those.
+            reading: of images, and then, with `mirror`, of their mirror images in coordinates of
+                those.
         """
-        inputs = (self._inputs(own, mirrored) - self.mean) / self.deviation
+        inputs = (self._inputs(reading) - self.mean) / self.deviation
         change = self.layers(inputs.clamp(-_MAX_DEVIATION, _MAX_DEVIATION))
         moves = change[:, :-1].unflatten(1, (self.num_keypoints, 3))
-        return own._replace(
-            uv=own.uv + moves[..., :2] * self._unit(own)[:, None, None],
-            depth=own.depth + moves[..., 2],
-            log_scale=own.log_scale + change[:, -1],
+        return reading._replace(
+            uv=reading.uv + moves[..., :2] * self._unit(reading)[:, None, None],
+            depth=reading.depth + moves[..., 2],
+            log_scale=reading.log_scale + change[:, -1],
         )
 
-    def _inputs(self, own: Reading, mirrored: Reading) -> Float[Tensor, "B F"]:
-        sides = (own, mirrored) if self.mirror else (own,)
-        return torch.cat([self._features(side) for side in sides], dim=1)
+    def _inputs(self, reading: Reading) -> Float[Tensor, "B F"]:
+        """What is read in each image, and with `mirror` what is read in its mirror image."""
+        own = self._features(reading)
+        if not self.mirror:
+            return own
+        batch = own.shape[0] // 2
+        return torch.cat([own, torch.cat([own[batch:], own[:batch]])], dim=1)
 
     def _features(self, reading: Reading) -> Float[Tensor, "B F"]:
         """Positions in model units from the mean keypoint, so that zoom and place matter little."""
