@@ -11,6 +11,7 @@ from kp3d_core.cli.build_engine import build_engine
 from kp3d_core.cli.card import card
 from kp3d_core.cli.evaluate import evaluate
 from kp3d_core.cli.export import export
+from kp3d_core.cli.polish import polish
 from kp3d_core.cli.quantize import quantize
 from kp3d_core.cli.refine import refine
 from kp3d_core.cli.render import render
@@ -30,6 +31,7 @@ app = typer.Typer(
 app.command()(render)
 app.command(context_settings=CONTEXT)(train)
 app.command()(refine)
+app.command()(polish)
 app.command()(export)
 app.command()(evaluate)
 app.command()(robustness)

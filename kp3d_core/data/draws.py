@@ -7,6 +7,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from kp3d_core.data.sharing import Share
+
 
 class BatchDraws:
     """Draws one set of numbers for each row (an object or an image) of a batch.
@@ -39,6 +41,18 @@ class BatchDraws:
         own = np.arange(total) if rows is None else np.arange(total)[rows]
         self._rows = None if len(own) == total else own
         self._rows_on_device = None if self._rows is None else self._to_device(self._rows)
+
+    @staticmethod
+    def of_batch(seed: int, own: Tensor, share: Share) -> BatchDraws:
+        """Draws for the objects of a batch, on its device.
+
+        Args:
+            seed: of the batch, or of one purpose in it.
+            own: any values of this process's objects, one row each.
+            share: which of the batch's objects those are.
+        """
+        total = len(own) * share.processes
+        return BatchDraws(seed, total, share.of(total), own.device)
 
     def __len__(self) -> int:
         """Number of rows of interest."""

@@ -215,7 +215,8 @@ def _origin(model: Model) -> str:
         stages = ["a start from trained weights"]
     return (
         f"{', then '.join([*stages, last])}; network `{config['network']}` of width "
-        f"{config.get('width', 1.0):g}{_refinement(origin.get('refinement'))}. "
+        f"{config.get('width', 1.0):g}{_refinement(origin.get('refinement'))}"
+        f"{'; the last stage trained both together' if 'polish' in config else ''}. "
         f"Exported {origin['created'][:10]} from commit `{origin['commit'][:10]}` with torch "
         f"{origin['torch']}. The whole configuration of the last stage is in the file's metadata. "
         f"SHA-256 `{model.sha256[:16]}`."

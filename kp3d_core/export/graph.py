@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import torch
 from jaxtyping import Float, UInt8
 from torch import Tensor, nn
@@ -26,6 +28,15 @@ SCORE_RADIUS = 0.15
 """A keypoint's score is its heatmap's mass within this distance of its position [NDC]."""
 _MIRRORED_COVARIANCE = [[1.0, -1.0, -1.0], [-1.0, 1.0, 1.0], [-1.0, 1.0, 1.0]]
 """Signs of the covariance of (u, v, depth) when u changes its sign."""
+
+
+class Look(NamedTuple):
+    """What a network says of B images, and then, with `mirror`, of their mirror images: R rows."""
+
+    reading: Reading
+    orientation_logits: Float[Tensor, "R P h w"]
+    flag: Float[Tensor, " B"]
+    """The orientation that it sees."""
 
 
 class DetectorGraph(nn.Module):
@@ -88,16 +99,25 @@ class DetectorGraph(nn.Module):
 
     def read(self, image: UInt8[Tensor, "B S S 3"]) -> Reading:
         """What the network reads in the images, then, with `mirror`, in their mirror images."""
-        batch = image.shape[0]
-        pixels = image.permute(0, 3, 1, 2).float() / 255
+        return self.look(image.permute(0, 3, 1, 2).float() / 255).reading
+
+    def look(self, pixels: Float[Tensor, "B 3 S S"], flag: Tensor | None = None) -> Look:
+        """The same of RGB in 0..1, with what it comes from.
+
+        Args:
+            pixels: of the images.
+            flag: (B,) orientation that the keypoint stage is told; as the network sees it if None.
+        """
+        batch = pixels.shape[0]
         if self.mirror:
             pixels = torch.cat([pixels, pixels.flip(-1)])
         encoding = self.model.encode(pixels)
         points_uv = expected_uv(encoding.orientation_logits)
-        flag = (flag_logit(self._mean_points(points_uv, batch)) > 0).float()
+        seen_flag = (flag_logit(self._mean_points(points_uv, batch)) > 0).float()
+        flag = seen_flag if flag is None else flag
         maps = self.model.decode(encoding, torch.cat([flag, 1 - flag]) if self.mirror else flag)
         moments = heatmap_moments(maps.heatmap_logits, maps.depth_maps)
-        return Reading(
+        reading = Reading(
             uv=moments.uv,
             depth=moments.depth,
             covariance=moments.covariance,
@@ -106,6 +126,7 @@ class DetectorGraph(nn.Module):
             orientation_uv=points_uv,
             summary=encoding.summary,
         )
+        return Look(reading, encoding.orientation_logits, seen_flag)
 
     def refine(self, reading: Reading) -> Reading:
         """The reading as the refiner corrects it, if there is one."""

@@ -25,9 +25,11 @@ from onnxruntime.quantization.shape_inference import quant_pre_process
 
 from kp3d_core.data.memory import load_views
 from kp3d_core.evaluation.predictions import over_black
+from kp3d_core.export.packing import share_weights
 from kp3d_core.export.to_onnx import write_model
 from kp3d_core.inference import Model, load_model
 from kp3d_core.inference.engines.precision import graph_in
+from kp3d_core.inference.engines.unpacking import unpack
 from kp3d_core.inference.model_metadata import METADATA_KEY
 from kp3d_core.inference.outputs import INPUT_NAME
 from kp3d_core.provenance import provenance
@@ -86,7 +88,8 @@ def write_quantized(
 def int8_graph(data: bytes, batches: Iterable[NDArray[np.uint8]]) -> bytes:
     """The graph with Q/DQ nodes around everything up to the last convolutions, which stay float32.
 
-    Weights are symmetric int8 per channel, activations uint8: what CPUs are fastest with.
+    Weights are symmetric int8 per channel, activations uint8: what CPUs are fastest with. Packed
+    weights stay the numbers that they are.
 
     Args:
         data: ONNX file in fp32.
@@ -96,7 +99,9 @@ def int8_graph(data: bytes, batches: Iterable[NDArray[np.uint8]]) -> bytes:
     with tempfile.TemporaryDirectory() as folder, _quiet():
         # Adds what follows a convolution to its bias, before that would be quantized on its own.
         source, prepared = Path(folder) / "fp32.onnx", Path(folder) / "prepared.onnx"
-        source.write_bytes(data)
+        plain = onnx.load_from_string(data)
+        unpack(plain)
+        onnx.save(plain, source)
         quant_pre_process(str(source), str(prepared), skip_symbolic_shape=True)
         graph = onnx.load(prepared)
         nodes = quantized_nodes(graph.graph)
@@ -116,7 +121,9 @@ def int8_graph(data: bytes, batches: Iterable[NDArray[np.uint8]]) -> bytes:
             # would do the same, but hold all activations of all images in memory.
             extra_options={"CalibMovingAverage": True},
         )
-        return target.read_bytes()
+        quantized = onnx.load(target)
+    share_weights(quantized, onnx.load_from_string(data))
+    return bytes(quantized.SerializeToString())
 
 
 def quantized_nodes(graph: onnx.GraphProto) -> list[str]:

@@ -16,19 +16,15 @@ from torch import Tensor
 from kp3d_core.data.memory import ViewSet
 from kp3d_core.export.graph import DetectorGraph
 from kp3d_core.export.reading import ReadViews
-from kp3d_core.geometry.camera import unproject
-from kp3d_core.geometry.procrustes import weighted_procrustes
-from kp3d_core.geometry.rotation import invert_transform, rotation_angle, transform_points
-from kp3d_core.models.refiner import Reading, Refiner
+from kp3d_core.losses.places import keypoints_in_object, place_errors
+from kp3d_core.models.refiner import Refiner
 
 MIN_STEPS = 20
 _MIN_VIEWS = 4
 """Objects with fewer plain views of the right orientation teach nothing."""
 _MIN_OBJECTS = 2
-_MAX_ANGLE = 0.6
+MAX_ANGLE = 0.6
 """Larger errors of a rotation than this [rad] are beyond small corrections."""
-_SMALL_DISTANCE = 0.02
-"""RMS distance [model units] below which keypoints are as good as in place."""
 
 
 @dataclass(frozen=True)
@@ -134,7 +130,7 @@ def _used_views(data: ReadViews, used: Tensor) -> Tensor:
 
 def _mean_places(graph: DetectorGraph, data: ReadViews) -> tuple[Float[Tensor, "I N 3"], Tensor]:
     """Where the keypoints of each object sit on average, and which views (M,) are fit to use."""
-    keypoints = _in_object(_in_camera(graph.merge(data.rows()), data), data)
+    keypoints = keypoints_in_object(graph.merge(data.rows()), data.K_ndc, data.T_camera_object)
     count = int(data.instance.max()) + 1
     weight = (data.is_plain & data.flag_correct).to(keypoints.dtype)
     number = torch.zeros(count).index_add(0, data.instance, weight)
@@ -154,28 +150,16 @@ def _loss(
     """The weighted losses of a batch of views."""
     reading = graph.merge(graph.refine(batch.rows()))
     places = places[batch.instance]
-    offset = _in_object(_in_camera(reading, batch), batch) - places
-    # Growing with the distance, not its square: hard views must not decide everything.
-    distance = (offset.square().sum(-1).mean(-1) + _SMALL_DISTANCE**2).sqrt()
-    log_error = torch.where(batch.size_varies, reading.log_scale - batch.log_scale, 0.0)
-    # A pose comes of keypoints at the distance that the size tells, right or wrong.
-    own_distance = batch.T_camera_object[:, 2, 3] * (-log_error).exp()
-    seen = unproject(reading.uv, own_distance[:, None] + reading.depth, batch.K_ndc)
-    R_camera_object, _ = weighted_procrustes(places, seen)
-    angle = rotation_angle(R_camera_object, batch.T_camera_object[:, :3, :3])
-    return (
-        settings.consistency * distance.mean()
-        + settings.pose * angle.clamp_max(_MAX_ANGLE).mean()
-        + settings.scale * log_error.square().sum() / batch.size_varies.sum().clamp_min(1)
+    errors = place_errors(
+        reading,
+        places,
+        batch.K_ndc,
+        batch.T_camera_object,
+        batch.log_scale,
+        batch.size_varies,
     )
-
-
-def _in_camera(reading: Reading, data: ReadViews) -> Float[Tensor, "M N 3"]:
-    """Keypoints in the camera frame, lifted with the true distance."""
-    depth = data.T_camera_object[:, 2, 3, None] + reading.depth
-    return unproject(reading.uv, depth, data.K_ndc)
-
-
-def _in_object(keypoints: Float[Tensor, "M N 3"], data: ReadViews) -> Float[Tensor, "M N 3"]:
-    """The same in the object frame."""
-    return transform_points(invert_transform(data.T_camera_object), keypoints)
+    return (
+        settings.consistency * errors.distance.mean()
+        + settings.pose * errors.angle.clamp_max(MAX_ANGLE).mean()
+        + settings.scale * errors.log_scale.square().sum() / batch.size_varies.sum().clamp_min(1)
+    )

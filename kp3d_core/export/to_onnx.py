@@ -22,12 +22,14 @@ from kp3d_core.export.backgrounds import before_backgrounds
 from kp3d_core.export.calibration import calibrate_keypoints, calibrate_pose
 from kp3d_core.export.canonical import canonical_keypoints, descriptive_names, neighbour_edges
 from kp3d_core.export.graph import INPUT_NAME, OUTPUT_NAMES, DetectorGraph
+from kp3d_core.export.packing import pack_weights
 from kp3d_core.files import atomic_writer
 from kp3d_core.inference import create_engine, load_model
 from kp3d_core.inference.model import Calibration
 from kp3d_core.inference.model_metadata import FORMAT_VERSION, METADATA_KEY
 from kp3d_core.inference.seal import seal
 from kp3d_core.models.refiner import Refiner
+from kp3d_core.models.rounding import MIN_WEIGHTS, rounded_weights
 from kp3d_core.palette import keypoint_colors
 from kp3d_core.provenance import provenance
 from kp3d_core.training.checkpoint import TrainedNetwork, load_with_orientation
@@ -36,8 +38,6 @@ OPSET = 18
 WEIGHT_BITS = 11
 """Significant bits of weights in a file. On the car model that moves keypoints by 0.002 px in the
 median, 0.008 px at most."""
-_MIN_WEIGHTS = 1000
-"""Layers with fewer are left as they are."""
 TOLERANCE_PX = 0.02
 """Largest difference of keypoints between torch and the exported graph [px]; both are float32 and
 sum in another order, which is worth about 1e-4 px, after rounding of the weights, worth 0.01."""
@@ -63,6 +63,9 @@ def export_graph(graph: DetectorGraph) -> onnx.ModelProto:
         )
     assert program is not None
     exported = program.model_proto
+    for node in exported.graph.node:
+        del node.metadata_props[:]  # where in the source each node comes from
+    del exported.graph.value_info[:]
     onnx.checker.check_model(exported, full_check=True)
     return exported
 
@@ -75,7 +78,7 @@ def round_weights(graph: onnx.ModelProto) -> None:
     """
     for constant in graph.graph.initializer:
         # Not the grids that moments are made of: differences of their sums matter.
-        is_large = math.prod(constant.dims) >= _MIN_WEIGHTS
+        is_large = math.prod(constant.dims) >= MIN_WEIGHTS
         if not constant.name.endswith(".weight") or not is_large:
             continue
         mantissa, exponent = np.frexp(onnx.numpy_helper.to_array(constant))
@@ -126,10 +129,15 @@ def export_checkpoint(
     torch_graph = DetectorGraph(
         trained.model, size, training.training_distance, mirror, _refiner_for(trained, mirror)
     )
+    step = float(trained.settings.get("weight_step", 0.0))
     graph = export_graph(torch_graph.eval())
-    round_weights(graph)
+    if step > 0:
+        pack_weights(graph, step)
+    else:
+        round_weights(graph)
     metadata = _first_metadata(torch_graph, training, name, version)
     metadata["metrics"] = metrics or {}
+    metadata["packed"] = step > 0
     metadata["provenance"] = provenance() | {
         "checkpoint": checkpoint.name,
         "steps": trained.steps,
@@ -157,7 +165,8 @@ def export_checkpoint(
         engine = create_engine(model)
         metadata["calibration"] = asdict(calibrate_pose(model, engine, heldout, on_heldout))
         images = over_black(heldout, 0)
-        differences = _compare(torch_graph, images, engine.run(images))
+        with rounded_weights(torch_graph, step):
+            differences = _compare(torch_graph, images, engine.run(images))
     _require_agreement(differences)
     write_model(graph, metadata, output)
     load_model(output)

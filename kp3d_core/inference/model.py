@@ -117,6 +117,8 @@ class Model:
     """Hexadecimal digest of `data`; the key of everything derived from the file."""
     precision: str = "fp32"
     """Of the graph in the file, one of `PRECISIONS`."""
+    packed: bool = False
+    """Whether the graph's weights are whole numbers with nodes that unpack them."""
     quantized_from: str = ""
     """`sha256` of the file in fp32 that this one was made of by `kp3d quantize`; empty if none."""
     int8: Model | None = field(default=None, repr=False)

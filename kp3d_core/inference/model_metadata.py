@@ -56,7 +56,7 @@ class _Reader:
             value = value[key]
         if kind is float and isinstance(value, int) and not isinstance(value, bool):
             value = _as_float(value)
-        if not isinstance(value, kind) or isinstance(value, bool):
+        if not isinstance(value, kind) or isinstance(value, bool) != (kind is bool):
             self.problems.append(f"{path} must be of type {kind.__name__}, got {value!r:.80}.")
             return default
         return value
@@ -105,7 +105,7 @@ class _Reader:
 
 def parse_metadata(metadata: Mapping[str, str], data: bytes, sha256: str) -> Model:
     """Model of a file's metadata; `ValueError` that lists everything wrong with it."""
-    reader = _Reader({"precision": "fp32", **_load_json(metadata)})
+    reader = _Reader({"precision": "fp32", "packed": False, **_load_json(metadata)})
     keypoints = _read_keypoints(reader)
     model = Model(
         name=reader.get("name", str, ""),
@@ -114,6 +114,7 @@ def parse_metadata(metadata: Mapping[str, str], data: bytes, sha256: str) -> Mod
         format_version=reader.get("format_version", int, FORMAT_VERSION),
         input_size=_read_input_size(reader),
         precision=_read_precision(reader),
+        packed=reader.get("packed", bool, False),
         quantized_from=(
             reader.get("quantization.model_sha256", str, "") if reader.has("quantization") else ""
         ),

@@ -1,6 +1,6 @@
 """Keypoint networks: `paper`, as published and trained by its authors, and `fast`, the default."""
 
-from kp3d_core.models.composed import ForeignOrientation, WithoutFlag
+from kp3d_core.models.composed import ForeignOrientation, InBfloat16, WithoutFlag
 from kp3d_core.models.interface import Encoding, KeypointModel, KeypointPrediction
 from kp3d_core.models.registry import MODELS, create_model
 
@@ -8,6 +8,7 @@ __all__ = [
     "MODELS",
     "Encoding",
     "ForeignOrientation",
+    "InBfloat16",
     "KeypointModel",
     "KeypointPrediction",
     "WithoutFlag",

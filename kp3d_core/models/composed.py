@@ -62,3 +62,35 @@ class ForeignOrientation(KeypointModel):
     def decode(self, encoding: Encoding, flag: Float[Tensor, " B"]) -> KeypointPrediction:
         """As the keypoint network."""
         return self.network.decode(encoding, flag)
+
+
+class InBfloat16(KeypointModel):
+    """A network that computes in bfloat16 and gives float32, for geometry to go on with."""
+
+    def __init__(self, network: KeypointModel, enabled: bool = True) -> None:
+        """Wrap `network`; not `enabled`, it computes as it is."""
+        super().__init__(network.num_keypoints)
+        self.network = network
+        self.enabled = enabled
+        self.orientation_points = network.orientation_points
+        self.orientation_limit_px = network.orientation_limit_px
+        self.heatmap_stride = network.heatmap_stride
+
+    def encode(self, image: Float[Tensor, "B 3 H W"]) -> Encoding:
+        """As the network."""
+        with self._autocast(image):
+            encoding = self.network.encode(image)
+        return encoding._replace(
+            orientation_logits=encoding.orientation_logits.float(),
+            log_scale=encoding.log_scale.float(),
+            summary=encoding.summary.float(),
+        )
+
+    def decode(self, encoding: Encoding, flag: Float[Tensor, " B"]) -> KeypointPrediction:
+        """As the network."""
+        with self._autocast(flag):
+            maps = self.network.decode(encoding, flag)
+        return KeypointPrediction(maps.heatmap_logits.float(), maps.depth_maps.float())
+
+    def _autocast(self, like: Tensor) -> torch.autocast:
+        return torch.autocast(like.device.type, torch.bfloat16, enabled=self.enabled)

@@ -12,19 +12,24 @@ from kp3d_core.models.paper import PaperModel
 MODELS: dict[str, Callable[[int, float], KeypointModel]] = {"fast": FastModel, "paper": PaperModel}
 
 
-def create_model(name: str, num_keypoints: int = 10, width: float = 1.0) -> KeypointModel:
-    """Network `name` with random weights.
+def create_model(
+    network: str, num_keypoints: int = 10, width: float = 1.0, folded: bool = False
+) -> KeypointModel:
+    """A network with random weights.
 
     Args:
-        name: one of `MODELS`.
+        network: one of `MODELS`.
         num_keypoints: N.
         width: factor on the numbers of channels.
+        folded: without batch normalisation; `fast` only, see `FastModel.fold_batch_norm`.
 
     Raises:
         ValueError: unknown name, no width, or fewer keypoints than a pose needs.
     """
-    if name not in MODELS:
-        raise ValueError(f"model must be one of {sorted(MODELS)}, got {name!r}.")
+    if network not in MODELS:
+        raise ValueError(f"model must be one of {sorted(MODELS)}, got {network!r}.")
+    if folded and network != "fast":
+        raise ValueError(f"folded is for the network `fast` only, got {network!r}.")
     if num_keypoints < 3:
         raise ValueError(
             f"num_keypoints must be at least 3, got {num_keypoints}. "
@@ -32,4 +37,6 @@ def create_model(name: str, num_keypoints: int = 10, width: float = 1.0) -> Keyp
         )
     if not 0 < width < math.inf:
         raise ValueError(f"width must be positive, got {width}; 1.0 is the network as designed.")
-    return MODELS[name](num_keypoints, width)
+    if folded:
+        return FastModel(num_keypoints, width, folded=True)
+    return MODELS[network](num_keypoints, width)

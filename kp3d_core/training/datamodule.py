@@ -89,6 +89,12 @@ class ShardDataModule(L.LightningDataModule):
         )
 
     @property
+    def train_views(self) -> ViewSet:
+        """Training views at the size at which they are held."""
+        assert self._train is not None
+        return self._train
+
+    @property
     def category(self) -> str:
         """What the objects are."""
         assert self._train is not None

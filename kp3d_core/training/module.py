@@ -175,7 +175,7 @@ class KeypointModule(L.LightningModule):
 
     def training_step(self, batch: dict[str, Any], batch_idx: int) -> Tensor:
         """Objective of one batch; raises on a value that is not finite."""
-        draws = _draws(batch, batch["seed"])
+        draws = BatchDraws.of_batch(batch["seed"], batch["K"], batch["share"])
         rgba, K, T = batch["rgba"], batch["K"], batch["T_camera_object"]
         landmarks = batch["landmarks"] if self.weights.landmark > 0 else None
         if self.augmentation.mirror_probability > 0:
@@ -207,7 +207,8 @@ class KeypointModule(L.LightningModule):
     def validation_step(self, batch: dict[str, Any], batch_idx: int) -> None:
         """Noise-free metrics with the predicted flag, over black."""
         rgba, K, T = batch["rgba"], batch["K"], batch["T_camera_object"]
-        draws = _draws(batch, batch["seed"]).per_view(rgba.shape[1])  # and then none is drawn
+        draws = BatchDraws.of_batch(batch["seed"], K, batch["share"])  # and then none is drawn
+        draws = draws.per_view(rgba.shape[1])
         rgba, K, T = self._reframe(rgba, K, T, Reframing(), draws)
         images = _images(rgba, Augmentation(), draws)
         views = self._view_batch(rgba, K, T)
@@ -290,7 +291,8 @@ class KeypointModule(L.LightningModule):
         """Losses of a training batch; raises if any is not finite."""
         keypoints = result.prediction.keypoints_camera
         pairs = math.comb(keypoints.shape[1], 2)
-        noise = _draws(batch, batch["seed"] + 1).normal(pairs, 2, *keypoints.shape[2:])
+        draws = BatchDraws.of_batch(batch["seed"] + 1, batch["K"], batch["share"])
+        noise = draws.normal(pairs, 2, *keypoints.shape[2:])
         weights = self.schedule.weights_at(self.progress, self.weights)
         try:
             parts = losses(result.prediction, views, weights, targets_uv, self.anchors, noise)
@@ -325,13 +327,6 @@ def _require_one_keypoint_each(names: tuple[str, ...], num_keypoints: int) -> No
             f"num_keypoints must be {len(names)} to learn the landmarks {', '.join(names)}, got "
             f"{num_keypoints}. Set model.num_keypoints, or model.weights.landmark to 0."
         )
-
-
-def _draws(batch: dict[str, Any], seed: int) -> BatchDraws:
-    """Random numbers for the objects of a batch, on its device."""
-    K, share = batch["K"], batch["share"]
-    total = len(K) * share.processes
-    return BatchDraws(seed, total, share.of(total), K.device)
 
 
 def _images(rgba: Tensor, settings: Augmentation, draws: BatchDraws) -> Float[Tensor, "B V 3 S S"]:

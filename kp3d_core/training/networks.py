@@ -10,8 +10,8 @@ from kp3d_core.models import ForeignOrientation, KeypointModel, WithoutFlag, cre
 
 def network_settings(settings: Mapping[str, Any]) -> dict[str, Any]:
     """Those settings of `KeypointModule` that say what a plain network is made of."""
-    complete = {"width": 1.0, **settings}  # early checkpoints have no width
-    return {name: complete[name] for name in ("network", "num_keypoints", "width")}
+    complete = {"width": 1.0, "folded": False, **settings}  # early checkpoints lack them
+    return {name: complete[name] for name in ("network", "num_keypoints", "width", "folded")}
 
 
 def build_network(
@@ -27,7 +27,7 @@ def build_network(
         ValueError: impossible settings.
     """
     chosen = network_settings(settings)
-    network = create_model(chosen["network"], chosen["num_keypoints"], chosen["width"])
+    network = create_model(**chosen)
     use_flag = settings.get("use_flag", True)
     if orientation is None:
         return network if use_flag else WithoutFlag(network)

@@ -9,6 +9,7 @@ import time
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from lightning.pytorch.callbacks import ModelCheckpoint
 from lightning.pytorch.cli import LightningCLI, SaveConfigCallback
@@ -62,13 +63,7 @@ def run_training(
         raise ValueError(
             f"{output} already holds a run. Choose another --output, or continue it with --resume."
         )
-    for harmless in (
-        ".*does not have many workers.*",  # batches are slices of memory
-        ".*Checkpoint directory .* exists.*",  # on a resume
-        ".*Experiment logs directory .* exists.*",  # provenance.json is there already
-        ".*LightningCLI's args parameter.*",  # kp3d has a command line of its own
-    ):
-        warnings.filterwarnings("ignore", message=harmless)
+    ignore_harmless_warnings()
     folder = output / "checkpoints"
     best = ModelCheckpoint(
         folder,
@@ -120,17 +115,33 @@ def run_training(
             "stop in the middle of an epoch, where no run can go on exactly. Use --max-time."
         )
     if cli.trainer.is_global_zero:
-        _prepare_folder(output)
+        prepare_folder(output)
     cli.trainer.fit(cli.model, cli.datamodule, ckpt_path=str(last) if last.exists() else None)
     return Path(best.best_model_path or last)
 
 
-def _prepare_folder(output: Path) -> None:
-    """Set the metrics of an interrupted run aside: the logger starts its file anew."""
+def ignore_harmless_warnings() -> None:
+    """Those of Lightning that do not concern its users here."""
+    for harmless in (
+        ".*does not have many workers.*",  # batches are slices of memory
+        ".*Checkpoint directory .* exists.*",  # on a resume
+        ".*Experiment logs directory .* exists.*",  # provenance.json is there already
+        ".*LightningCLI's args parameter.*",  # kp3d has a command line of its own
+    ):
+        warnings.filterwarnings("ignore", message=harmless)
+
+
+def prepare_folder(output: Path, **settings: Any) -> None:
+    """Set the metrics of an interrupted run aside: the logger starts its file anew.
+
+    Args:
+        output: run folder.
+        settings: what else provenance.json should tell.
+    """
     output.mkdir(parents=True, exist_ok=True)
     remove_partial_files(output)
     remove_partial_files(output / "checkpoints")
-    (output / "provenance.json").write_text(json.dumps(provenance(), indent=2))
+    (output / "provenance.json").write_text(json.dumps(provenance() | settings, indent=2))
     metrics = output / "metrics.csv"
     if metrics.exists():
         number = len(list(output.glob("metrics.*.csv")))

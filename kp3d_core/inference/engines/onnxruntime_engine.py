@@ -34,11 +34,12 @@ class OnnxRuntimeEngine:
     def __init__(self, model: Model, options: EngineOptions) -> None:
         """Load the graph from the model's bytes, so that nothing outside them can be read."""
         self._model = model
-        self._session = create_session(graph_in(model, options.precision), options)
+        self.precision = precision_of(model, options.precision)
+        graph = graph_in(model, options.precision)
+        self._session = create_session(graph, options, quantized=self.precision == "int8")
         self._bound = PerBatchSize(self._bind)
         self.name = f"onnxruntime {onnxruntime.__version__}"
         self.device = describe_cpu(options.cpu_threads)
-        self.precision = precision_of(model, options.precision)
         names = list(output_shapes(model.keypoints.count))
         outputs = self._session.run(names, {INPUT_NAME: HostBuffers.allocate(model, 1).images})
         check_outputs(self.name, dict(zip(names, outputs, strict=True)), model)
@@ -61,8 +62,17 @@ class OnnxRuntimeEngine:
         return _Bound(buffers, binding)
 
 
-def create_session(graph: bytes, options: EngineOptions) -> onnxruntime.InferenceSession:
-    """Session of any graph, with the threads that the engine uses."""
+def create_session(
+    graph: bytes, options: EngineOptions, quantized: bool = False
+) -> onnxruntime.InferenceSession:
+    """Session of any graph, with the threads that the engine uses.
+
+    Args:
+        graph: ONNX file.
+        options: of the engine.
+        quantized: whether its arithmetic is. If not, packed weights are unpacked once, now; ONNX
+            Runtime would else keep them for quantized arithmetic, and unpack them in every run.
+    """
     threads = options.cpu_threads
     session = onnxruntime.SessionOptions()
     session.intra_op_num_threads = threads
@@ -72,6 +82,8 @@ def create_session(graph: bytes, options: EngineOptions) -> onnxruntime.Inferenc
     session.add_session_config_entry("session.intra_op.allow_spinning", "0")
     if options.pin_threads and threads > 1:
         session.add_session_config_entry("session.intra_op_thread_affinities", _affinities(threads))
+    if not quantized:
+        session.add_session_config_entry("session.disable_quant_qdq", "1")
     session.log_severity_level = 3
     return onnxruntime.InferenceSession(graph, session, providers=["CPUExecutionProvider"])
 

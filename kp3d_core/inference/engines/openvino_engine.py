@@ -39,15 +39,7 @@ class OpenVinoEngine:
         self._compiled = core.compile_model(
             core.read_model(io.BytesIO(graph_in(model, options.precision))),
             "CPU",
-            {
-                "INFERENCE_NUM_THREADS": threads,
-                "NUM_STREAMS": 1,
-                "PERFORMANCE_HINT": "LATENCY",
-                # What the graph says: by default OpenVINO takes bfloat16 where the processor has
-                # it, which moves keypoints by several tenths of a pixel.
-                "INFERENCE_PRECISION_HINT": "f32",
-                "ENABLE_CPU_PINNING": options.pin_threads,
-            },
+            settings(options),
         )
         self._bound = PerBatchSize(self._bind)
         self.name = f"openvino {openvino.__version__.split('-')[0]}"
@@ -71,3 +63,18 @@ class OpenVinoEngine:
         for name, values in buffers.outputs.items():
             request.set_tensor(name, openvino.Tensor(values, shared_memory=True))
         return _Bound(buffers, request)
+
+
+def settings(options: EngineOptions) -> dict[str, Any]:
+    """Properties that a graph is compiled with."""
+    return {
+        "INFERENCE_NUM_THREADS": options.cpu_threads,
+        "NUM_STREAMS": 1,
+        "PERFORMANCE_HINT": "LATENCY",
+        # What the graph says: by default OpenVINO takes bfloat16 where the processor has it, which
+        # moves keypoints by several tenths of a pixel,
+        "INFERENCE_PRECISION_HINT": "f32",
+        # and arithmetic of bytes where only weights are bytes.
+        "DYNAMIC_QUANTIZATION_GROUP_SIZE": 0,
+        "ENABLE_CPU_PINNING": options.pin_threads,
+    }

@@ -1,0 +1,1 @@
+"""Last stage of training: network and refiner together, as they are exported."""

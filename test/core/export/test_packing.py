@@ -1,0 +1,107 @@
+"""Packed weights: the outputs of rounded ones in every engine, the same bytes in the int8 file."""
+
+import io
+
+import numpy as np
+import onnx
+import pytest
+import torch
+from onnx import numpy_helper
+
+from kp3d_core.export.graph import INPUT_NAME, DetectorGraph
+from kp3d_core.export.packing import pack_weights
+from kp3d_core.export.quantize import int8_graph
+from kp3d_core.export.to_onnx import export_graph
+from kp3d_core.inference.engines.base import EngineOptions
+from kp3d_core.inference.engines.onnxruntime_engine import create_session
+from kp3d_core.inference.engines.signed import signed_graph
+from kp3d_core.inference.engines.unpacking import packed_weights, unpacked_graph
+from kp3d_core.models import create_model
+from kp3d_core.models.rounding import rounded_weights
+
+STEP = 0.33
+pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning")
+
+
+@pytest.fixture(scope="module")
+def graph():
+    torch.manual_seed(0)
+    network = create_model("fast", 4, folded=True).eval()
+    return DetectorGraph(network, 64, 30.0, mirror=True).eval()
+
+
+@pytest.fixture(scope="module")
+def packed(graph):
+    proto = export_graph(graph)
+    plain = len(proto.SerializeToString())
+    pack_weights(proto, STEP)
+    onnx.checker.check_model(proto, full_check=True)
+    data = proto.SerializeToString()
+    assert len(data) < 0.35 * plain
+    return data
+
+
+@pytest.fixture(scope="module")
+def images():
+    return np.random.default_rng(0).integers(0, 255, (3, 64, 64, 3), dtype=np.uint8)
+
+
+@pytest.fixture(scope="module")
+def expected(graph, images):
+    with torch.no_grad(), rounded_weights(graph, STEP):
+        return [values.numpy() for values in graph(torch.from_numpy(images))]
+
+
+def _differences(outputs, expected):
+    return [float(np.abs(a - b).max()) for a, b in zip(outputs[:2], expected[:2], strict=True)]
+
+
+@pytest.mark.parametrize("quantized", [False, True])
+def test_onnxruntime_unpacks(packed, images, expected, quantized):
+    session = create_session(packed, EngineOptions(threads=1), quantized)
+    # float32, summed in another order [px, model units]
+    assert max(_differences(session.run(None, {INPUT_NAME: images}), expected)) < 1e-3
+
+
+def test_openvino_unpacks_and_computes_in_float32(packed, images, expected):
+    openvino = pytest.importorskip("openvino")
+    from kp3d_core.inference.engines.openvino_engine import settings
+
+    core = openvino.Core()
+    network = core.read_model(io.BytesIO(packed))
+    compiled = core.compile_model(network, "CPU", settings(EngineOptions(threads=1)))
+    outputs = list(compiled({INPUT_NAME: images}).to_dict().values())
+    assert max(_differences(outputs, expected)) < 1e-3
+
+
+def test_plain_weights_for_those_that_take_no_others(packed, images, expected):
+    plain = unpacked_graph(packed)
+    assert not any(n.op_type == "DequantizeLinear" for n in onnx.load_from_string(plain).graph.node)
+    session = create_session(plain, EngineOptions(threads=1))
+    assert max(_differences(session.run(None, {INPUT_NAME: images}), expected)) < 1e-3
+
+
+def test_the_int8_graph_shares_the_bytes_and_still_computes_the_same(packed, images, expected):
+    quantized = onnx.load_from_string(int8_graph(packed, [images]))
+    constants = {c.name: c for c in quantized.graph.initializer}
+    weights = packed_weights(onnx.load_from_string(packed))
+    assert len(weights) > 20
+    for name, (numbers, steps) in weights.items():
+        assert np.array_equal(numpy_helper.to_array(constants[f"{name}_quantized"]), numbers)
+        assert np.array_equal(numpy_helper.to_array(constants[f"{name}_scale"]), steps)
+    # Biases still count in steps of inputs times weights, as quantized arithmetic adds them.
+    for node in quantized.graph.node:
+        bias = constants.get(node.input[0])
+        if node.op_type == "DequantizeLinear" and bias is not None and bias.data_type == 6:
+            (conv,) = (n for n in quantized.graph.node if node.output[0] in n.input)
+            makers = [n for n in quantized.graph.node if n.output[0] in conv.input[:2]]
+            scales = [numpy_helper.to_array(constants[n.input[1]]) for n in makers]
+            np.testing.assert_allclose(
+                numpy_helper.to_array(constants[node.input[1]]), scales[0] * scales[1], rtol=1e-5
+            )
+    for data in (quantized.SerializeToString(), signed_graph(quantized.SerializeToString())):
+        outputs = create_session(data, EngineOptions(threads=1), quantized=True).run(
+            None, {INPUT_NAME: images}
+        )
+        # Heatmaps of a random network are flat: rounded activations move their means little.
+        assert max(_differences(outputs, expected)) < 0.5
