@@ -13,6 +13,7 @@ from kp3d_core.data.memory import load_views, some_objects
 from kp3d_core.export.graph import DetectorGraph
 from kp3d_core.export.reading import join, read_views
 from kp3d_core.export.refinement import RefinementSettings, fit_refiner, training_unit_ndc
+from kp3d_core.models.rounding import rounded_weights
 from kp3d_core.training.checkpoint import add_refiner, load_with_orientation
 
 
@@ -29,7 +30,7 @@ def refine_checkpoint(
     """Fit a refiner to a checkpoint's network and write both, atomically.
 
     Args:
-        checkpoint: of `kp3d train`.
+        checkpoint: of `kp3d train`, or of `kp3d polish`, whose refiner is then fitted further.
         data: rendered folders of objects that the network was not trained on, of its category.
             Those by the paper's camera, to which all objects are equally far, teach everything but
             the size.
@@ -47,20 +48,24 @@ def refine_checkpoint(
     for folder in data:
         _require_new_objects(folder, trained.data.get("train"))
     size = int(trained.data.get("input_size", 64))
+    # A polished network's refiner belongs to it, and both to weights in whole steps.
+    weight_step = float(trained.settings.get("weight_step", 0.0))
+    initial = trained.refiner if "polish" in trained.settings else None
     parts, facts, cameras = [], [], []
     for folder in data:
         views = load_views(folder, trained.data.get("source_size") or size)
         views = some_objects(views, max_objects)
         total = len(views.rgba)
         graph = DetectorGraph(trained.model, size, views.training_distance, mirror).eval()
-        parts.append(
-            read_views(
-                graph,
-                views,
-                size_varies=isinstance(read_manifest(folder).camera_settings, RobotCamera),
-                on_progress=functools.partial(_report, on_progress, f"reading {folder}", total),
+        with rounded_weights(trained.model, weight_step):
+            parts.append(
+                read_views(
+                    graph,
+                    views,
+                    size_varies=isinstance(read_manifest(folder).camera_settings, RobotCamera),
+                    on_progress=functools.partial(_report, on_progress, f"reading {folder}", total),
+                )
             )
-        )
         facts.append({"data": str(folder), "objects": total, "views": views.rgba.shape[1]})
         cameras.append((views.training_distance, training_unit_ndc(views)))
     _require_one_camera(data, cameras)
@@ -70,8 +75,13 @@ def refine_checkpoint(
         cameras[0][1],
         settings,
         functools.partial(_report, on_progress, "fitting", settings.steps),
+        initial=initial,
+        weight_step=weight_step,
     )
-    add_refiner(checkpoint, refiner, asdict(settings) | {"views": facts}, output)
+    refinement = asdict(settings) | {"views": facts}
+    if initial is not None:
+        refinement["before"] = trained.refinement
+    add_refiner(checkpoint, refiner, refinement, output)
 
 
 def _report(on_progress: Callable[[str, int, int], None], what: str, total: int, done: int) -> None:

@@ -18,6 +18,7 @@ from kp3d_core.export.graph import DetectorGraph
 from kp3d_core.export.reading import ReadViews
 from kp3d_core.losses.places import keypoints_in_object, place_errors
 from kp3d_core.models.refiner import Refiner
+from kp3d_core.models.rounding import rounded_weights
 
 MIN_STEPS = 20
 _MIN_VIEWS = 4
@@ -60,6 +61,9 @@ def fit_refiner(
     unit_ndc: float,
     settings: RefinementSettings,
     on_progress: Callable[[int], None] = lambda step: None,
+    *,
+    initial: Refiner | None = None,
+    weight_step: float = 0.0,
 ) -> Refiner:
     """Refiner of a network.
 
@@ -74,12 +78,14 @@ def fit_refiner(
         unit_ndc: see `Refiner`.
         settings: of the fit.
         on_progress: called with the number of finished steps.
+        initial: refiner of the same network to start from; it is changed.
+        weight_step: of its weights in the exported file, see `models.rounding`; 0: exact ones.
 
     Raises:
         ValueError: too few views to learn from.
     """
     torch.manual_seed(settings.seed)
-    refiner = Refiner(
+    refiner = initial or Refiner(
         graph.model.num_keypoints,
         data.reading.orientation_uv.shape[-2],
         data.reading.summary.shape[-1],
@@ -90,7 +96,9 @@ def fit_refiner(
     )
     places, used = _mean_places(graph, data)
     views = _used_views(data, used)
-    refiner.normalise(data.select(used).rows())
+    if initial is None:
+        refiner.normalise(data.select(used).rows())
+    refiner.train()
     refined = DetectorGraph(graph.model, graph.input_size, graph.distance, graph.mirror, refiner)
     optimizer = torch.optim.AdamW(
         refiner.parameters(), settings.learning_rate, weight_decay=settings.weight_decay
@@ -101,9 +109,10 @@ def fit_refiner(
     generator = torch.Generator().manual_seed(settings.seed)
     for step in range(settings.steps):
         draw = torch.randint(len(views), (settings.batch_size,), generator=generator)
-        loss = _loss(refined, data.select(views[draw]), places, settings)
-        optimizer.zero_grad()
-        loss.backward()
+        with rounded_weights(refiner, weight_step):
+            loss = _loss(refined, data.select(views[draw]), places, settings)
+            optimizer.zero_grad()
+            loss.backward()
         torch.nn.utils.clip_grad_norm_(refiner.parameters(), 1.0)
         optimizer.step()
         schedule.step()

@@ -96,6 +96,16 @@ def test_an_interrupted_run_goes_on_to_the_same_weights(polish, polished, tmp_pa
         assert torch.equal(resumed["state_dict"][name], value), name
 
 
+def test_its_refiner_can_be_fitted_further(polished, rendered_cars, tmp_path):
+    _run("refine", polished, rendered_cars / "val", "-o", tmp_path / "again.ckpt", "--steps", 20)
+    before, after = load_checkpoint(polished), load_checkpoint(tmp_path / "again.ckpt")
+    assert after.refinement["before"] == before.refinement
+    assert torch.equal(after.refiner.mean, before.refiner.mean)  # not a new one
+    assert not torch.equal(after.refiner.layers[0].weight, before.refiner.layers[0].weight)
+    network = after.model.state_dict()
+    assert all(torch.equal(value, network[k]) for k, value in before.model.state_dict().items())
+
+
 def test_command(refined, rendered_cars, tmp_path):
     output = _run("polish", refined, rendered_cars / "train", rendered_cars / "train",
                   "-o", tmp_path, "--steps", 2, code=1)  # fmt: skip
