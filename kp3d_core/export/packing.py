@@ -60,7 +60,7 @@ def _replace(
 ) -> None:
     """Whole numbers, steps and the node that multiplies them, instead of a float constant."""
     name = constant.name
-    inputs = {
+    inputs: dict[str, NDArray] = {
         f"{name}_quantized": numbers,
         f"{name}_scale": steps.astype(np.float32),
         f"{name}_zero_point": np.zeros(len(steps), np.int8),
