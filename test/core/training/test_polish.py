@@ -96,7 +96,11 @@ def test_an_interrupted_run_goes_on_to_the_same_weights(polish, polished, tmp_pa
         assert torch.equal(resumed["state_dict"][name], value), name
 
 
-def test_its_refiner_can_be_fitted_further(polished, rendered_cars, tmp_path):
+def test_its_refiner_can_be_fitted_further(polish, rendered_cars, tmp_path):
+    # Nearly without training: this network of few steps tells the orientation by chance, and the
+    # refiner's fixture has shown that it does so for these cars.
+    still = dataclasses.replace(SETTINGS, steps=2, learning_rate=1e-9, weight_step=0.05)
+    polished = polish(tmp_path / "run", still)
     _run("refine", polished, rendered_cars / "val", "-o", tmp_path / "again.ckpt", "--steps", 20)
     before, after = load_checkpoint(polished), load_checkpoint(tmp_path / "again.ckpt")
     assert after.refinement["before"] == before.refinement
