@@ -79,6 +79,7 @@ def write_quantized(
     proto = onnx.load_from_string(graph)
     metadata = file_metadata(model)
     metadata["precision"] = precision
+    metadata["packed"] = model.packed and precision == "int8"
     metadata["metrics"] = metrics or {}
     metadata["quantization"] = provenance() | {"model_sha256": model.sha256, "data": str(data)}
     write_model(proto, metadata, output)
