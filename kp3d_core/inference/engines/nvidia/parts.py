@@ -45,7 +45,8 @@ def build_parts(model: Model, options: EngineOptions, folder: Path) -> list[Path
 
 def split_graph(data: bytes) -> dict[str, bytes]:
     """The graph up to the orientation, and the graph from image and flag to the keypoints."""
-    model = onnx.load_from_string(data)
+    # Files say nothing of the types of tensors between inputs and outputs.
+    model = onnx.shape_inference.infer_shapes(onnx.load_from_string(data))
     decisions = [node for node in model.graph.node if node.op_type == "Greater"]
     if len(decisions) != 1:
         raise ValueError(
