@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.progress import Progress
 
 from kp3d_core.cli.errors import user_errors
+from kp3d_core.cli.training_options import MaxTime, Threads
 
 
 def polish(
@@ -33,17 +34,8 @@ def polish(
             "file a fifth as large; 0: exact weights."
         ),
     ] = 0.33,
-    threads: Annotated[
-        int | None, typer.Option(help="CPU threads.", show_default="all cores")
-    ] = None,
-    max_time: Annotated[
-        str | None,
-        typer.Option(
-            metavar="HH:MM:SS",
-            help="Stop in time, with a checkpoint to go on from.",
-            show_default="no limit",
-        ),
-    ] = None,
+    threads: Threads = None,
+    max_time: MaxTime = None,
 ) -> None:
     """Train a refined network and its refiner together, as they are exported."""
     with user_errors(RuntimeError, FloatingPointError):

@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 
 from kp3d_core.cli.errors import user_errors
+from kp3d_core.cli.training_options import MaxTime, Threads
 
 CONTEXT = {"allow_extra_args": True, "ignore_unknown_options": True}
 
@@ -26,17 +27,8 @@ def train(
         Path | None, typer.Option(help="Run folder; default: runs/<name of the last config>.")
     ] = None,
     resume: Annotated[bool, typer.Option(help="Continue an interrupted run in the folder.")] = True,
-    threads: Annotated[
-        int | None, typer.Option(help="CPU threads.", show_default="all cores")
-    ] = None,
-    max_time: Annotated[
-        str | None,
-        typer.Option(
-            metavar="HH:MM:SS",
-            help="Stop in time, with a checkpoint to go on from.",
-            show_default="no limit",
-        ),
-    ] = None,
+    threads: Threads = None,
+    max_time: MaxTime = None,
 ) -> None:
     """Train from YAML files. Further options override them: `--trainer.max_steps=1000`."""
     started_s = time.monotonic()

@@ -26,12 +26,22 @@ def pack_weights(graph: onnx.ModelProto, step: float) -> None:
         graph: in float32.
         step: in standard deviations of an output channel's weights, see `models.rounding`.
     """
-    for constant in list(graph.graph.initializer):
-        # Weights of layers only, not the grids that moments are made of.
-        if constant.name.endswith(".weight") and math.prod(constant.dims) >= MIN_WEIGHTS:
-            weight = torch.from_numpy(numpy_helper.to_array(constant).copy())
-            numbers, steps = in_steps(weight, step)
-            _replace(graph, constant, numbers.numpy(), steps.numpy())
+    for constant in layer_weights(graph):
+        weight = torch.from_numpy(numpy_helper.to_array(constant).copy())
+        numbers, steps = in_steps(weight, step)
+        _replace(graph, constant, numbers.numpy(), steps.numpy())
+
+
+def layer_weights(graph: onnx.ModelProto) -> list[onnx.TensorProto]:
+    """Constants that are weights of layers worth rounding.
+
+    Not the grids that moments are made of: differences of their sums matter.
+    """
+    return [
+        constant
+        for constant in graph.graph.initializer
+        if constant.name.endswith(".weight") and math.prod(constant.dims) >= MIN_WEIGHTS
+    ]
 
 
 def share_weights(quantized: onnx.ModelProto, packed: onnx.ModelProto) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 import tempfile
 import warnings
 from dataclasses import asdict
@@ -22,14 +21,14 @@ from kp3d_core.export.backgrounds import before_backgrounds
 from kp3d_core.export.calibration import calibrate_keypoints, calibrate_pose
 from kp3d_core.export.canonical import canonical_keypoints, descriptive_names, neighbour_edges
 from kp3d_core.export.graph import INPUT_NAME, OUTPUT_NAMES, DetectorGraph
-from kp3d_core.export.packing import pack_weights
+from kp3d_core.export.packing import layer_weights, pack_weights
 from kp3d_core.files import atomic_writer
 from kp3d_core.inference import create_engine, load_model
 from kp3d_core.inference.model import Calibration
 from kp3d_core.inference.model_metadata import FORMAT_VERSION, METADATA_KEY
 from kp3d_core.inference.seal import seal
 from kp3d_core.models.refiner import Refiner
-from kp3d_core.models.rounding import MIN_WEIGHTS, rounded_weights
+from kp3d_core.models.rounding import rounded_weights
 from kp3d_core.palette import keypoint_colors
 from kp3d_core.provenance import provenance
 from kp3d_core.training.checkpoint import TrainedNetwork, load_with_orientation
@@ -76,11 +75,7 @@ def round_weights(graph: onnx.ModelProto) -> None:
     The last bits are noise that compresses not at all: without them repositories and packages keep
     a third less of each file.
     """
-    for constant in graph.graph.initializer:
-        # Not the grids that moments are made of: differences of their sums matter.
-        is_large = math.prod(constant.dims) >= MIN_WEIGHTS
-        if not constant.name.endswith(".weight") or not is_large:
-            continue
+    for constant in layer_weights(graph):
         mantissa, exponent = np.frexp(onnx.numpy_helper.to_array(constant))
         rounded = np.ldexp(np.round(np.ldexp(mantissa, WEIGHT_BITS)), exponent - WEIGHT_BITS)
         constant.CopyFrom(onnx.numpy_helper.from_array(rounded, constant.name))
