@@ -166,7 +166,11 @@ def _view_errors(
         found.append(
             _ViewErrors(
                 view_traits(
-                    detection.T_camera_object, detection.misfit, model.keypoints, detection.unit_m
+                    detection.T_camera_object,
+                    detection.misfit,
+                    detection.orientation_score,
+                    model.keypoints,
+                    detection.unit_m,
                 ),
                 float(nees(keypoint_error, detection.own_covariance).mean()),
                 float(nees(error[3:], own[3:, 3:])),

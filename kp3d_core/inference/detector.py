@@ -260,7 +260,10 @@ class Detector:
         calibration, layout = self.model.calibration, self.model.keypoints
         fit = fit_layout(layout, lifted, self.unit_m)
         residual = fit.residual / self.unit_m
-        traits = view_traits(fit.T, misfit(residual, values["score"]), layout, self.unit_m)
+        orientation_score = float(values["orientation_score"])
+        traits = view_traits(
+            fit.T, misfit(residual, values["score"]), orientation_score, layout, self.unit_m
+        )
         growth = growth_of(traits, calibration)
         lifted, fit = lifted.grown(growth), fit.grown(growth)
         rays_camera = self._rays(values["keypoints_uv"], crop)
@@ -274,7 +277,7 @@ class Detector:
             pose_covariance=fit.covariance(
                 calibration.translation_scale, calibration.rotation_scale
             ),
-            orientation_score=float(values["orientation_score"]),
+            orientation_score=orientation_score,
             scale=scale,
             metric=self.metric,
             unit_m=self.unit_m,

@@ -7,7 +7,7 @@ at run time without the truth tells them apart; how much it matters was fitted o
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,6 +20,8 @@ _DOUBT_WEIGHT = 0.35
 """Model units of residual that a score of 0 is worth."""
 _MAX_LOG_GROWTH = math.log(4.0)
 """Bound of a growth in both directions: a view unlike any that was measured says no more."""
+_MAX_CERTAINTY = 8.0
+"""Odds of 3,000 to 1: what is beyond tells the size of the network's output, not of its errors."""
 
 
 @dataclass(frozen=True)
@@ -48,13 +50,18 @@ def misfit(residual: float, score: FloatArray) -> float:
 
 
 def view_traits(
-    T_camera_object: FloatArray, misfit: float, layout: KeypointLayout, unit_m: float
+    T_camera_object: FloatArray,
+    misfit: float,
+    orientation_score: float,
+    layout: KeypointLayout,
+    unit_m: float,
 ) -> ViewTraits:
     """Traits of a view from its result.
 
     Args:
         T_camera_object: fitted pose [m, or model units if `unit_m` is 1].
         misfit: see `misfit`.
+        orientation_score: probability, 0.5..1, that front and back are not confused.
         layout: keypoints of the model.
         unit_m: metres per model unit.
     """
@@ -63,10 +70,13 @@ def view_traits(
     sight_object = T_camera_object[:3, :3].T @ t / distance
     centred = layout.canonical - layout.canonical.mean(axis=0)
     along = float(np.sum((centred @ sight_object) ** 2))
+    odds = orientation_score / max(1 - orientation_score, 1e-9)
     return ViewTraits(
         misfit=misfit,
         foreshortening=along / max(float(np.sum(centred**2)), 1e-12),
         log_distance=math.log(distance / unit_m),
+        certainty=min(math.log(max(odds, 1e-9)), _MAX_CERTAINTY),
+        elevation=-float(sight_object[2]),
     )
 
 
@@ -75,10 +85,10 @@ def growth_of(traits: ViewTraits, calibration: Calibration) -> Growth:
     typical = calibration.typical
 
     def factor(slopes: ViewTraits) -> float:
-        exponent = (
-            (traits.misfit - typical.misfit) * slopes.misfit
-            + (traits.foreshortening - typical.foreshortening) * slopes.foreshortening
-            + (traits.log_distance - typical.log_distance) * slopes.log_distance
+        exponent = sum(
+            (getattr(traits, trait.name) - getattr(typical, trait.name))
+            * getattr(slopes, trait.name)
+            for trait in fields(ViewTraits)
         )
         return math.exp(min(max(exponent, -_MAX_LOG_GROWTH), _MAX_LOG_GROWTH))
 

@@ -54,6 +54,11 @@ class ViewTraits:
     """Share of the object's variance along the line of sight, 0..1: its size is hidden there."""
     log_distance: float = 0.0
     """Natural logarithm of the object's distance [model units]: near views are distorted most."""
+    certainty: float = 0.0
+    """Logarithm of the odds that front and back are not confused, bounded: where the network
+    hesitates between them, it errs in everything else, too."""
+    elevation: float = 0.0
+    """Sine of the angle from which the camera looks down on the object, -1..1."""
 
 
 @dataclass(frozen=True)

@@ -36,6 +36,8 @@ _LATER_NUMBERS = {
 }
 """Entries of the calibration that older files lack, and the ones that take their place."""
 _LATER_TRAITS = ("typical", "own_growth", "scale_growth")
+_LATEST_TRAITS = ("certainty", "elevation")
+"""Of `ViewTraits`, not in files from before they existed."""
 """Entries of the calibration that older files lack: there, no view is harder than another."""
 
 
@@ -247,7 +249,11 @@ def _read_traits(reader: _Reader, path: str) -> ViewTraits:
     if not reader.has(path):
         return ViewTraits()
     return ViewTraits(
-        **{name: reader.number(f"{path}.{name}", -1e3, 1e3, 0.0) for name in asdict(ViewTraits())}
+        **{
+            name: reader.number(f"{path}.{name}", -1e3, 1e3, 0.0)
+            for name in asdict(ViewTraits())
+            if name not in _LATEST_TRAITS or reader.has(f"{path}.{name}")
+        }
     )
 
 

@@ -49,10 +49,30 @@ def test_traits_of_a_pose(model, unit_m):
     end_on = make_transform(ahead, np.array([0, 0, 8.0 * unit_m]))
     side_on = make_transform(np.eye(3), np.array([0, 0, 8.0 * unit_m]))
     variance = CANONICAL.var(axis=0)
-    along, across = (view_traits(T, 0.1, model.keypoints, unit_m) for T in (end_on, side_on))
+    along, across = (view_traits(T, 0.1, 0.9, model.keypoints, unit_m) for T in (end_on, side_on))
     assert along.foreshortening == pytest.approx(variance[0] / variance.sum())
     assert across.foreshortening == pytest.approx(variance[2] / variance.sum())
     assert along.log_distance == pytest.approx(math.log(8))
+    assert along.certainty == pytest.approx(math.log(9))
+
+
+@pytest.mark.parametrize(
+    ("score", "certainty"), [(0.5, 0.0), (0.0, math.log(1e-9)), (1.0, 8.0), (1 - 1e-5, 8.0)]
+)
+def test_certainty_of_the_orientation_is_bounded(model, score, certainty):
+    T = make_transform(np.eye(3), np.array([0, 0, 8.0]))
+    traits = view_traits(T, 0.1, score, model.keypoints, 1.0)
+    assert traits.certainty == pytest.approx(certainty, abs=1e-9)
+
+
+def test_elevation_is_that_of_the_camera_above_the_object(model):
+    # Upright and seen from 30 degrees above: the object's z axis points up in the image and a bit
+    # towards the camera; beside the optical axis the line of sight counts.
+    R = Rotation.from_euler("x", 90 + 30, degrees=True).as_matrix()
+    for sideways in (0.0, 3.0):
+        t = np.array([sideways, 0, 8.0])
+        traits = view_traits(make_transform(R, t), 0.1, 0.9, model.keypoints, 1.0)
+        assert traits.elevation == pytest.approx(0.5 * 8 / np.linalg.norm(t))
 
 
 def test_detector_grows_all_covariances_of_a_hard_view(model, engine, pinhole):

@@ -67,12 +67,16 @@ def test_calibration_of_older_files(tmp_path):
 
 
 def test_calibration_of_newer_files(tmp_path):
+    # Without the traits that came last, which then say nothing.
     growth = {"misfit": 9.0, "foreshortening": 0.3, "log_distance": -0.1}
     calibration = metadata()["calibration"] | {"own_growth": growth, "relative_rotation_scale": 2.0}
     path = write_tiny_model(tmp_path / "m.onnx", kp3d_metadata=_with("calibration", calibration))
     found = load_model(path).calibration
-    assert found.own_growth == ViewTraits(9.0, 0.3, -0.1)
+    assert found.own_growth == ViewTraits(9.0, 0.3, -0.1, certainty=0.0, elevation=0.0)
     assert found.relative_rotation_scale == 2.0
+    growth["elevation"] = -0.5
+    path = write_tiny_model(tmp_path / "m.onnx", kp3d_metadata=_with("calibration", calibration))
+    assert load_model(path).calibration.own_growth.elevation == -0.5
     del growth["misfit"]
     path = write_tiny_model(tmp_path / "m.onnx", kp3d_metadata=_with("calibration", calibration))
     with pytest.raises(ValueError, match="calibration.own_growth.misfit is missing"):
