@@ -40,6 +40,13 @@ _DRAWN = {
 }
 LAYOUT_TOPIC = "~/layout"
 TF_TOPIC = "/tf"
+_OF_DETECTIONS = {"~/keypoints", "~/overlay", *_DRAWN}
+"""Topics that say what is in an image, whatever its reference."""
+
+
+def needs_places(wanted: Collection[str]) -> bool:
+    """Whether a listener wants to know more than what an image shows: motions, filtered poses."""
+    return not _OF_DETECTIONS.issuperset(wanted)
 
 
 def layouts(categories: list[Category], stamp: Any) -> list[KeypointLayout]:

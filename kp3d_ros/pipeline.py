@@ -142,10 +142,23 @@ class Pipeline:
         self._last_s = stamp_seconds(message.header.stamp)
         return answer
 
-    def place(self, answer: Answer) -> None:
-        """Tell the poses of the objects in an answer; once, in the order of the images."""
-        T_anchor_camera = self._anchor(answer)
-        for found in answer.objects:
+    def place(self, answer: Answer, *, is_asked: bool = True) -> None:
+        """Tell the poses of the objects in an answer; once, in the order of the images.
+
+        Args:
+            answer: of `look`.
+            is_asked: whether anybody wants to know. If not, only what later images depend on is
+                worked out: references that are missing, and filters.
+        """
+        due = [
+            found
+            for found in answer.objects
+            if is_asked
+            or self._settings.filter
+            or self.references.is_due(found.frame, found.detection)
+        ]
+        T_anchor_camera = self._anchor(answer) if due else None
+        for found in due:
             found.placement = self._place(found, T_anchor_camera, answer)
 
     def _decode(

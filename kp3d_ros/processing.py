@@ -10,6 +10,7 @@ from rclpy.node import Node
 from sensor_msgs.msg import CompressedImage, Image
 
 from kp3d_ros.diagnostics import Statistics, Throttle
+from kp3d_ros.outputs import needs_places
 from kp3d_ros.pipeline import Answer, Pipeline
 from kp3d_ros.publishing import Outputs
 from kp3d_ros.regions import stamp_seconds
@@ -88,7 +89,7 @@ class Processor:
             return None
         wanted = self._outputs.wanted()
         self._outputs.publish_keypoints(answer, wanted)
-        self._pipeline.place(answer)
+        self._pipeline.place(answer, is_asked=needs_places(wanted))
         self._outputs.publish_poses(answer, settings, wanted, self._pipeline.remembers)
         for text in answer.problems:
             self._problem(text, kind=text[:40])

@@ -56,6 +56,15 @@ class References:
         self._references.pop(frame, None)
         self._wanted.discard(frame)
 
+    def is_due(self, frame: str, detection: Detection) -> bool:
+        """Whether a detection of an object becomes its reference."""
+        known = self._references.get(frame)
+        return (
+            known is None
+            or frame in self._wanted
+            or known.pose.reference.metric != detection.metric
+        )
+
     def place(
         self,
         frame: str,
@@ -76,19 +85,14 @@ class References:
             time_s: when the image was taken [s].
             settings: of the node.
         """
-        known = self._references.get(frame)
-        if (
-            known is None
-            or frame in self._wanted
-            or known.pose.reference.metric != detection.metric
-        ):
-            known = _Reference(
+        if self.is_due(frame, detection):
+            self._references[frame] = _Reference(
                 RelativePose(detection, calibration),
                 T_anchor_camera,
                 T_anchor_camera @ detection.T_camera_object,
             )
-            self._references[frame] = known
             self._wanted.discard(frame)
+        known = self._references[frame]
         motion = known.pose.update(detection)
         # The fit takes the camera to stand still. Where it is known to have moved, the points of
         # now lie elsewhere in the reference frame, and so does their fit.

@@ -76,6 +76,11 @@ class CameraModel:
         rays = self._lens.direction(*self._lens.undistort(x_d, y_d))
         return rays.reshape(*uv.shape[:-1], 3)
 
+    @property
+    def is_pinhole(self) -> bool:
+        """Whether the lens distorts nothing, so that straight lines stay straight."""
+        return self._lens.is_identity
+
     @cached_property
     def _lens(self) -> Distortion:
         if self.distortion_model == "equidistant" and self.distortion:

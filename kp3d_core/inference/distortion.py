@@ -28,6 +28,8 @@ class Distortion(ABC):
 
     farthest: float
     """Radius that the search for the fold covers [undistorted coordinate]."""
+    is_identity = False
+    """Whether distorted and undistorted coordinates are the same."""
 
     @abstractmethod
     def normalise(
@@ -90,7 +92,7 @@ class Rational(Distortion):
         padded[: min(len(coefficients), 8)] = coefficients[:8]
         self._k1, self._k2, self._p1, self._p2, self._k3 = padded[:5]
         self._k4, self._k5, self._k6 = padded[5:]
-        self._identity = not padded.any()
+        self.is_identity = not padded.any()
 
     def normalise(
         self, x: FloatArray, y: FloatArray, z: FloatArray, min_z: float
@@ -106,11 +108,11 @@ class Rational(Distortion):
 
     def distort(self, x: FloatArray, y: FloatArray) -> tuple[FloatArray, FloatArray]:
         """Distorted coordinates; beyond the fold they go on outwards instead of coming back."""
-        return (x, y) if self._identity else super().distort(x, y)
+        return (x, y) if self.is_identity else super().distort(x, y)
 
     def undistort(self, x_d: FloatArray, y_d: FloatArray) -> tuple[FloatArray, FloatArray]:
         """Undistorted coordinates."""
-        return (x_d, y_d) if self._identity else super().undistort(x_d, y_d)
+        return (x_d, y_d) if self.is_identity else super().undistort(x_d, y_d)
 
     def distort_within_fold(self, x: FloatArray, y: FloatArray) -> tuple[FloatArray, FloatArray]:
         """Radial factor and tangential shift."""

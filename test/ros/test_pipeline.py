@@ -13,6 +13,7 @@ from builtin_interfaces.msg import Time
 from sensor_msgs.msg import CameraInfo, Image
 
 from kp3d_ros.categories import create_categories
+from kp3d_ros.outputs import needs_places
 from kp3d_ros.pipeline import Pipeline
 from kp3d_ros.settings import Settings
 
@@ -120,6 +121,48 @@ def test_filter_is_surer_than_one_image(model: str) -> None:
     assert (std_last < 0.75 * std_first).all()
     np.testing.assert_allclose(last.placement.T_camera_object, T_CAMERA_OBJECT, atol=0.03)
     assert 0 < float(pipeline.facts()["filter, time constant [s]"]) < 1
+
+
+def test_unasked_poses_are_not_worked_out_but_references_are_taken(model: str) -> None:
+    pipeline = make_pipeline(model)
+    moved = draw_scene(CAMERA, pose(2.15, (0.14, 0.03, 1.95)), UNIT_M)
+
+    def place(time_s: float, image: Any = None, *, is_asked: bool) -> Any:
+        answer = pipeline.look(image_at(time_s) if image is None else image_at(time_s, image))
+        pipeline.place(answer, is_asked=is_asked)
+        return answer.objects[0].placement
+
+    np.testing.assert_allclose(
+        place(1, is_asked=False).T_reference_object, np.eye(4), atol=1e-9
+    )  # the first image is the reference, whoever listens
+    assert place(1.1, is_asked=False) is None
+    later = place(1.2, moved, is_asked=True)
+    assert np.linalg.norm(later.T_reference_object[:3, 3]) > 0.04
+    pipeline.references.want_all()
+    assert place(1.3, moved, is_asked=False) is not None
+    assert np.linalg.norm(place(1.4, moved, is_asked=True).T_reference_object[:3, 3]) < 0.01
+
+
+def test_filters_see_every_image(model: str) -> None:
+    pipeline = make_pipeline(model, filter=True)
+    for number in range(3):
+        answer = pipeline.look(image_at(1 + number / 30))
+        pipeline.place(answer, is_asked=False)
+        assert answer.objects[0].placement is not None
+
+
+@pytest.mark.parametrize(
+    ("wanted", "needed"),
+    [
+        ((), False),
+        (("~/keypoints", "~/overlay", "~/markers"), False),
+        (("~/keypoints", "~/relative_pose"), True),
+        (("/tf",), True),
+        (("~/detections_3d",), True),
+    ],
+)
+def test_who_needs_places(wanted: tuple[str, ...], needed: bool) -> None:
+    assert needs_places(wanted) is needed
 
 
 def test_time_that_jumps_back_takes_a_new_reference(model: str) -> None:

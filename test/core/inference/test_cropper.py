@@ -57,6 +57,17 @@ def test_a_disc_lands_where_its_direction_projects(camera, zoom):
     assert np.allclose(centroid, expected, atol=0.06 * max(zoom, 1))
 
 
+@pytest.mark.parametrize("focal", [40.0, 90.0, 170.0, 560.0, 900.0])
+@pytest.mark.parametrize("center", [(0, 0, 1), (0.5, -0.3, 1), (-0.9, 0.2, 1), (1, 0, 0.05)])
+def test_homography_and_maps_agree(monkeypatch, pinhole, focal, center):
+    """The fast way of a pinhole camera and that of every lens, also at the image's border."""
+    image = cv2.GaussianBlur(_noise(480, 640), (0, 0), 3)
+    crop = make_crop_camera(np.array(center, float), focal, 64, np.array([0.3, 1, 0.1]))
+    fast = extract_crop(image, pinhole, crop).astype(int)
+    monkeypatch.setattr(CameraModel, "is_pinhole", False)
+    assert np.abs(fast - extract_crop(image, pinhole, crop)).max() <= 2
+
+
 def test_outside_is_black(pinhole):
     white = np.full((480, 640, 3), 255, np.uint8)
     half = extract_crop(white, pinhole, make_crop_camera(pinhole.rays([639.5, 240]), 500.0, 128))
