@@ -9,7 +9,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from kp3d_core.geometry.camera import project
+from kp3d_core.geometry.camera import project, unproject
 from kp3d_core.geometry.crop import CropCamera, make_crop_camera
 from kp3d_core.inference.camera import CameraModel
 from kp3d_core.inference.cropper import extract_crop
@@ -313,8 +313,9 @@ class Detector:
 
     def _rays(self, crop_uv: FloatArray, crop: CropCamera) -> FloatArray:
         """Directions in the camera frame of crop pixels, independent of any distance."""
-        homogeneous = np.column_stack([crop_uv, np.ones(len(crop_uv))])
-        return homogeneous @ np.linalg.inv(crop.K_crop).T @ crop.R_crop_camera
+        return np.asarray(unproject(crop_uv, np.ones(len(crop_uv)), crop.K_crop)) @ (
+            crop.R_crop_camera
+        )
 
     def _is_centered(self, detection: Detection) -> bool:
         """Whether looking again would show nothing new."""

@@ -90,8 +90,8 @@ def lift_keypoints(
     """
     distance = object_distance(scale, float(crop.K_crop[0, 0]), training)
     depth = distance + keypoints_depth - training.distance
-    points = unit_m * unproject(keypoints_uv, depth, crop.K_crop)
     rays = unproject(keypoints_uv, np.ones_like(depth), crop.K_crop)
+    points = unit_m * depth[:, None] * rays
 
     J = np.zeros((len(depth), 3, 3))
     J[:, 0, 0] = depth / crop.K_crop[0, 0]
