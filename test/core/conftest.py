@@ -28,6 +28,22 @@ def pytest_collection_modifyitems(items):
                 item.add_marker(pytest.mark.filterwarnings(text))
 
 
+def _run(*arguments, code=0):
+    from typer.testing import CliRunner
+
+    from kp3d_core.cli.main import app
+
+    result = CliRunner().invoke(app, [*map(str, arguments)])
+    assert result.exit_code == code, result.output
+    return " ".join(result.output.split())
+
+
+@pytest.fixture(scope="session")
+def kp3d():
+    """Runs a command with an exit status, `code=0`; returns its output on one line."""
+    return _run
+
+
 def _render_cars(folder, image_size):
     from kp3d_core.data.cameras import RobotCamera
     from kp3d_core.data.generate import GenerateSettings, generate

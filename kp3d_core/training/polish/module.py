@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -31,8 +31,9 @@ from kp3d_core.models.rounding import WEIGHT_STEP, rounded_weights
 from kp3d_core.training.checkpoint import (
     REFINER_KEY,
     STAGES_KEY,
+    Stage,
+    TrainedNetwork,
     load_with_orientation,
-    stage_of,
 )
 from kp3d_core.training.networks import network_settings
 from kp3d_core.training.polish.places import MIN_VIEWS
@@ -44,7 +45,7 @@ class PolishSettings:
     """How network and refiner are trained together."""
 
     steps: int = 4000
-    learning_rate: float = 6e-4
+    learning_rate: float = 2.5e-4
     """At its peak; it falls linearly to a hundredth."""
     warmup_steps: int = 200
     weight_step: float = WEIGHT_STEP
@@ -88,6 +89,26 @@ class PolishSettings:
         return rise * (1 - 0.99 * min(step / self.steps, 1.0))
 
 
+def polishable(checkpoint: Path) -> TrainedNetwork:
+    """Network and refiner of a checkpoint of `kp3d refine`.
+
+    Raises:
+        ValueError: a checkpoint without refiner, or of another network than `fast`.
+    """
+    trained = load_with_orientation(checkpoint, "Polishing")
+    if trained.refiner is None or not trained.refiner.mirror:
+        raise ValueError(
+            f"CHECKPOINT must have a refiner that sees mirror images, got {checkpoint}, which "
+            "has none. Make one: kp3d refine CHECKPOINT DATA... -o REFINED.ckpt"
+        )
+    if not isinstance(trained.model, FastModel):
+        raise ValueError(
+            f"CHECKPOINT must be of the network `fast`, got {checkpoint}, of another one. Only "
+            "`fast` can be trained without its batch normalisation."
+        )
+    return trained
+
+
 class PolishModule(L.LightningModule):
     """Network and refiner of a checkpoint, trained on for what their export gives.
 
@@ -101,35 +122,25 @@ class PolishModule(L.LightningModule):
 
     def __init__(
         self,
-        checkpoint: Path,
+        trained: TrainedNetwork,
+        stages: Sequence[Stage],
         settings: PolishSettings,
         places: Mapping[str, tuple[Tensor, int]],
         precision: str = "auto",
     ) -> None:
-        """Take network and refiner from `checkpoint`.
+        """Take network and refiner.
 
         Args:
-            checkpoint: of `kp3d refine`.
+            trained: of `polishable`.
+            stages: that it has been through.
             settings: of the training.
             places: of the keypoints (2 N, 3) on each training object [model units], by its key,
                 and the number of views that they were seen in.
             precision: of the network's arithmetic: "auto", "bf16" or "fp32".
-
-        Raises:
-            ValueError: a checkpoint without refiner, or of another network than `fast`.
         """
         super().__init__()
-        trained = load_with_orientation(checkpoint, "Polishing")
-        if trained.refiner is None or not trained.refiner.mirror:
-            raise ValueError(
-                f"CHECKPOINT must have a refiner that sees mirror images, got {checkpoint}, which "
-                "has none. Make one: kp3d refine CHECKPOINT DATA... -o REFINED.ckpt"
-            )
-        if not isinstance(trained.model, FastModel):
-            raise ValueError(
-                f"CHECKPOINT must be of the network `fast`, got {checkpoint}, of another one. Only "
-                "`fast` can be trained without its batch normalisation."
-            )
+        assert isinstance(trained.model, FastModel)
+        assert trained.refiner is not None
         torch.manual_seed(settings.seed)
         folded = bool(trained.settings.get("folded", False))
         self.model = trained.model if folded else trained.model.fold_batch_norm()
@@ -144,7 +155,7 @@ class PolishModule(L.LightningModule):
         self.register_buffer("is_known", torch.tensor(counts) >= MIN_VIEWS, persistent=False)
         self._network_settings = network_settings(trained.settings) | {"folded": True}
         self._refinement = trained.refinement
-        self._stages = (*trained.earlier_stages, stage_of(checkpoint, trained))
+        self._stages = tuple(stages)
         self._validation_deg: list[Tensor] = []
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:

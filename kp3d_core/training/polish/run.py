@@ -18,10 +18,10 @@ from kp3d_core.data.memory import ViewSet
 from kp3d_core.export.graph import DetectorGraph
 from kp3d_core.files import atomic_writer
 from kp3d_core.models import InBfloat16
-from kp3d_core.training.checkpoint import load_with_orientation
+from kp3d_core.training.checkpoint import stage_of
 from kp3d_core.training.checkpoint_io import WholeCheckpoints
 from kp3d_core.training.datamodule import ShardDataModule
-from kp3d_core.training.polish.module import PolishModule, PolishSettings
+from kp3d_core.training.polish.module import PolishModule, PolishSettings, polishable
 from kp3d_core.training.polish.places import mean_places
 from kp3d_core.training.precision import uses_bf16
 from kp3d_core.training.run import ignore_harmless_warnings, prepare_folder
@@ -69,7 +69,7 @@ def polish_checkpoint(
     started_s = time.monotonic()
     ignore_harmless_warnings()
     settings = settings or PolishSettings()
-    trained = load_with_orientation(checkpoint, "Polishing")
+    trained = polishable(checkpoint)
     size = int(trained.data.get("input_size", 64))
     data = ShardDataModule(
         str(train),
@@ -85,7 +85,8 @@ def polish_checkpoint(
     network = InBfloat16(trained.model, uses_bf16(precision, torch.device("cpu")))
     graph = DetectorGraph(network, size, data.training_camera.distance, True, trained.refiner)
     places = _places(graph.eval(), data.train_views, output / "places.pt", on_progress)
-    module = PolishModule(checkpoint, settings, places, precision)
+    stages = (*trained.earlier_stages, stage_of(checkpoint, trained))
+    module = PolishModule(trained, stages, settings, places, precision)
     latest = ModelCheckpoint(
         output / "checkpoints",
         filename="last",

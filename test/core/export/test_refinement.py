@@ -5,9 +5,7 @@ import dataclasses
 import numpy as np
 import pytest
 import torch
-from typer.testing import CliRunner
 
-from kp3d_core.cli.main import app
 from kp3d_core.export.graph import DetectorGraph
 from kp3d_core.export.reading import ReadViews, join, read_views
 from kp3d_core.export.refinement import RefinementSettings, fit_refiner
@@ -163,38 +161,32 @@ def test_reading_knows_the_truth_about_views(rendered_cars):
     assert torch.allclose(changed.T_camera_object[:, 2, 3], T[:, 2, 3], atol=1e-4)
 
 
-def _run(*arguments, code=0):
-    result = CliRunner().invoke(app, [*map(str, arguments)])
-    assert result.exit_code == code, result.output
-    return " ".join(result.output.split())
-
-
 @pytest.fixture(scope="module")
-def refined(trained_run, rendered_cars, tmp_path_factory):
+def refined(kp3d, trained_run, rendered_cars, tmp_path_factory):
     folder = tmp_path_factory.mktemp("refined")
     data = rendered_cars / "val"
-    output = _run("refine", trained_run / "checkpoints" / "last.ckpt", data, data,
+    output = kp3d("refine", trained_run / "checkpoints" / "last.ckpt", data, data,
                   "-o", folder / "refined.ckpt", "--steps", 20)  # fmt: skip
     assert "refined.ckpt: refined. Export it with" in output
     return folder / "refined.ckpt"
 
 
-def test_command_and_export(refined, trained_run, tmp_path):
+def test_command_and_export(kp3d, refined, trained_run, tmp_path):
     trained = load_checkpoint(refined)
     assert trained.refiner is not None
     assert [views["objects"] for views in trained.refinement["views"]] == [3, 3]
     assert load_checkpoint(trained_run / "checkpoints" / "last.ckpt").refiner is None
     # `export` checks that the graph, refiner included, agrees with torch.
-    _run("export", refined, "-o", tmp_path / "refined.onnx")
+    kp3d("export", refined, "-o", tmp_path / "refined.onnx")
     model = load_model(tmp_path / "refined.onnx")
     assert model.provenance["refinement"]["steps"] == 20
-    error = _run("export", refined, "-o", tmp_path / "x.onnx", "--no-mirror", code=1)
+    error = kp3d("export", refined, "-o", tmp_path / "x.onnx", "--no-mirror", code=1)
     assert "was fitted with mirror=True, got mirror=False" in error
 
 
-def test_objects_of_the_training_are_refused(trained_run, rendered_cars, tmp_path):
+def test_objects_of_the_training_are_refused(kp3d, trained_run, rendered_cars, tmp_path):
     checkpoint = trained_run / "checkpoints" / "last.ckpt"
-    error = _run("refine", checkpoint, rendered_cars / "train", "-o", tmp_path / "r.ckpt", code=1)
+    error = kp3d("refine", checkpoint, rendered_cars / "train", "-o", tmp_path / "r.ckpt", code=1)
     assert "DATA must hold objects that the network was not trained on" in error
 
 

@@ -5,9 +5,7 @@ import dataclasses
 import numpy as np
 import pytest
 import torch
-from typer.testing import CliRunner
 
-from kp3d_core.cli.main import app
 from kp3d_core.data.memory import load_views
 from kp3d_core.export.graph import DetectorGraph
 from kp3d_core.geometry.camera import project
@@ -24,17 +22,11 @@ from kp3d_core.training.polish.places import mean_places
 SETTINGS = PolishSettings(steps=4, warmup_steps=1)
 
 
-def _run(*arguments, code=0):
-    result = CliRunner().invoke(app, [*map(str, arguments)])
-    assert result.exit_code == code, result.output
-    return " ".join(result.output.split())
-
-
 @pytest.fixture(scope="module")
-def refined(trained_run, rendered_cars, tmp_path_factory):
+def refined(kp3d, trained_run, rendered_cars, tmp_path_factory):
     path = tmp_path_factory.mktemp("refined") / "refined.ckpt"
     data = rendered_cars / "val"
-    _run("refine", trained_run / "checkpoints" / "last.ckpt", data, "-o", path, "--steps", 20)
+    kp3d("refine", trained_run / "checkpoints" / "last.ckpt", data, "-o", path, "--steps", 20)
     return path
 
 
@@ -61,7 +53,7 @@ def polished(polish, tmp_path_factory):
     return polish(tmp_path_factory.mktemp("polished"))
 
 
-def test_what_is_written_can_be_exported(polished, refined, rendered_cars, tmp_path):
+def test_what_is_written_can_be_exported(kp3d, polished, refined, rendered_cars, tmp_path):
     before, after = load_checkpoint(refined), load_checkpoint(polished)
     assert not torch.equal(after.refiner.layers[0].weight, before.refiner.layers[0].weight)
     folded = before.model.fold_batch_norm().state_dict()
@@ -70,7 +62,7 @@ def test_what_is_written_can_be_exported(polished, refined, rendered_cars, tmp_p
     assert [stage["steps"] for stage in after.earlier_stages] == [before.steps]
     assert after.settings["polish"] == dataclasses.asdict(SETTINGS)
     # The export checks that the file agrees with torch, with rounded weights.
-    _run("export", polished, "-o", tmp_path / "car.onnx")
+    kp3d("export", polished, "-o", tmp_path / "car.onnx")
     model = load_model(tmp_path / "car.onnx")
     assert model.packed
     assert len(model.data) < 2_000_000
@@ -96,12 +88,12 @@ def test_an_interrupted_run_goes_on_to_the_same_weights(polish, polished, tmp_pa
         assert torch.equal(resumed["state_dict"][name], value), name
 
 
-def test_its_refiner_can_be_fitted_further(polish, rendered_cars, tmp_path):
+def test_its_refiner_can_be_fitted_further(kp3d, polish, rendered_cars, tmp_path):
     # Nearly without training: this network of few steps tells the orientation by chance, and the
     # refiner's fixture has shown that it does so for these cars.
     still = dataclasses.replace(SETTINGS, steps=2, learning_rate=1e-9, weight_step=0.05)
     polished = polish(tmp_path / "run", still)
-    _run("refine", polished, rendered_cars / "val", "-o", tmp_path / "again.ckpt", "--steps", 20)
+    kp3d("refine", polished, rendered_cars / "val", "-o", tmp_path / "again.ckpt", "--steps", 20)
     before, after = load_checkpoint(polished), load_checkpoint(tmp_path / "again.ckpt")
     assert after.refinement["before"] == before.refinement
     assert torch.equal(after.refiner.mean, before.refiner.mean)  # not a new one
@@ -110,8 +102,8 @@ def test_its_refiner_can_be_fitted_further(polish, rendered_cars, tmp_path):
     assert all(torch.equal(value, network[k]) for k, value in before.model.state_dict().items())
 
 
-def test_command(refined, rendered_cars, tmp_path):
-    output = _run("polish", refined, rendered_cars / "train", rendered_cars / "train",
+def test_command(kp3d, refined, rendered_cars, tmp_path):
+    output = kp3d("polish", refined, rendered_cars / "train", rendered_cars / "train",
                   "-o", tmp_path, "--steps", 2, code=1)  # fmt: skip
     assert "train and val must not share instances" in output
 

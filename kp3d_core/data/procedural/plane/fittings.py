@@ -47,17 +47,11 @@ class Fitter:
     """Adds fittings of one plane to its mesh."""
 
     def __init__(
-        self,
-        builder: MeshBuilder,
-        shape: PlaneShape,
-        style: PlaneStyle,
-        fuselage: Fuselage,
-        layout: Layout,
-        rng: np.random.Generator,
+        self, builder: MeshBuilder, style: PlaneStyle, layout: Layout, rng: np.random.Generator
     ) -> None:
         """Prepare the common surfaces."""
-        self.builder, self.shape, self.style = builder, shape, style
-        self.fuselage, self.layout, self.rng = fuselage, layout, rng
+        self.builder, self.style, self.layout, self.rng = builder, style, layout, rng
+        self.shape, self.fuselage = layout.shape, layout.fuselage
         self.paint = plain("paint", style.paint)
         self.glass = plain("glass", style.glass)
         self.tyre = plain("tyre", (0.05, 0.05, 0.05))

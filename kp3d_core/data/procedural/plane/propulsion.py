@@ -5,8 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from kp3d_core.data.procedural.plane.layout import Layout
-from kp3d_core.data.procedural.plane.parameters import PlaneShape, PlaneStyle
-from kp3d_core.data.procedural.plane.surfaces import Fuselage
+from kp3d_core.data.procedural.plane.parameters import PlaneStyle
 from kp3d_core.data.procedural.primitives import (
     Z_TO_X,
     FloatArray,
@@ -27,17 +26,11 @@ class Propulsion:
     """Adds the engines of one plane to its mesh."""
 
     def __init__(
-        self,
-        builder: MeshBuilder,
-        shape: PlaneShape,
-        style: PlaneStyle,
-        fuselage: Fuselage,
-        layout: Layout,
-        rng: np.random.Generator,
+        self, builder: MeshBuilder, style: PlaneStyle, layout: Layout, rng: np.random.Generator
     ) -> None:
         """Prepare the common surfaces."""
-        self.builder, self.shape, self.style = builder, shape, style
-        self.fuselage, self.layout = fuselage, layout
+        self.builder, self.style, self.layout = builder, style, layout
+        self.shape, self.fuselage = layout.shape, layout.fuselage
         self.cowl = plain("cowl", style.engine)
         self.metal = plain("metal", style.metal)
         self.dark = plain("dark", _DARK)
