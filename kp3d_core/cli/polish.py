@@ -41,8 +41,8 @@ def polish(
     with user_errors(RuntimeError, FloatingPointError):
         import torch
 
-        from kp3d_core.training.polish.module import PolishSettings
         from kp3d_core.training.polish.run import polish_checkpoint
+        from kp3d_core.training.polish.settings import PolishSettings
         from kp3d_core.training.time_limit import parse_duration
 
         if threads is not None:

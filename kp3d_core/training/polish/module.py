@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +27,7 @@ from kp3d_core.losses.places import place_errors
 from kp3d_core.models import InBfloat16
 from kp3d_core.models.fast import FastModel
 from kp3d_core.models.refiner import Reading
-from kp3d_core.models.rounding import WEIGHT_STEP, rounded_weights
+from kp3d_core.models.rounding import rounded_weights
 from kp3d_core.training.checkpoint import (
     REFINER_KEY,
     STAGES_KEY,
@@ -37,56 +37,8 @@ from kp3d_core.training.checkpoint import (
 )
 from kp3d_core.training.networks import network_settings
 from kp3d_core.training.polish.places import MIN_VIEWS
+from kp3d_core.training.polish.settings import PolishSettings
 from kp3d_core.training.precision import uses_bf16
-
-
-@dataclass(frozen=True)
-class PolishSettings:
-    """How network and refiner are trained together."""
-
-    steps: int = 4000
-    learning_rate: float = 2.5e-4
-    """At its peak; it falls linearly to a hundredth."""
-    warmup_steps: int = 200
-    weight_step: float = WEIGHT_STEP
-    """Weights are trained for whole steps of so many standard deviations; 0: exact ones."""
-    pose: float = 1.0
-    """Weight of the angle between the true rotation and the one read [rad]."""
-    distance: float = 0.5
-    """Weight of the RMS distance of keypoints from their places [model units]."""
-    scale: float = 10.0
-    """Weight of the squared error of the logarithm of the apparent size."""
-    unrefined: float = 0.5
-    """Weight of the same errors before the refiner, relative to those behind it."""
-    orientation: float = 1.0
-    """Weight of the squared error of the projected object points [NDC squared]."""
-    orientation_heatmap: float = 0.1
-    flag: float = 0.5
-    variance: float = 0.1
-    """Weight of the heatmaps' variance [NDC squared]."""
-    backgrounds: float = 0.6
-    """Share of views before random backgrounds."""
-    reframed: float = 0.3
-    """Share of views through changed cameras."""
-    seed: int = 0
-
-    def __post_init__(self) -> None:
-        """Refuse what cannot be trained."""
-        if self.steps < 1 or not 0 < self.learning_rate < math.inf:
-            raise ValueError(
-                "steps must be at least 1 and learning_rate positive, got "
-                f"{self.steps} and {self.learning_rate}."
-            )
-        if not 0 <= self.weight_step <= 1:
-            raise ValueError(
-                f"weight_step must be in [0, 1], got {self.weight_step}. Coarser steps leave "
-                "nothing of a weight; 0 keeps weights exact."
-            )
-
-    def learning_rate_at(self, step: int) -> float:
-        """As a share of its peak."""
-        rise = min((step + 1) / max(self.warmup_steps, 1), 1.0)
-        return rise * (1 - 0.99 * min(step / self.steps, 1.0))
 
 
 def polishable(checkpoint: Path) -> TrainedNetwork:

@@ -21,8 +21,9 @@ from kp3d_core.models import InBfloat16
 from kp3d_core.training.checkpoint import stage_of
 from kp3d_core.training.checkpoint_io import WholeCheckpoints
 from kp3d_core.training.datamodule import ShardDataModule
-from kp3d_core.training.polish.module import PolishModule, PolishSettings, polishable
+from kp3d_core.training.polish.module import PolishModule, polishable
 from kp3d_core.training.polish.places import mean_places
+from kp3d_core.training.polish.settings import PolishSettings
 from kp3d_core.training.precision import uses_bf16
 from kp3d_core.training.run import ignore_harmless_warnings, prepare_folder
 from kp3d_core.training.time_limit import TimeLimit

@@ -16,8 +16,8 @@ from kp3d_core.models import create_model
 from kp3d_core.models.refiner import Reading
 from kp3d_core.training.checkpoint import load_checkpoint
 from kp3d_core.training.polish import run
-from kp3d_core.training.polish.module import PolishSettings
 from kp3d_core.training.polish.places import mean_places
+from kp3d_core.training.polish.settings import PolishSettings
 
 SETTINGS = PolishSettings(steps=4, warmup_steps=1)
 
