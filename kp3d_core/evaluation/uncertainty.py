@@ -110,9 +110,14 @@ def pose_error(T_est: FloatArray, T_gt: FloatArray) -> FloatArray:
     return np.concatenate([T_est[:3, 3] - T_gt[:3, 3], turn])
 
 
+def rotation_error_deg(error: FloatArray) -> float:
+    """Angle of the rotation in a pose error (6,) [deg]."""
+    return float(np.degrees(np.linalg.norm(error[3:])))
+
+
 def is_outlier(error: FloatArray) -> bool:
     """Whether a pose error (6,) is a wrong orientation."""
-    return bool(np.degrees(np.linalg.norm(error[3:])) > OUTLIER_DEG)
+    return rotation_error_deg(error) > OUTLIER_DEG
 
 
 @dataclass(frozen=True, eq=False)

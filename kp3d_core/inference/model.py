@@ -80,8 +80,8 @@ class Calibration:
     translation_scale: float = 1.0
     """Factor on the standard deviations of the pose's translation, its share from `scale` apart."""
     misfit_limit: float = 0.5
-    """Misfit (`Detection.misfit`) that 99.5 % of the views stay under; what is not the object
-    mostly gives more."""
+    """Misfit (`Detection.misfit`) that 99.5 % of the views whose pose is right stay under; what is
+    not the object mostly gives more."""
     relative_rotation_scale: float = 1.0
     """`rotation_scale` of a motion between two views, where what is particular about the instance
     cancels."""

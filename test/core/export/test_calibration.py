@@ -9,7 +9,7 @@ from kp3d_core.data.cameras import RobotCamera
 from kp3d_core.data.memory import ViewSet
 from kp3d_core.evaluation.predictions import predict
 from kp3d_core.evaluation.uncertainty import measure_uncertainty
-from kp3d_core.export.calibration import calibrate_keypoints, calibrate_pose
+from kp3d_core.export.calibration import calibrate_keypoints, calibrate_pose, misfit_limit
 from kp3d_core.geometry.camera import project
 from kp3d_core.geometry.rotation import transform_points
 from kp3d_core.inference import Calibration, KeypointLayout, Model, TrainingCamera
@@ -115,3 +115,11 @@ def test_fresh_errors_are_as_large_as_told(calibrated):
         for part, dof in (("rotation", 3), ("translation", 3), ("pose", 6)):
             # The requirement on real models; sampling alone is worth 5 %.
             assert measured[name][part]["mean"] == pytest.approx(dof, rel=0.2), (name, part)
+
+
+def test_misfit_limit_is_that_of_right_views():
+    right, wrong = np.linspace(0, 0.2, 201), np.full(50, 0.7)
+    misfits, errors = np.concatenate([right, wrong]), np.repeat([3.0, 25.0], [201, 50])
+    assert misfit_limit(misfits, errors) == pytest.approx(0.199)
+    assert misfit_limit(misfits, np.zeros(251)) == pytest.approx(0.7)
+    assert misfit_limit(wrong, np.full(50, 25.0)) == Calibration.misfit_limit
