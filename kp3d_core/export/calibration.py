@@ -106,14 +106,14 @@ def calibrate_pose(
     )
 
 
-def misfit_limit(misfit: FloatArray, rotation_error_deg: FloatArray) -> float:
+def misfit_limit(misfit: FloatArray, turn_deg: FloatArray) -> float:
     """Misfit that 99.5 % of the right views stay under.
 
     Args:
         misfit: of each view, (V,).
-        rotation_error_deg: of its absolute pose, (V,) [deg].
+        turn_deg: error of the rotation of its absolute pose, (V,) [deg].
     """
-    right = misfit[rotation_error_deg < _RIGHT_DEG]
+    right = misfit[turn_deg < _RIGHT_DEG]
     return float(np.percentile(right, 99.5)) if len(right) else Calibration.misfit_limit
 
 

@@ -55,14 +55,12 @@ def extract_crop(
 class _Straight:
     """Where a crop's pixels lie in an image without distortion: a homography, twice as fast."""
 
-    def __init__(self, H: FloatArray, size: int, outline: FloatArray) -> None:
-        """Homography from pixels of the crop to those of the image, and the crop's outline."""
+    def __init__(self, H: FloatArray, size: int, outline: FloatArray, shrink: float) -> None:
+        """Homography from pixels of the crop to those of the image, and what follows from it."""
         self._H, self._size = H, size
         self.outline = outline
         """Image pixels around all that the crop shows, columns and rows: (2, 4)."""
-        middle = H[2] @ [(size - 1) / 2, (size - 1) / 2, 1.0]
-        # The Jacobian of p -> H p / w has the determinant det(H) / w^3.
-        self.shrink = math.sqrt(abs(np.linalg.det(H) / middle**3))
+        self.shrink = shrink
         """Image pixels per crop pixel in the middle of the crop."""
 
     @classmethod
@@ -76,7 +74,9 @@ class _Straight:
         middle = H[2] @ [(crop.size - 1) / 2, (crop.size - 1) / 2, 1.0]
         if corners[2].min() < _MIN_DEPTH * abs(middle):
             return None
-        return cls(H, crop.size, corners[:2] / corners[2])
+        # The Jacobian of p -> H p / w has the determinant det(H) / w^3.
+        shrink = math.sqrt(abs(np.linalg.det(H) / middle**3))
+        return cls(H, crop.size, corners[:2] / corners[2], shrink)
 
     def sample(
         self, part: NDArray[np.uint8], corner: tuple[int, int], block: int, samples: int

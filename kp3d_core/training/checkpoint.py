@@ -166,15 +166,16 @@ def copy_weights(path: Path, model: KeypointModel) -> tuple[Stage, ...]:
             f"initial_weights must come from a network of the same kind, width and number of "
             f"keypoints, got {path}: {str(error).splitlines()[-1].strip()}"
         ) from error
-    return (*trained.earlier_stages, stage_of(path, trained))
+    return stages_behind(path, trained)
 
 
-def stage_of(path: Path, trained: TrainedNetwork) -> Stage:
-    """The run that a checkpoint is of, as one behind those that start from it."""
+def stages_behind(path: Path, trained: TrainedNetwork) -> tuple[Stage, ...]:
+    """The runs behind one that starts from a checkpoint, oldest first; the last is its own."""
     data = trained.data
-    return Stage(
+    own = Stage(
         steps=trained.steps,
         views_per_step=data["objects_per_batch"] * data["views_per_object"],
         input_size=data["input_size"],
         checkpoint_sha256=hashlib.sha256(path.read_bytes()).hexdigest(),
     )
+    return (*trained.earlier_stages, own)

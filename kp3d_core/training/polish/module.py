@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -75,7 +75,7 @@ class PolishModule(L.LightningModule):
     def __init__(
         self,
         trained: TrainedNetwork,
-        stages: Sequence[Stage],
+        stages: tuple[Stage, ...],
         settings: PolishSettings,
         places: Mapping[str, tuple[Tensor, int]],
         precision: str = "auto",
@@ -107,7 +107,7 @@ class PolishModule(L.LightningModule):
         self.register_buffer("is_known", torch.tensor(counts) >= MIN_VIEWS, persistent=False)
         self._network_settings = network_settings(trained.settings) | {"folded": True}
         self._refinement = trained.refinement
-        self._stages = tuple(stages)
+        self._stages = stages
         self._validation_deg: list[Tensor] = []
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:

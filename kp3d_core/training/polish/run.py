@@ -18,7 +18,7 @@ from kp3d_core.data.memory import ViewSet
 from kp3d_core.export.graph import DetectorGraph
 from kp3d_core.files import atomic_writer
 from kp3d_core.models import InBfloat16
-from kp3d_core.training.checkpoint import stage_of
+from kp3d_core.training.checkpoint import stages_behind
 from kp3d_core.training.checkpoint_io import WholeCheckpoints
 from kp3d_core.training.datamodule import ShardDataModule
 from kp3d_core.training.polish.module import PolishModule, polishable
@@ -86,7 +86,7 @@ def polish_checkpoint(
     network = InBfloat16(trained.model, uses_bf16(precision, torch.device("cpu")))
     graph = DetectorGraph(network, size, data.training_camera.distance, True, trained.refiner)
     places = _places(graph.eval(), data.train_views, output / "places.pt", on_progress)
-    stages = (*trained.earlier_stages, stage_of(checkpoint, trained))
+    stages = stages_behind(checkpoint, trained)
     module = PolishModule(trained, stages, settings, places, precision)
     latest = ModelCheckpoint(
         output / "checkpoints",

@@ -3,9 +3,7 @@
 import json
 
 import pytest
-from typer.testing import CliRunner
 
-from kp3d_core.cli.main import app
 from kp3d_core.inference import create_engine, load_model, shipped_models
 
 pytestmark = pytest.mark.skipif("car" not in shipped_models(), reason="no car model is shipped")
@@ -36,7 +34,6 @@ def test_int8_beside_a_model_with_its_figures(kp3d, large_cars, tmp_path):
 @pytest.mark.parametrize(
     "arguments", [["car", "data"], ["mine.onnx", "--precision", "fp16"]], ids=["name", "fp16"]
 )
-def test_a_file_to_write_is_asked_for(arguments):
-    result = CliRunner().invoke(app, ["quantize", *arguments])
-    assert result.exit_code == 1
-    assert "--output must name the file to write" in " ".join(result.output.split())
+def test_a_file_to_write_is_asked_for(kp3d, arguments):
+    output = kp3d("quantize", *arguments, code=1)
+    assert "--output must name the file to write" in output
