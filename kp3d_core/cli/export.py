@@ -28,6 +28,13 @@ def export(
     mirror: Annotated[
         bool, typer.Option(help="Look at the mirror image, too: fewer errors, twice the keypoints.")
     ] = True,
+    earlier: Annotated[
+        Path | None,
+        typer.Option(
+            help="Packed file of a checkpoint that this one was polished from: keep its weights "
+            "and add what has changed, so that git stores only that."
+        ),
+    ] = None,
     metrics: Annotated[
         Path | None, typer.Option(help="metrics.json of `kp3d evaluate`, kept in the file.")
     ] = None,
@@ -47,6 +54,7 @@ def export(
             mirror=mirror,
             metrics=figures,
             calibration_backgrounds=calibration_backgrounds,
+            earlier=earlier,
         )
     size = output.stat().st_size / 1e6
     typer.echo(

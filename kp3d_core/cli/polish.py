@@ -31,7 +31,7 @@ def polish(
         float,
         typer.Option(
             help="Train for weights in whole steps of so many standard deviations, which make the "
-            "file a fifth as large; 0: exact weights."
+            "file a fifth as large; 0: exact weights. A checkpoint that was polished keeps its own."
         ),
     ] = 0.33,
     threads: Threads = None,

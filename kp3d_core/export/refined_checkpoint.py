@@ -48,8 +48,7 @@ def refine_checkpoint(
     for folder in data:
         _require_new_objects(folder, trained.data.get("train"))
     size = int(trained.data.get("input_size", 64))
-    # A polished network's refiner belongs to it, and both to weights in whole steps.
-    weight_step = float(trained.settings.get("weight_step", 0.0))
+    # A polished network's refiner belongs to it.
     initial = trained.refiner if "polish" in trained.settings else None
     parts, facts, cameras = [], [], []
     for folder in data:
@@ -57,7 +56,7 @@ def refine_checkpoint(
         views = some_objects(views, max_objects)
         total = len(views.rgba)
         graph = DetectorGraph(trained.model, size, views.training_distance, mirror).eval()
-        with rounded_weights(trained.model, weight_step):
+        with rounded_weights(trained.model):
             parts.append(
                 read_views(
                     graph,
@@ -76,7 +75,6 @@ def refine_checkpoint(
         settings,
         functools.partial(_report, on_progress, "fitting", settings.steps),
         initial=initial,
-        weight_step=weight_step,
     )
     refinement = asdict(settings) | {"views": facts}
     if initial is not None:

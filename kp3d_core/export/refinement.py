@@ -63,7 +63,6 @@ def fit_refiner(
     on_progress: Callable[[int], None] = lambda step: None,
     *,
     initial: Refiner | None = None,
-    weight_step: float = 0.0,
 ) -> Refiner:
     """Refiner of a network.
 
@@ -78,8 +77,8 @@ def fit_refiner(
         unit_ndc: see `Refiner`.
         settings: of the fit.
         on_progress: called with the number of finished steps.
-        initial: refiner of the same network to start from; it is changed.
-        weight_step: of its weights in the exported file, see `models.rounding`; 0: exact ones.
+        initial: refiner of the same network to start from; it is changed. If its weights have
+            steps, see `models.rounding`, it is fitted for rounded ones.
 
     Raises:
         ValueError: too few views to learn from.
@@ -109,7 +108,7 @@ def fit_refiner(
     generator = torch.Generator().manual_seed(settings.seed)
     for step in range(settings.steps):
         draw = torch.randint(len(views), (settings.batch_size,), generator=generator)
-        with rounded_weights(refiner, weight_step):
+        with rounded_weights(refiner):
             loss = _loss(refined, data.select(views[draw]), places, settings)
             optimizer.zero_grad()
             loss.backward()

@@ -28,7 +28,7 @@ from kp3d_core.inference.model import Calibration
 from kp3d_core.inference.model_metadata import FORMAT_VERSION, METADATA_KEY
 from kp3d_core.inference.seal import seal
 from kp3d_core.models.refiner import Refiner
-from kp3d_core.models.rounding import rounded_weights
+from kp3d_core.models.rounding import layers_in_steps, rounded_weights
 from kp3d_core.palette import keypoint_colors
 from kp3d_core.provenance import provenance
 from kp3d_core.training.checkpoint import TrainedNetwork, load_with_orientation
@@ -92,6 +92,7 @@ def export_checkpoint(
     max_instances: int = 200,
     metrics: dict[str, Any] | None = None,
     calibration_backgrounds: float = 0.0,
+    earlier: Path | None = None,
 ) -> dict[str, float]:
     """Write the model file of a checkpoint and check it against the network in torch.
 
@@ -108,6 +109,8 @@ def export_checkpoint(
         max_instances: use at most so many instances of each folder.
         metrics: figures of an evaluation, kept in the file.
         calibration_backgrounds: share of the calibration views put before random backgrounds.
+        earlier: packed file of a checkpoint that this one was polished from; its weights are kept
+            and what has changed is added, see `packing`.
 
     Returns:
         Largest difference to torch on rendered views, per output.
@@ -124,15 +127,11 @@ def export_checkpoint(
     torch_graph = DetectorGraph(
         trained.model, size, training.training_distance, mirror, _refiner_for(trained, mirror)
     )
-    step = float(trained.settings.get("weight_step", 0.0))
     graph = export_graph(torch_graph.eval())
-    if step > 0:
-        pack_weights(graph, step)
-    else:
-        round_weights(graph)
+    packed = _shrink_weights(graph, torch_graph, earlier)
     metadata = _first_metadata(torch_graph, training, name, version)
     metadata["metrics"] = metrics or {}
-    metadata["packed"] = step > 0
+    metadata["packed"] = packed
     metadata["provenance"] = provenance() | {
         "checkpoint": checkpoint.name,
         "steps": trained.steps,
@@ -160,12 +159,34 @@ def export_checkpoint(
         engine = create_engine(model)
         metadata["calibration"] = asdict(calibrate_pose(model, engine, heldout, on_heldout))
         images = over_black(heldout, 0)
-        with rounded_weights(torch_graph, step):
+        with rounded_weights(torch_graph):
             differences = _compare(torch_graph, images, engine.run(images))
     _require_agreement(differences)
     write_model(graph, metadata, output)
     load_model(output)
     return differences
+
+
+def _shrink_weights(graph: onnx.ModelProto, source: DetectorGraph, earlier: Path | None) -> bool:
+    """Pack the weights of a network that was trained for it, round others; whether they are packed.
+
+    Args:
+        graph: exported from the source.
+        source: what was exported.
+        earlier: see `export_checkpoint`.
+    """
+    if not layers_in_steps(source):
+        if earlier is not None:
+            raise ValueError(
+                "Only the weights of a polished checkpoint can be added to those of an earlier "
+                "file, got a checkpoint whose weights are not in whole steps. Export without "
+                "--earlier."
+            )
+        round_weights(graph)
+        return False
+    before = None if earlier is None else onnx.load_from_string(load_model(earlier).data)
+    pack_weights(graph, source, before)
+    return True
 
 
 def _refiner_for(trained: TrainedNetwork, mirror: bool) -> Refiner | None:

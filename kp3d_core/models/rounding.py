@@ -2,7 +2,8 @@
 
 A weight in a file takes a byte, and half of one compressed, if it is a small whole number of steps.
 The step of an output channel is a share of the standard deviation of its weights, so that what
-rounding adds is the same share of noise in every channel, whatever its scale.
+rounding adds is the same share of noise in every channel, whatever its scale. It is fixed when
+training for it begins, and belongs to the network from then on.
 """
 
 from __future__ import annotations
@@ -23,50 +24,64 @@ MAX_STEPS = 63
 x86 processors without VNNI add them up."""
 
 
-def in_steps(
-    weight: Float[Tensor, "C ..."], step: float
-) -> tuple[Int8[Tensor, "C ..."], Float[Tensor, " C"]]:
-    """Whole numbers of steps nearest to the weights, and the step of each output channel.
+def fix_steps(module: nn.Module, step: float) -> None:
+    """Give a module's layers the steps of their output channels, by the weights as they are now.
+
+    Args:
+        module: whose layers get a buffer `weight_steps` (C,); those that have one keep it.
+        step: in standard deviations of a channel's weights; 0 gives none.
+    """
+    if step <= 0:
+        return
+    for layer in module.modules():
+        if not isinstance(layer, nn.Conv2d | nn.Linear) or layer.weight.numel() < MIN_WEIGHTS:
+            continue
+        if not hasattr(layer, "weight_steps"):
+            steps = step * layer.weight.detach().flatten(1).std(1)
+            layer.register_buffer("weight_steps", steps.clamp_min(1e-8))
+
+
+def layers_in_steps(module: nn.Module) -> dict[str, nn.Conv2d | nn.Linear]:
+    """The layers that have steps, by their names."""
+    return {
+        name: layer
+        for name, layer in module.named_modules()
+        if isinstance(layer, nn.Conv2d | nn.Linear) and hasattr(layer, "weight_steps")
+    }
+
+
+def in_steps(weight: Float[Tensor, "C ..."], steps: Float[Tensor, " C"]) -> Int8[Tensor, "C ..."]:
+    """Whole numbers of steps nearest to the weights.
 
     Args:
         weight: of a convolution or fully connected layer, output channels first.
-        step: in standard deviations of a channel's weights.
+        steps: of each output channel.
     """
-    steps = (step * weight.flatten(1).std(1)).clamp_min(1e-8)
-    by_channel = steps.view(-1, *[1] * (weight.ndim - 1))
-    numbers = (weight / by_channel).round().clamp(-MAX_STEPS, MAX_STEPS)
-    return numbers.to(torch.int8), steps
+    numbers = (weight / _by_channel(steps, weight)).round().clamp(-MAX_STEPS, MAX_STEPS)
+    return numbers.to(torch.int8)
 
 
-def rounded(weight: Float[Tensor, "C ..."], step: float) -> Float[Tensor, "C ..."]:
+def rounded(weight: Float[Tensor, "C ..."], steps: Float[Tensor, " C"]) -> Float[Tensor, "C ..."]:
     """The weights in whole steps."""
-    numbers, steps = in_steps(weight, step)
-    return numbers * steps.view(-1, *[1] * (weight.ndim - 1))
+    return in_steps(weight, steps) * _by_channel(steps, weight)
+
+
+def _by_channel(steps: Tensor, weight: Tensor) -> Tensor:
+    return steps.view(-1, *[1] * (weight.ndim - 1))
 
 
 @contextmanager
-def rounded_weights(module: nn.Module, step: float) -> Iterator[None]:
-    """Let a module's layers have rounded weights for a while; 0 leaves them as they are.
+def rounded_weights(module: nn.Module) -> Iterator[None]:
+    """Let a module's layers that have steps have rounded weights for a while.
 
     Gradients that are computed meanwhile belong to the rounded weights and are applied to the exact
     ones: the straight-through estimator (Bengio et al. 2013, arXiv:1308.3432).
     """
-    exact = {}
-    if step > 0:
-        exact = {layer: layer.weight.data for layer in rounded_layers(module)}
+    exact = {layer: layer.weight.data for layer in layers_in_steps(module).values()}
     try:
         for layer, weight in exact.items():
-            layer.weight.data = rounded(weight, step)
+            layer.weight.data = rounded(weight, layer.weight_steps)  # type: ignore[arg-type]
         yield
     finally:
         for layer, weight in exact.items():
             layer.weight.data = weight
-
-
-def rounded_layers(module: nn.Module) -> list[nn.Conv2d | nn.Linear]:
-    """Layers with so many weights that they are rounded."""
-    return [
-        layer
-        for layer in module.modules()
-        if isinstance(layer, nn.Conv2d | nn.Linear) and layer.weight.numel() >= MIN_WEIGHTS
-    ]

@@ -27,7 +27,7 @@ from kp3d_core.losses.places import place_errors
 from kp3d_core.models import InBfloat16
 from kp3d_core.models.fast import FastModel
 from kp3d_core.models.refiner import Reading
-from kp3d_core.models.rounding import rounded_weights
+from kp3d_core.models.rounding import fix_steps, rounded_weights
 from kp3d_core.training.checkpoint import (
     REFINER_KEY,
     STAGES_KEY,
@@ -98,6 +98,9 @@ class PolishModule(L.LightningModule):
         self.model = trained.model if folded else trained.model.fold_batch_norm()
         self.model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.refiner = trained.refiner
+        self._weight_step = trained.settings.get("weight_step") or settings.weight_step
+        fix_steps(self.model, self._weight_step)
+        fix_steps(self.refiner, self._weight_step)
         self.settings = settings
         self.precision = precision
         self.automatic_optimization = False
@@ -114,7 +117,7 @@ class PolishModule(L.LightningModule):
         """Write what `kp3d export` reads."""
         polish = asdict(self.settings)
         checkpoint["hyper_parameters"] = self._network_settings | {
-            "weight_step": self.settings.weight_step,
+            "weight_step": self._weight_step,
             "polish": polish,
         }
         checkpoint[STAGES_KEY] = self._stages
@@ -140,8 +143,7 @@ class PolishModule(L.LightningModule):
     def training_step(self, batch: dict[str, Any], batch_idx: int) -> None:
         """One step on B objects of V views each."""
         optimizer, schedule = self.optimizers(), self.lr_schedulers()
-        step = self.settings.weight_step
-        with rounded_weights(self.model, step), rounded_weights(self.refiner, step):
+        with rounded_weights(self.model), rounded_weights(self.refiner):
             parts = self._losses(batch)
             optimizer.zero_grad()  # type: ignore[union-attr]
             self.manual_backward(parts["total"])
@@ -226,8 +228,8 @@ class PolishModule(L.LightningModule):
         """Relative rotation at the distance that is read, over black, with the flag seen."""
         rgba, K, T = (batch[name].flatten(0, 1) for name in ("rgba", "K", "T_camera_object"))
         size, views = rgba.shape[1], batch["rgba"].shape[1]
-        graph, step = self._graph(), self.settings.weight_step
-        with rounded_weights(self.model, step), rounded_weights(self.refiner, step):
+        graph = self._graph()
+        with rounded_weights(self.model), rounded_weights(self.refiner):
             look = graph.look(rgba[..., :3].permute(0, 3, 1, 2).float() / 255)
             reading: Reading = graph.merge(graph.refine(look.reading))
         distance = T[:, 2, 3] * (self._log_scale(K, T) - reading.log_scale).exp()

@@ -17,7 +17,8 @@ class PolishSettings:
     """At its peak; it falls linearly to a hundredth."""
     warmup_steps: int = 200
     weight_step: float = WEIGHT_STEP
-    """Weights are trained for whole steps of so many standard deviations; 0: exact ones."""
+    """Weights are trained for whole steps of so many standard deviations; 0: exact ones. Those of a
+    checkpoint that has been polished before keep their steps."""
     pose: float = 1.0
     """Weight of the angle between the true rotation and the one read [rad]."""
     distance: float = 0.5

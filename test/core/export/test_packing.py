@@ -1,6 +1,8 @@
 """Packed weights: the outputs of rounded ones in every engine, the same bytes in the int8 file."""
 
+import copy
 import io
+import zlib
 
 import numpy as np
 import onnx
@@ -17,7 +19,7 @@ from kp3d_core.inference.engines.onnxruntime_engine import create_session
 from kp3d_core.inference.engines.signed import signed_graph
 from kp3d_core.inference.engines.unpacking import packed_weights, unpacked_graph
 from kp3d_core.models import create_model
-from kp3d_core.models.rounding import rounded_weights
+from kp3d_core.models.rounding import fix_steps, layers_in_steps, rounded_weights
 
 STEP = 0.33
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning")
@@ -27,6 +29,7 @@ pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::F
 def graph():
     torch.manual_seed(0)
     network = create_model("fast", 4, folded=True).eval()
+    fix_steps(network, STEP)
     return DetectorGraph(network, 64, 30.0, mirror=True).eval()
 
 
@@ -34,7 +37,7 @@ def graph():
 def packed(graph):
     proto = export_graph(graph)
     plain = len(proto.SerializeToString())
-    pack_weights(proto, STEP)
+    pack_weights(proto, graph)
     onnx.checker.check_model(proto, full_check=True)
     data = proto.SerializeToString()
     assert len(data) < 0.35 * plain
@@ -48,7 +51,7 @@ def images():
 
 @pytest.fixture(scope="module")
 def expected(graph, images):
-    with torch.no_grad(), rounded_weights(graph, STEP):
+    with torch.no_grad(), rounded_weights(graph):
         return [values.numpy() for values in graph(torch.from_numpy(images))]
 
 
@@ -86,9 +89,9 @@ def test_the_int8_graph_shares_the_bytes_and_still_computes_the_same(packed, ima
     constants = {c.name: c for c in quantized.graph.initializer}
     weights = packed_weights(onnx.load_from_string(packed))
     assert len(weights) > 20
-    for name, (numbers, steps) in weights.items():
-        assert np.array_equal(numpy_helper.to_array(constants[f"{name}_quantized"]), numbers)
-        assert np.array_equal(numpy_helper.to_array(constants[f"{name}_scale"]), steps)
+    for name, weight in weights.items():
+        assert np.array_equal(numpy_helper.to_array(constants[f"{name}_quantized"]), weight.base)
+        assert np.array_equal(numpy_helper.to_array(constants[f"{name}_scale"]), weight.steps)
     # Biases still count in steps of inputs times weights, as quantized arithmetic adds them.
     for node in quantized.graph.node:
         bias = constants.get(node.input[0])
@@ -105,3 +108,85 @@ def test_the_int8_graph_shares_the_bytes_and_still_computes_the_same(packed, ima
         )
         # Heatmaps of a random network are flat: rounded activations move their means little.
         assert max(_differences(outputs, expected)) < 0.5
+
+
+@pytest.fixture(scope="module")
+def trained_on(graph):
+    """The network with a tenth of its weights a step further, and its file on top of `packed`."""
+    moved = copy.deepcopy(graph)
+    torch.manual_seed(1)
+    for layer in layers_in_steps(moved).values():
+        steps = layer.weight_steps.view(-1, *[1] * (layer.weight.ndim - 1))
+        layer.weight.data += steps * (torch.rand_like(layer.weight) < 0.1)
+    return moved
+
+
+@pytest.fixture(scope="module")
+def changed(packed, trained_on):
+    proto = export_graph(trained_on)
+    pack_weights(proto, trained_on, onnx.load_from_string(packed))
+    onnx.checker.check_model(proto, full_check=True)
+    return proto.SerializeToString()
+
+
+def test_changes_since_an_earlier_file_compress_to_little(packed, changed):
+    before, after = (packed_weights(onnx.load_from_string(data)) for data in (packed, changed))
+    assert all(np.array_equal(weight.base, before[name].base) for name, weight in after.items())
+    changes = np.concatenate([weight.change.ravel() for weight in after.values()])
+    assert np.mean(changes != 0) == pytest.approx(0.1, abs=0.01)
+    everything = np.concatenate([weight.numbers.ravel() for weight in after.values()])
+    sizes = [len(zlib.compress(values.tobytes())) for values in (changes, everything)]
+    assert sizes[0] < 0.3 * sizes[1]
+
+
+@pytest.mark.parametrize("quantized", [False, True])
+def test_engines_add_changes_up(changed, trained_on, images, quantized):
+    with torch.no_grad(), rounded_weights(trained_on):
+        expected = [values.numpy() for values in trained_on(torch.from_numpy(images))]
+    data = changed
+    if quantized:
+        data = int8_graph(changed, [images])
+        shared = {c.name: c for c in onnx.load_from_string(data).graph.initializer}
+        for name, weight in packed_weights(onnx.load_from_string(changed)).items():
+            for suffix, values in (("_quantized", weight.base), ("_change", weight.change)):
+                assert np.array_equal(numpy_helper.to_array(shared[name + suffix]), values)
+    plain = signed_graph(data) if quantized else unpacked_graph(data)
+    tolerance = 0.5 if quantized else 1e-3  # as above
+    for graph in (data, plain):
+        session = create_session(graph, EngineOptions(threads=1), quantized)
+        outputs = session.run(None, {INPUT_NAME: images})
+        assert max(_differences(outputs, expected)) < tolerance
+    # Nodes that would add in every run are gone once the graph is loaded.
+    assert "_change" not in str(onnx.load_from_string(plain).graph.node)
+
+
+def test_openvino_adds_changes_up(changed, trained_on, images):
+    openvino = pytest.importorskip("openvino")
+    from kp3d_core.inference.engines.openvino_engine import settings
+
+    with torch.no_grad(), rounded_weights(trained_on):
+        expected = [values.numpy() for values in trained_on(torch.from_numpy(images))]
+    core = openvino.Core()
+    compiled = core.compile_model(
+        core.read_model(io.BytesIO(changed)), "CPU", settings(EngineOptions(threads=1))
+    )
+    outputs = list(compiled({INPUT_NAME: images}).to_dict().values())
+    assert max(_differences(outputs, expected)) < 1e-3
+
+
+def test_a_change_of_a_change_starts_from_the_first_file(packed, changed, graph):
+    proto = export_graph(graph)
+    pack_weights(proto, graph, onnx.load_from_string(changed))
+    again = packed_weights(proto)
+    for name, weight in packed_weights(onnx.load_from_string(packed)).items():
+        assert again[name].change is None  # back to where it was
+        assert np.array_equal(again[name].base, weight.base)
+
+
+def test_files_of_other_networks_are_refused(graph, packed):
+    other = copy.deepcopy(graph)
+    next(iter(layers_in_steps(other).values())).weight_steps.mul_(1.1)
+    with pytest.raises(ValueError, match="polished from, got other steps of"):
+        pack_weights(export_graph(other), other, onnx.load_from_string(packed))
+    with pytest.raises(ValueError, match="must be a packed one of the same network"):
+        pack_weights(export_graph(graph), graph, export_graph(graph))

@@ -3,6 +3,7 @@
 import dataclasses
 
 import numpy as np
+import onnx
 import pytest
 import torch
 
@@ -11,9 +12,11 @@ from kp3d_core.export.graph import DetectorGraph
 from kp3d_core.geometry.camera import project
 from kp3d_core.geometry.rotation import transform_points
 from kp3d_core.inference import create_engine, load_model
+from kp3d_core.inference.engines.unpacking import packed_weights
 from kp3d_core.losses.places import place_errors
 from kp3d_core.models import create_model
 from kp3d_core.models.refiner import Reading
+from kp3d_core.models.rounding import layers_in_steps
 from kp3d_core.training.checkpoint import load_checkpoint
 from kp3d_core.training.polish import run
 from kp3d_core.training.polish.places import mean_places
@@ -57,8 +60,14 @@ def test_what_is_written_can_be_exported(kp3d, polished, refined, rendered_cars,
     before, after = load_checkpoint(refined), load_checkpoint(polished)
     assert not torch.equal(after.refiner.layers[0].weight, before.refiner.layers[0].weight)
     folded = before.model.fold_batch_norm().state_dict()
-    assert after.model.state_dict().keys() == folded.keys()
-    assert not torch.equal(after.model.state_dict()["up4.0.0.weight"], folded["up4.0.0.weight"])
+    trained = after.model.state_dict()
+    added = trained.keys() - folded.keys()
+    assert added
+    assert all(name.endswith("weight_steps") for name in added)
+    assert not torch.equal(trained["up4.0.0.weight"], folded["up4.0.0.weight"])
+    # Steps are of the weights that the stage began with.
+    deviation = folded["up4.0.0.weight"].flatten(1).std(1)
+    torch.testing.assert_close(trained["up4.0.0.weight_steps"], SETTINGS.weight_step * deviation)
     assert [stage["steps"] for stage in after.earlier_stages] == [before.steps]
     assert after.settings["polish"] == dataclasses.asdict(SETTINGS)
     # The export checks that the file agrees with torch, with rounded weights.
@@ -100,6 +109,26 @@ def test_its_refiner_can_be_fitted_further(kp3d, polish, rendered_cars, tmp_path
     assert not torch.equal(after.refiner.layers[0].weight, before.refiner.layers[0].weight)
     network = after.model.state_dict()
     assert all(torch.equal(value, network[k]) for k, value in before.model.state_dict().items())
+
+
+def test_polished_further_it_keeps_its_steps_and_is_exported_as_a_change(
+    kp3d, polish, polished, tmp_path
+):
+    kp3d("export", polished, "-o", tmp_path / "first.onnx")
+    # Few rounded weights change at a low rate; another step is not taken.
+    further = dataclasses.replace(SETTINGS, steps=2, learning_rate=1e-5, weight_step=0.05)
+    again = polish(tmp_path / "run", further, polished)
+    before, after = load_checkpoint(polished), load_checkpoint(again)
+    assert after.settings["weight_step"] == before.settings["weight_step"] == SETTINGS.weight_step
+    steps = [layers_in_steps(t.refiner)["layers.0"].weight_steps for t in (before, after)]
+    assert torch.equal(*steps)
+    kp3d("export", again, "-o", tmp_path / "second.onnx", "--earlier", tmp_path / "first.onnx")
+    weights = packed_weights(onnx.load(tmp_path / "second.onnx"))
+    changes = [np.mean(w.change != 0) for w in weights.values() if w.change is not None]
+    assert changes
+    assert np.mean(changes) < 0.1
+    output = kp3d("export", again, "-o", tmp_path / "third.onnx", "--earlier", again, code=1)
+    assert "cannot be used" in output
 
 
 def test_command(kp3d, refined, rendered_cars, tmp_path):
