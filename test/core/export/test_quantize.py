@@ -11,6 +11,8 @@ from kp3d_core.data.memory import load_views
 from kp3d_core.evaluation.predictions import over_black
 from kp3d_core.export.quantize import int8_graph, quantized_nodes, write_quantized
 from kp3d_core.inference import create_engine, engine_names, load_model, shipped_models
+from kp3d_core.inference.engines.base import EngineOptions
+from kp3d_core.inference.engines.onnxruntime_engine import create_session
 from kp3d_core.inference.engines.signed import signed_graph
 from kp3d_core.inference.engines.unpacking import unpacked_graph
 
@@ -63,13 +65,14 @@ def test_softmax_and_moments_stay_in_float32(int8_path):
             behind |= set(node.output)
 
 
-def test_what_is_added_to_a_convolution_becomes_its_bias():
-    # As in the paper's networks: normalisation has a shift but no scale.
+@pytest.fixture(scope="module")
+def leaky():
+    """Float32 and int8; as in the paper's networks normalisation has a shift but no scale."""
     rng = np.random.default_rng(0)
     constants = {
-        "first": rng.normal(size=(8, 3, 3, 3)),
-        "shift": np.arange(8.0).reshape(8, 1, 1),
-        "head": rng.normal(size=(4, 8, 1, 1)),
+        "first": rng.normal(size=(8, 3, 3, 3)) / 1000,
+        "shift": np.arange(8.0).reshape(8, 1, 1) / 8,
+        "head": rng.normal(size=(4, 8, 1, 1)) / 2,
     }
     h = onnx.helper
     nodes = [
@@ -91,10 +94,39 @@ def test_what_is_added_to_a_convolution_becomes_its_bias():
     )
     model = h.make_model(graph, opset_imports=[h.make_opsetid("", 18)], ir_version=9)
     images = rng.integers(0, 256, (2, 16, 16, 3), np.uint8)
-    quantized = onnx.load_from_string(int8_graph(model.SerializeToString(), [images])).graph
+    data = model.SerializeToString()
+    return data, int8_graph(data, [images])
+
+
+def test_what_is_added_to_a_convolution_becomes_its_bias(leaky):
+    quantized = onnx.load_from_string(leaky[1]).graph
     assert not [node for node in quantized.node if node.op_type == "Add"]
     first = next(node for node in quantized.node if node.op_type == "Conv")
     assert len(first.input) == 3
+
+
+def test_what_a_leaky_activation_reads_is_centred(leaky):
+    graph = onnx.load_from_string(leaky[1]).graph
+    constants = {c.name: onnx.numpy_helper.to_array(c) for c in graph.initializer}
+    zeros = {n.input[0]: constants[n.input[2]] for n in graph.node if n.op_type == "QuantizeLinear"}
+    assert zeros["b"].dtype == np.int8
+    assert zeros["b"] == 0
+    assert zeros["c"].dtype == np.uint8
+    assert zeros["c"] > 0  # a tenth of the positive values' range
+    makers = {output: node for node in graph.node for output in node.output}
+    head = next(node for node in graph.node if node.name == "head_conv")
+    assert makers[head.input[1]].op_type == "Mul"
+    assert constants["head_quantized"].dtype == np.int8
+    images = np.random.default_rng(1).integers(0, 256, (2, 16, 16, 3), np.uint8)
+    exact, rounded = (
+        create_session(data, EngineOptions(threads=1), quantized=data is leaky[1]).run(
+            None, {"image": images}
+        )[0]
+        for data in leaky
+    )
+    # Logits of up to 4, in steps of 1/256 of the ranges before them.
+    assert np.abs(rounded - exact).max() < 0.03
+    assert exact.max() > 0.3
 
 
 def test_what_is_quantized_ends_at_the_logits():
