@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import gc
 import math
 import tempfile
 import time
@@ -22,7 +21,12 @@ from kp3d_ros.bench.settings import NodeBenchSettings
 from kp3d_ros.demo import report, stream
 from kp3d_ros.demo.command import SEED
 from kp3d_ros.demo.film import Film, shot
-from kp3d_ros.demo.stream import NodeProcess, SimulatedCamera, running_node
+from kp3d_ros.demo.stream import (
+    NodeProcess,
+    SimulatedCamera,
+    running_node,
+    without_collections,
+)
 
 MAX_LOSS = 0.05
 """Share of the images that may stay without an answer at a rate that counts as sustained."""
@@ -178,15 +182,12 @@ class _Rig:
         for kept in (recording.sent, recording.received, recording.keypoints, recording.reports):
             kept.clear()
         count, detect_every = max(2, round(rate_hz * seconds)), max(1, round(rate_hz))
-        # What the camera makes itself must not look like latency of the node.
-        gc.collect()
-        gc.disable()
-        start = time.monotonic()
-        for index in range(count):
-            self._spin(start + index / rate_hz - time.monotonic())
-            self._publish(with_detection=index % detect_every == 0)
-        duration_s = time.monotonic() - start
-        gc.enable()
+        with without_collections():
+            start = time.monotonic()
+            for index in range(count):
+                self._spin(start + index / rate_hz - time.monotonic())
+                self._publish(with_detection=index % detect_every == 0)
+            duration_s = time.monotonic() - start
         self._spin(_LAST_ANSWER_S)
         self._node.check_alive()
         stamps = recording.sent.keys() & recording.received.keys()

@@ -267,18 +267,25 @@ def stream(
     executor.add_node(camera)
     try:
         _connect(camera, executor, node)
-        # A pause of the garbage collector would look like latency of the node.
-        gc.collect()
-        gc.freeze()
-        gc.disable()
-        _play(camera, executor, film, rate_hz, on_progress)
+        with without_collections():
+            _play(camera, executor, film, rate_hz, on_progress)
         node.check_alive()
         return camera.recording
     finally:
-        gc.enable()
         executor.shutdown()
         camera.destroy_node()
         rclpy.try_shutdown()
+
+
+@contextmanager
+def without_collections() -> Iterator[None]:
+    """Keep Python's garbage collector away: its pauses would look like latency of the node."""
+    gc.collect()
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.enable()
 
 
 @contextmanager

@@ -3,22 +3,15 @@
 import importlib.util
 
 import pytest
-from typer.testing import CliRunner
 
-from kp3d_core.cli.main import app
 from kp3d_core.inference import load_model
 
 
-def run(*arguments):
-    return CliRunner().invoke(app, ["build-engine", *arguments])
-
-
 @pytest.mark.skipif(importlib.util.find_spec("tensorrt") is not None, reason="TensorRT is here")
-def test_without_tensorrt_it_says_what_to_install():
-    result = run("car")
-    assert result.exit_code == 1
-    assert "tensorrt cannot be imported" in result.output
-    assert "install NVIDIA's TensorRT 10 or 11, then pip install 'kp3d[tensorrt]'" in result.output
+def test_without_tensorrt_it_says_what_to_install(kp3d):
+    output = kp3d("build-engine", "car", code=1)
+    assert "tensorrt cannot be imported" in output
+    assert "install NVIDIA's TensorRT 10 or 11, then pip install 'kp3d[tensorrt]'" in output
 
 
 @pytest.mark.parametrize(
@@ -33,14 +26,11 @@ def test_without_tensorrt_it_says_what_to_install():
         ),
     ],
 )
-def test_mistakes_are_explained(arguments, message):
-    result = run(*arguments)
-    assert result.exit_code == 1
-    assert message in result.output
+def test_mistakes_are_explained(kp3d, arguments, message):
+    assert message in kp3d("build-engine", *arguments, code=1)
 
 
-def test_int8_without_a_file_of_it(tmp_path):
+def test_int8_without_a_file_of_it(kp3d, tmp_path):
     (tmp_path / "alone.onnx").write_bytes(load_model("car").data)
-    result = run(str(tmp_path / "alone.onnx"), "--precision", "int8")
-    assert result.exit_code == 1
-    assert "precision int8 needs a calibrated file beside the model's" in result.output
+    output = kp3d("build-engine", tmp_path / "alone.onnx", "--precision", "int8", code=1)
+    assert "precision int8 needs a calibrated file beside the model's" in output

@@ -2,28 +2,20 @@
 
 import json
 
-from typer.testing import CliRunner
-
-from kp3d_core.cli.main import app
 from kp3d_core.reproduce import ablations, table1
 
 
-def run(*args):
-    return CliRunner().invoke(app, ["reproduce", *map(str, args)])
-
-
-def test_options_reach_the_experiment(tmp_path, monkeypatch):
+def test_options_reach_the_experiment(kp3d, tmp_path, monkeypatch):
     asked = {}
     monkeypatch.setattr(
         table1,
         "reproduce_table1",
         lambda runner, categories: asked.update(vars(runner), c=categories),
     )
-    result = run(
-        "table1", "--category", "car", "--category", "chair", "--budget", 7, "--test", "3x8",
-        "--output", tmp_path, "--jobs", 1, "--data.objects_per_batch=64",
+    kp3d(
+        "reproduce", "table1", "--category", "car", "--category", "chair", "--budget", 7,
+        "--test", "3x8", "--output", tmp_path, "--jobs", 1, "--data.objects_per_batch=64",
     )  # fmt: skip
-    assert result.exit_code == 0, result.output
     assert asked["c"] == ["car", "chair"]
     assert asked["output"] == tmp_path
     settings = json.loads(json.dumps(asked["settings"].to_dict()))
@@ -31,24 +23,22 @@ def test_options_reach_the_experiment(tmp_path, monkeypatch):
     assert settings["overrides"] == ["--data.objects_per_batch=64"]
 
 
-def test_ablations_are_of_cars_unless_asked_otherwise(tmp_path, monkeypatch):
+def test_ablations_are_of_cars_unless_asked_otherwise(kp3d, tmp_path, monkeypatch):
     asked = []
     monkeypatch.setattr(
         ablations, "reproduce_ablations", lambda runner, *chosen: asked.extend(chosen)
     )
-    result = run("ablations", "--variant", "no_pose", "--output", tmp_path, "--jobs", 1)
-    assert result.exit_code == 0, result.output
+    kp3d("reproduce", "ablations", "--variant", "no_pose", "--output", tmp_path, "--jobs", 1)
     assert asked == [["car"], ["no_pose"]]
 
 
-def test_mistakes_are_told_before_anything_is_made(tmp_path):
+def test_mistakes_are_told_before_anything_is_made(kp3d, tmp_path):
     for arguments, message in (
         (["--train", "1000"], "must be INSTANCESxVIEWS, such as 100x200, got '1000'"),
         (["--budget", 0], "budget must be at least 1, got 0"),
         (["--variant", "no_pose"], "--variant chooses ablations, got it for table1"),
         (["--category", "boat"], "category must be one of car, chair, plane, got 'boat'"),
     ):
-        result = run("table1", "--output", tmp_path / "new", *arguments)
-        assert result.exit_code == 1
-        assert message in " ".join(result.output.split())
+        output = kp3d("reproduce", "table1", "--output", tmp_path / "new", *arguments, code=1)
+        assert message in output
     assert not (tmp_path / "new" / "boat").exists()
