@@ -49,7 +49,10 @@ def render(
     size: Annotated[int, typer.Option(help="Width and height of the images in pixels.")] = 128,
     seed_offset: Annotated[
         int,
-        typer.Option(help="N > 0 renders fresh objects that no run without an offset ever uses."),
+        typer.Option(
+            help="N > 0 renders fresh objects that no run without an offset ever uses, from the "
+            "N-th one: offsets of two sets must differ by more than their objects."
+        ),
     ] = 0,
     jobs: Annotated[
         int | None,

@@ -110,7 +110,7 @@ def _require_new_objects(data: Path, train: str | None) -> None:
     if max(found.first_seed, trained.first_seed) < min(_end(found), _end(trained)):
         raise ValueError(
             f"DATA must hold objects that the network was not trained on, got some of {train} in "
-            f"{data}. Render new ones: kp3d render --split train --seed-offset 1."
+            f"{data}. Render new ones: kp3d render --split train --seed-offset 10000."
         )
 
 
