@@ -30,7 +30,6 @@ from kp3d_core.export.packing import share_weights
 from kp3d_core.export.to_onnx import write_model
 from kp3d_core.inference import Model, load_model
 from kp3d_core.inference.engines.precision import graph_in
-from kp3d_core.inference.engines.signed import make_signed
 from kp3d_core.inference.engines.unpacking import unpack
 from kp3d_core.inference.model_metadata import METADATA_KEY
 from kp3d_core.inference.outputs import INPUT_NAME
@@ -91,8 +90,7 @@ def write_quantized(
 def int8_graph(data: bytes, batches: Iterable[NDArray[np.uint8]]) -> bytes:
     """The graph with Q/DQ nodes around everything up to the last convolutions, which stay float32.
 
-    Weights are symmetric int8 per channel, activations uint8: what CPUs are fastest with. What a
-    leaky ReLU reads has as many negative values as positive ones and is int8 around zero. Packed
+    Weights are symmetric int8 per channel, activations uint8: what CPUs are fastest with. Packed
     weights stay the numbers that they are; those of the last convolutions are int8, too, for
     engines that multiply bytes to float32.
 
@@ -128,29 +126,8 @@ def int8_graph(data: bytes, batches: Iterable[NDArray[np.uint8]]) -> bytes:
         )
         quantized = onnx.load(target)
     share_weights(quantized, onnx.load_from_string(data))
-    _centre_before_leaky(quantized)
     _quantize_last_weights(quantized)
     return bytes(quantized.SerializeToString())
-
-
-def _centre_before_leaky(graph: onnx.ModelProto) -> None:
-    """Let what leaky ReLUs read be int8 around zero, in place.
-
-    OpenVINO subtracts another zero point in float32 before each of them, which takes a third of the
-    time of the paper's networks; ONNX Runtime takes both alike.
-    """
-    values = {c.name: numpy_helper.to_array(c) for c in graph.graph.initializer}
-    makers = {output: node for node in graph.graph.node for output in node.output}
-    added: dict[str, NDArray] = {}
-    for node in graph.graph.node:
-        reader = makers.get(node.input[0])
-        if node.op_type != "LeakyRelu" or reader is None or reader.op_type != "DequantizeLinear":
-            continue
-        for pair in (makers[reader.input[0]], reader):
-            scale, zero = (values[name] for name in pair.input[1:])
-            added |= make_signed(pair, scale, zero)
-    graph.graph.initializer.extend(numpy_helper.from_array(v, name) for name, v in added.items())
-    del graph.graph.value_info[:]  # has the old types
 
 
 def _quantize_last_weights(graph: onnx.ModelProto) -> None:

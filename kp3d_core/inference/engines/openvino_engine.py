@@ -16,6 +16,7 @@ from kp3d_core.inference.engines.base import (
     describe_cpu,
 )
 from kp3d_core.inference.engines.buffers import HostBuffers, PerBatchSize
+from kp3d_core.inference.engines.openvino_graph import centre_leaky_activations
 from kp3d_core.inference.engines.precision import graph_in, precision_of
 from kp3d_core.inference.model import Model
 from kp3d_core.inference.outputs import INPUT_NAME
@@ -36,11 +37,9 @@ class OpenVinoEngine:
         threads = options.cpu_threads
         self._model = model
         core = openvino.Core()
-        self._compiled = core.compile_model(
-            core.read_model(io.BytesIO(graph_in(model, options.precision))),
-            "CPU",
-            settings(options),
-        )
+        graph = core.read_model(io.BytesIO(graph_in(model, options.precision)))
+        centre_leaky_activations(graph)
+        self._compiled = core.compile_model(graph, "CPU", settings(options))
         self._bound = PerBatchSize(self._bind)
         self.name = f"openvino {openvino.__version__.split('-')[0]}"
         self.device = describe_cpu(threads)

@@ -38,7 +38,7 @@ def signed_graph(data: bytes) -> bytes:
         if source is None:
             if node.op_type == "QuantizeLinear" and zero.dtype == np.uint8 and not zero.any():
                 nodes.append(_rectified(node))
-            added |= make_signed(node, scale, zero)
+            added |= _make_signed(node, scale, zero)
             nodes.append(node)
         elif source.dtype == np.int32:  # a bias
             added[target] = source.astype(np.float32) * scale
@@ -74,10 +74,10 @@ def _rectified(node: onnx.NodeProto) -> onnx.NodeProto:
     return helper.make_node("Relu", [source], [node.input[0]], name=node.input[0])
 
 
-def make_signed(
+def _make_signed(
     node: onnx.NodeProto, scale: NDArray[np.float32], zero: NDArray[np.integer]
 ) -> dict[str, NDArray]:
-    """Let an activation's node use int8 around 0; returns the constants that it needs by name."""
+    """Let an activation's node use int8 around 0; returns the constants that it needs."""
     if zero.dtype != np.uint8:
         return {}
     names = [f"{name}_signed" for name in node.input[1:]]

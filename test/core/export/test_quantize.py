@@ -1,6 +1,7 @@
 """Smaller precisions: small differences, and everything else in the file as it was."""
 
 import dataclasses
+import io
 import json
 
 import numpy as np
@@ -105,28 +106,47 @@ def test_what_is_added_to_a_convolution_becomes_its_bias(leaky):
     assert len(first.input) == 3
 
 
-def test_what_a_leaky_activation_reads_is_centred(leaky):
+def _outputs(graph):
+    """Of the leaky network, in ONNX Runtime."""
+    images = np.random.default_rng(1).integers(0, 256, (2, 16, 16, 3), np.uint8)
+    session = create_session(graph, EngineOptions(threads=1), quantized=True)
+    return session.run(None, {"image": images})[0]
+
+
+def test_the_last_convolutions_have_weights_of_bytes(leaky):
     graph = onnx.load_from_string(leaky[1]).graph
-    constants = {c.name: onnx.numpy_helper.to_array(c) for c in graph.initializer}
-    zeros = {n.input[0]: constants[n.input[2]] for n in graph.node if n.op_type == "QuantizeLinear"}
-    assert zeros["b"].dtype == np.int8
-    assert zeros["b"] == 0
-    assert zeros["c"].dtype == np.uint8
-    assert zeros["c"] > 0  # a tenth of the positive values' range
     makers = {output: node for node in graph.node for output in node.output}
     head = next(node for node in graph.node if node.name == "head_conv")
     assert makers[head.input[1]].op_type == "Mul"
+    constants = {c.name: onnx.numpy_helper.to_array(c) for c in graph.initializer}
     assert constants["head_quantized"].dtype == np.int8
-    images = np.random.default_rng(1).integers(0, 256, (2, 16, 16, 3), np.uint8)
-    exact, rounded = (
-        create_session(data, EngineOptions(threads=1), quantized=data is leaky[1]).run(
-            None, {"image": images}
-        )[0]
-        for data in leaky
-    )
+    exact, rounded = (_outputs(data) for data in leaky)
     # Logits of up to 4, in steps of 1/256 of the ranges before them.
     assert np.abs(rounded - exact).max() < 0.03
     assert exact.max() > 0.3
+
+
+def test_openvino_gets_leaky_activations_around_zero(leaky):
+    openvino = pytest.importorskip("openvino")
+    from kp3d_core.inference.engines.openvino_engine import settings
+    from kp3d_core.inference.engines.openvino_graph import centre_leaky_activations
+
+    core = openvino.Core()
+    graph = core.read_model(io.BytesIO(leaky[1]))
+    assert centre_leaky_activations(graph) == 2  # before and behind the leaky ReLU
+    ends = [
+        float(node.input_value(1).get_node().get_data().flat[0])
+        for node in graph.get_ordered_ops()
+        if node.get_type_name() == "FakeQuantize"
+    ]
+    assert sorted(end < 0 for end in ends) == [False, True, True]  # not the image itself
+    compiled = core.compile_model(graph, "CPU", settings(EngineOptions(threads=1)))
+    images = np.random.default_rng(1).integers(0, 256, (2, 16, 16, 3), np.uint8)
+    # As above, with a bit less.
+    assert np.abs(compiled({"image": images})[0] - _outputs(leaky[0])).max() < 0.05
+    plain = core.read_model(io.BytesIO(leaky[0]))
+    assert centre_leaky_activations(plain) == 0
+    assert centre_leaky_activations(core.read_model(io.BytesIO(load_model("car").int8.data))) == 0
 
 
 def test_what_is_quantized_ends_at_the_logits():
