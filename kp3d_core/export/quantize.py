@@ -30,7 +30,7 @@ from kp3d_core.export.packing import share_weights
 from kp3d_core.export.to_onnx import write_model
 from kp3d_core.inference import Model, load_model
 from kp3d_core.inference.engines.precision import graph_in
-from kp3d_core.inference.engines.unpacking import unpack
+from kp3d_core.inference.engines.unpacking import BASE_SUFFIX, UNPACK_SUFFIX, unpack
 from kp3d_core.inference.model_metadata import METADATA_KEY
 from kp3d_core.inference.outputs import INPUT_NAME
 from kp3d_core.provenance import provenance
@@ -146,14 +146,17 @@ def _quantize_last_weights(graph: onnx.ModelProto) -> None:
         steps = np.maximum(largest / 127, 1e-12).astype(np.float32)
         numbers = np.rint(weight / steps).astype(np.int8)
         graph.graph.initializer.remove(constants[name])
-        for part, values in (("_quantized", numbers), ("_scale", steps)):
+        for part, values in ((BASE_SUFFIX, numbers), ("_scale", steps)):
             graph.graph.initializer.append(numpy_helper.from_array(values, name + part))
-        cast = onnx.helper.make_node(
-            "Cast", [f"{name}_quantized"], [f"{name}_real"], to=onnx.TensorProto.FLOAT
-        )
-        scaled = onnx.helper.make_node("Mul", [f"{name}_real", f"{name}_scale"], [name])
-        graph.graph.node.insert(0, scaled)
-        graph.graph.node.insert(0, cast)
+        nodes = [
+            onnx.helper.make_node(
+                "Cast", [name + BASE_SUFFIX], [f"{name}_real"], to=onnx.TensorProto.FLOAT
+            ),
+            onnx.helper.make_node("Mul", [f"{name}_real", f"{name}_scale"], [name]),
+        ]
+        for made in reversed(nodes):
+            made.name = made.output[0] + UNPACK_SUFFIX
+            graph.graph.node.insert(0, made)
 
 
 def quantized_nodes(graph: onnx.GraphProto) -> list[str]:

@@ -14,6 +14,9 @@ from onnx import numpy_helper
 
 UNPACK_SUFFIX = "_unpack"
 """Names of nodes that unpack weights, and are no part of quantized arithmetic, end so."""
+_LAST_STEP = ("DequantizeLinear", "Mul")
+"""What such nodes end with: their output has the name of the weights, their second input the steps
+of each output channel."""
 BASE_SUFFIX, CHANGE_SUFFIX, SUM_SUFFIX = "_quantized", "_change", "_now"
 """Names of whole numbers, of what they have changed by since an earlier file, and of the sum."""
 
@@ -38,13 +41,13 @@ def packed_weights(model: onnx.ModelProto) -> dict[str, PackedWeight]:
     constants = {c.name: c for c in model.graph.initializer}
     found = {}
     for node in model.graph.node:
-        if node.op_type == "DequantizeLinear" and node.name.endswith(UNPACK_SUFFIX):
+        if node.op_type in _LAST_STEP and node.name.endswith(UNPACK_SUFFIX):
             name = node.output[0]
             change = constants.get(name + CHANGE_SUFFIX)
             found[name] = PackedWeight(
                 numpy_helper.to_array(constants[name + BASE_SUFFIX]),
                 None if change is None else numpy_helper.to_array(change),
-                numpy_helper.to_array(constants[node.input[1]]),
+                numpy_helper.to_array(constants[node.input[1]]).ravel(),
             )
     return found
 

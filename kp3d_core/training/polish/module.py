@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -98,10 +98,10 @@ class PolishModule(L.LightningModule):
         self.model = trained.model if folded else trained.model.fold_batch_norm()
         self.model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.refiner = trained.refiner
-        self._weight_step = trained.settings.get("weight_step") or settings.weight_step
-        fix_steps(self.model, self._weight_step)
-        fix_steps(self.refiner, self._weight_step)
-        self.settings = settings
+        step = trained.settings.get("weight_step") or settings.weight_step
+        self.settings = replace(settings, weight_step=step)
+        fix_steps(self.model, step)
+        fix_steps(self.refiner, step)
         self.precision = precision
         self.automatic_optimization = False
         self._index = {key: number for number, key in enumerate(places)}
@@ -117,7 +117,7 @@ class PolishModule(L.LightningModule):
         """Write what `kp3d export` reads."""
         polish = asdict(self.settings)
         checkpoint["hyper_parameters"] = self._network_settings | {
-            "weight_step": self._weight_step,
+            "weight_step": self.settings.weight_step,
             "polish": polish,
         }
         checkpoint[STAGES_KEY] = self._stages

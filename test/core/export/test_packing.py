@@ -49,10 +49,24 @@ def images():
     return np.random.default_rng(0).integers(0, 255, (3, 64, 64, 3), dtype=np.uint8)
 
 
-@pytest.fixture(scope="module")
-def expected(graph, images):
+def _in_torch(graph, images):
     with torch.no_grad(), rounded_weights(graph):
         return [values.numpy() for values in graph(torch.from_numpy(images))]
+
+
+def _in_openvino(data, images):
+    openvino = pytest.importorskip("openvino")
+    from kp3d_core.inference.engines.openvino_engine import settings
+
+    core = openvino.Core()
+    network = core.read_model(io.BytesIO(data))
+    compiled = core.compile_model(network, "CPU", settings(EngineOptions(threads=1)))
+    return list(compiled({INPUT_NAME: images}).to_dict().values())
+
+
+@pytest.fixture(scope="module")
+def expected(graph, images):
+    return _in_torch(graph, images)
 
 
 def _differences(outputs, expected):
@@ -67,14 +81,7 @@ def test_onnxruntime_unpacks(packed, images, expected, quantized):
 
 
 def test_openvino_unpacks_and_computes_in_float32(packed, images, expected):
-    openvino = pytest.importorskip("openvino")
-    from kp3d_core.inference.engines.openvino_engine import settings
-
-    core = openvino.Core()
-    network = core.read_model(io.BytesIO(packed))
-    compiled = core.compile_model(network, "CPU", settings(EngineOptions(threads=1)))
-    outputs = list(compiled({INPUT_NAME: images}).to_dict().values())
-    assert max(_differences(outputs, expected)) < 1e-3
+    assert max(_differences(_in_openvino(packed, images), expected)) < 1e-3
 
 
 def test_plain_weights_for_those_that_take_no_others(packed, images, expected):
@@ -129,6 +136,11 @@ def changed(packed, trained_on):
     return proto.SerializeToString()
 
 
+@pytest.fixture(scope="module")
+def expected_of_changed(trained_on, images):
+    return _in_torch(trained_on, images)
+
+
 def test_changes_since_an_earlier_file_compress_to_little(packed, changed):
     before, after = (packed_weights(onnx.load_from_string(data)) for data in (packed, changed))
     assert all(np.array_equal(weight.base, before[name].base) for name, weight in after.items())
@@ -140,9 +152,7 @@ def test_changes_since_an_earlier_file_compress_to_little(packed, changed):
 
 
 @pytest.mark.parametrize("quantized", [False, True])
-def test_engines_add_changes_up(changed, trained_on, images, quantized):
-    with torch.no_grad(), rounded_weights(trained_on):
-        expected = [values.numpy() for values in trained_on(torch.from_numpy(images))]
+def test_engines_add_changes_up(changed, expected_of_changed, images, quantized):
     data = changed
     if quantized:
         data = int8_graph(changed, [images])
@@ -155,23 +165,13 @@ def test_engines_add_changes_up(changed, trained_on, images, quantized):
     for graph in (data, plain):
         session = create_session(graph, EngineOptions(threads=1), quantized)
         outputs = session.run(None, {INPUT_NAME: images})
-        assert max(_differences(outputs, expected)) < tolerance
+        assert max(_differences(outputs, expected_of_changed)) < tolerance
     # Nodes that would add in every run are gone once the graph is loaded.
     assert "_change" not in str(onnx.load_from_string(plain).graph.node)
 
 
-def test_openvino_adds_changes_up(changed, trained_on, images):
-    openvino = pytest.importorskip("openvino")
-    from kp3d_core.inference.engines.openvino_engine import settings
-
-    with torch.no_grad(), rounded_weights(trained_on):
-        expected = [values.numpy() for values in trained_on(torch.from_numpy(images))]
-    core = openvino.Core()
-    compiled = core.compile_model(
-        core.read_model(io.BytesIO(changed)), "CPU", settings(EngineOptions(threads=1))
-    )
-    outputs = list(compiled({INPUT_NAME: images}).to_dict().values())
-    assert max(_differences(outputs, expected)) < 1e-3
+def test_openvino_adds_changes_up(changed, expected_of_changed, images):
+    assert max(_differences(_in_openvino(changed, images), expected_of_changed)) < 1e-3
 
 
 def test_a_change_of_a_change_starts_from_the_first_file(packed, changed, graph):

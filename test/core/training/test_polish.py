@@ -120,6 +120,7 @@ def test_polished_further_it_keeps_its_steps_and_is_exported_as_a_change(
     again = polish(tmp_path / "run", further, polished)
     before, after = load_checkpoint(polished), load_checkpoint(again)
     assert after.settings["weight_step"] == before.settings["weight_step"] == SETTINGS.weight_step
+    assert after.settings["polish"]["weight_step"] == SETTINGS.weight_step  # not what was asked
     steps = [layers_in_steps(t.refiner)["layers.0"].weight_steps for t in (before, after)]
     assert torch.equal(*steps)
     kp3d("export", again, "-o", tmp_path / "second.onnx", "--earlier", tmp_path / "first.onnx")
