@@ -299,7 +299,8 @@ def _measure(
     """The detection with the scale of the depth image, if that tells one, and whether it does."""
     if depth_m is None:
         return detection, False
-    scale = scale_from_depth(detection, depth_m, (camera.width, camera.height))
+    size_wh = (camera.width, camera.height)
+    scale = scale_from_depth(detection, depth_m, size_wh, category.model.surface)
     if scale is None:
         return detection, False
     return rescale(detection, category.model, scale), True

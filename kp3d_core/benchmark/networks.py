@@ -18,8 +18,8 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from kp3d_core.export.graph import DetectorGraph
-from kp3d_core.export.quantize import file_metadata, int8_graph
-from kp3d_core.export.to_onnx import OPSET, export_graph, write_model
+from kp3d_core.export.quantize import int8_graph
+from kp3d_core.export.to_onnx import OPSET, export_graph, file_metadata, write_model
 from kp3d_core.inference import Model, load_model
 from kp3d_core.inference.model import Calibration
 from kp3d_core.inference.model_metadata import FORMAT_VERSION

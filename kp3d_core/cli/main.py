@@ -8,6 +8,7 @@ import typer
 
 from kp3d_core.cli.bench import bench
 from kp3d_core.cli.build_engine import build_engine
+from kp3d_core.cli.calibrate_depth import calibrate_depth
 from kp3d_core.cli.card import card
 from kp3d_core.cli.evaluate import evaluate
 from kp3d_core.cli.export import export
@@ -37,6 +38,7 @@ app.command()(evaluate)
 app.command()(robustness)
 app.command()(card)
 app.command(context_settings=REPRODUCE_CONTEXT)(reproduce)
+app.command()(calibrate_depth)
 app.command()(quantize)
 app.command()(build_engine)
 app.add_typer(bench, name="bench")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import io
-import json
 import logging
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -27,11 +26,10 @@ from onnxruntime.quantization.shape_inference import quant_pre_process
 from kp3d_core.data.memory import load_views
 from kp3d_core.evaluation.predictions import over_black
 from kp3d_core.export.packing import share_weights
-from kp3d_core.export.to_onnx import write_model
+from kp3d_core.export.to_onnx import file_metadata, write_model
 from kp3d_core.inference import Model, load_model
 from kp3d_core.inference.engines.precision import graph_in
 from kp3d_core.inference.engines.unpacking import BASE_SUFFIX, UNPACK_SUFFIX, unpack
-from kp3d_core.inference.model_metadata import METADATA_KEY
 from kp3d_core.inference.outputs import INPUT_NAME
 from kp3d_core.provenance import provenance
 
@@ -215,14 +213,6 @@ def _calibration_images(model: Model, data: Path, objects: int) -> Iterator[NDAr
             f"{data}. Pass a folder of that category."
         )
     return (over_black(views, index)[:_VIEWS] for index in range(min(objects, len(views.rgba))))
-
-
-def file_metadata(model: Model) -> dict[str, object]:
-    """Metadata of a model's file as it stands there."""
-    for entry in onnx.load_from_string(model.data).metadata_props:
-        if entry.key == METADATA_KEY:
-            return dict(json.loads(entry.value))
-    raise AssertionError("load_model requires the entry")
 
 
 @contextlib.contextmanager

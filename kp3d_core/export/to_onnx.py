@@ -24,7 +24,7 @@ from kp3d_core.export.graph import INPUT_NAME, OUTPUT_NAMES, DetectorGraph
 from kp3d_core.export.packing import layer_weights, pack_weights
 from kp3d_core.files import atomic_writer
 from kp3d_core.inference import create_engine, load_model
-from kp3d_core.inference.model import Calibration
+from kp3d_core.inference.model import Calibration, Model
 from kp3d_core.inference.model_metadata import FORMAT_VERSION, METADATA_KEY
 from kp3d_core.inference.seal import seal
 from kp3d_core.models.refiner import Refiner
@@ -196,6 +196,14 @@ def _refiner_for(trained: TrainedNetwork, mirror: bool) -> Refiner | None:
             f"mirror={mirror}. Export it as it was fitted, or run `kp3d refine` again."
         )
     return trained.refiner
+
+
+def file_metadata(model: Model) -> dict[str, object]:
+    """Metadata of a model's file as it stands there."""
+    for entry in onnx.load_from_string(model.data).metadata_props:
+        if entry.key == METADATA_KEY:
+            return dict(json.loads(entry.value))
+    raise AssertionError("load_model requires the entry")
 
 
 def write_model(graph: onnx.ModelProto, metadata: dict[str, Any], path: Path) -> None:

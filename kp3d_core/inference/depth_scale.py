@@ -12,6 +12,7 @@ from kp3d_core.inference.detection import Detection
 from kp3d_core.inference.lift import LiftedKeypoints
 from kp3d_core.inference.model import Model
 from kp3d_core.inference.pose_fit import fit_layout
+from kp3d_core.inference.surface import Surface
 
 FloatArray = NDArray[np.float64]
 
@@ -23,7 +24,8 @@ _MIN_AGREEING = 3
 """Fewer keypoints prove nothing: any two may agree by chance."""
 _SURFACE_STD = 0.16
 """How far the surface is from where keypoints lie in it [model units]: all of a group err alike, so
-their number does not help. Measured on 18 cars, chairs and planes, 426 views: 0.16, 0.17, 0.16."""
+their number does not help. Measured on 18 cars, chairs and planes, 426 views: 0.16, 0.17, 0.16.
+Model files with a `Surface` have their own figure."""
 
 
 @dataclass(frozen=True)
@@ -39,21 +41,26 @@ class DepthScale:
 
 
 def scale_from_depth(
-    detection: Detection, depth_m: NDArray[np.float32], image_size_wh: tuple[int, int]
+    detection: Detection,
+    depth_m: NDArray[np.float32],
+    image_size_wh: tuple[int, int],
+    surface: Surface | None = None,
 ) -> DepthScale | None:
-    """Scale at which most keypoints lie on the measured surface; None if too few agree.
+    """Scale at which the keypoints lie in the measured surface; None if too few agree.
 
     The scale of a keypoint is the ratio of its measured and its estimated depth. Keypoints that
     the object hides, that lie inside of it or beside it in the image give other ratios, each its
     own; those on the visible surface give the same. What lies in front of a keypoint makes its
     ratio smaller, so of the large groups that agree the one with the largest ratio decides: the
-    heaviest one often holds keypoints that lie equally deep inside.
+    heaviest one often holds keypoints that lie equally deep inside. With a `Surface` that is the
+    first guess, and the gaps of all keypoints correct it.
 
     Args:
         detection: in any unit.
         depth_m: depth along the optical axis [m], shape (H, W), registered to the image and of any
             resolution; what is not finite and positive is not known.
         image_size_wh: width and height of the image that the detection belongs to [px].
+        surface: of the model, if it has one.
     """
     measured = sample_depth(depth_m, detection.keypoints_uv, image_size_wh)
     estimated = detection.keypoints_camera[:, 2] / detection.unit_m
@@ -72,8 +79,16 @@ def scale_from_depth(
     unit_m = float(shares @ chosen)
     spread = float(np.sqrt(shares @ (chosen / unit_m - 1) ** 2))
     distance = float(np.linalg.norm(detection.T_camera_object[:3, 3])) / detection.unit_m
+    agreeing = int(group.sum())
+    if surface is not None:
+        T = detection.T_camera_object.copy()
+        T[:3, 3] /= detection.unit_m
+        depths = detection.keypoints_camera[:, 2] / detection.unit_m
+        return DepthScale(
+            surface.corrected(unit_m, measured, depths, T), surface.std / distance, agreeing
+        )
     std = np.hypot(spread / np.sqrt(len(chosen)), _SURFACE_STD / distance)
-    return DepthScale(unit_m, float(std), int(group.sum()))
+    return DepthScale(unit_m, float(std), agreeing)
 
 
 def rescale(detection: Detection, model: Model, scale: DepthScale) -> Detection:

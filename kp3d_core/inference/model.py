@@ -9,6 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from kp3d_core.inference.surface import Surface
+
 PRECISIONS = ("fp32", "fp16", "int8")
 """Precisions of a network's arithmetic; softmax and moments are float32 in all of them."""
 
@@ -122,6 +124,9 @@ class Model:
     """Hexadecimal digest of `data`; the key of everything derived from the file."""
     precision: str = "fp32"
     """Of the graph in the file, one of `PRECISIONS`."""
+    surface: Surface | None = None
+    """Where the surface that a depth image shows lies before the keypoints; None if that was not
+    measured."""
     packed: bool = False
     """Whether the graph's weights are whole numbers with nodes that unpack them."""
     quantized_from: str = ""

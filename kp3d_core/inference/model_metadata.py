@@ -21,6 +21,7 @@ from kp3d_core.inference.model import (
 )
 from kp3d_core.inference.model_graph import Graph
 from kp3d_core.inference.outputs import INPUT_NAME, output_shapes
+from kp3d_core.inference.surface import Surface, input_count
 
 METADATA_KEY = "kp3d"
 FORMAT_VERSION = 2
@@ -30,6 +31,8 @@ _MAX_INPUT_SIZE = 2048
 _MAX_KEYPOINTS = 1000
 _MAX_COORDINATE = 10.0
 """Canonical keypoints lie on or near the object, which spans [-1, 1]."""
+_MAX_LAYERS, _MAX_WIDTH, _MAX_WEIGHT = 8, 1024, 1e4
+"""Of the network of a surface."""
 _LATER_NUMBERS = {
     "relative_rotation_scale": "rotation_scale",
     "relative_translation_scale": "translation_scale",
@@ -126,6 +129,7 @@ def parse_metadata(metadata: Mapping[str, str], data: bytes, sha256: str) -> Mod
         ),
         keypoints=keypoints,
         calibration=_read_calibration(reader),
+        surface=_read_surface(reader, keypoints.count),
         symmetry=reader.get("symmetry", str, "none"),
         metrics=reader.get("metrics", dict, {}),
         provenance=reader.get("provenance", dict, {}),
@@ -255,6 +259,30 @@ def _read_traits(reader: _Reader, path: str) -> ViewTraits:
             if name not in _LATEST_TRAITS or reader.has(f"{path}.{name}")
         }
     )
+
+
+def _read_surface(reader: _Reader, num_keypoints: int) -> Surface | None:
+    """Network of a surface, whose layers must fit each other; None in files without one."""
+    if not reader.has("surface"):
+        return None
+    sizes = reader.get("surface.sizes", list, [])
+    usable = 1 <= len(sizes) <= _MAX_LAYERS and all(
+        type(size) is int and 1 <= size <= _MAX_WIDTH for size in sizes
+    )
+    if not usable or sizes[-1] != 1:
+        reader.problems.append(
+            f"surface.sizes must be the widths of 1 to {_MAX_LAYERS} layers, each at most "
+            f"{_MAX_WIDTH} and the last one 1, got {sizes!r:.80}."
+        )
+        return None
+    weights, biases = [], []
+    inputs = input_count(num_keypoints)
+    for k, size in enumerate(sizes):
+        shape = (size, inputs)
+        weights.append(reader.array(f"surface.weights_{k}", shape, -_MAX_WEIGHT, _MAX_WEIGHT))
+        biases.append(reader.array(f"surface.biases_{k}", (size,), -_MAX_WEIGHT, _MAX_WEIGHT))
+        inputs = size
+    return Surface(tuple(weights), tuple(biases), reader.number("surface.std", 0.0, 10.0, 0.0))
 
 
 def _compatible(declared: Any, shape: tuple[int, ...]) -> bool:

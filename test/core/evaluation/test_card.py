@@ -9,8 +9,8 @@ import pytest
 from kp3d_core.evaluation.card import write_cards
 from kp3d_core.evaluation.evaluate import evaluate
 from kp3d_core.evaluation.robustness.measure import RobustnessSettings, measure_robustness
-from kp3d_core.export.quantize import file_metadata, write_quantized
-from kp3d_core.export.to_onnx import write_model
+from kp3d_core.export.quantize import write_quantized
+from kp3d_core.export.to_onnx import file_metadata, write_model
 from kp3d_core.inference import load_model
 
 

@@ -1,0 +1,43 @@
+"""`kp3d calibrate-depth`: a model file that knows what a depth image measures."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.progress import Progress
+
+from kp3d_core.cli.errors import user_errors
+
+
+def calibrate_depth(
+    model: Annotated[str, typer.Argument(help="Path of an fp32 model file or a shipped name.")],
+    output: Annotated[
+        Path, typer.Option("--output", "-o", help="Model file to write; may be MODEL itself.")
+    ],
+    objects: Annotated[int, typer.Option(help="Objects to render and fit to.")] = 600,
+    heldout: Annotated[int, typer.Option(help="Other objects, to measure what remains.")] = 100,
+) -> None:
+    """Fit how far the visible surface is from the keypoints, for poses with a depth image."""
+    with user_errors():
+        from kp3d_core.export import surface_fit
+
+        settings = surface_fit.SurfaceSettings(objects=objects, heldout_objects=heldout)
+        with Progress(console=Console(stderr=True), transient=True) as progress:
+            tasks = {}
+
+            def show(what: str, done: int, total: int) -> None:
+                if what not in tasks:
+                    tasks[what] = progress.add_task(what, total=total)
+                progress.update(tasks[what], completed=done)
+
+            figures = surface_fit.calibrate_depth(model, output, settings, show)
+    before, after = figures["without"], figures["with"]
+    typer.echo(
+        f"{output}: translation with a depth image, {figures['views']} views of unseen objects, "
+        f"median {before['median_percent']:.2f} -> {after['median_percent']:.2f} %, 90 % "
+        f"{before['p90_percent']:.2f} -> {after['p90_percent']:.2f} % of the distance."
+    )
+    typer.echo(f"A file in int8 belongs to the file before: kp3d quantize {output} RENDERED_FOLDER")
