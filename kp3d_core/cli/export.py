@@ -20,7 +20,8 @@ def export(
         Path | None, typer.Option(help="Rendered views to average canonical keypoints over.")
     ] = None,
     calibration_data: Annotated[
-        Path | None, typer.Option(help="Unseen rendered views to calibrate covariances on.")
+        list[Path] | None,
+        typer.Option(help="Unseen rendered views to calibrate covariances on, may be repeated."),
     ] = None,
     calibration_backgrounds: Annotated[
         float, typer.Option(help="Share of these before random backgrounds instead of black.")
@@ -50,7 +51,7 @@ def export(
             name,
             version,
             canonical_data,
-            calibration_data,
+            calibration_data or (),
             mirror=mirror,
             metrics=figures,
             calibration_backgrounds=calibration_backgrounds,

@@ -8,6 +8,7 @@ import typer
 
 from kp3d_core.cli.bench import bench
 from kp3d_core.cli.build_engine import build_engine
+from kp3d_core.cli.calibrate import calibrate
 from kp3d_core.cli.calibrate_depth import calibrate_depth
 from kp3d_core.cli.card import card
 from kp3d_core.cli.evaluate import evaluate
@@ -38,6 +39,7 @@ app.command()(evaluate)
 app.command()(robustness)
 app.command()(card)
 app.command(context_settings=REPRODUCE_CONTEXT)(reproduce)
+app.command()(calibrate)
 app.command()(calibrate_depth)
 app.command()(quantize)
 app.command()(build_engine)

@@ -6,6 +6,7 @@ files in every pass costs more than the network's step, so the images are decode
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import NamedTuple
@@ -112,6 +113,37 @@ def some_objects(views: ViewSet, max_objects: int) -> ViewSet:
         keys=views.keys[:max_objects],
         kinds=views.kinds[:max_objects],
         landmarks=None if views.landmarks is None else views.landmarks[:max_objects],
+    )
+
+
+def join_views(sets: Sequence[ViewSet]) -> ViewSet:
+    """The objects of several sets as one set, without landmarks.
+
+    Raises:
+        ValueError: sets of different categories, training cameras, image sizes or numbers of views.
+    """
+
+    def kind(views: ViewSet) -> tuple[object, ...]:
+        camera = (round(views.training_focal_px, 6), views.training_distance)
+        return views.category, camera, views.rgba.shape[1:]
+
+    first = sets[0]
+    for other in sets[1:]:
+        if kind(other) != kind(first):
+            raise ValueError(
+                "Folders that are used together must agree in category, training camera (focal "
+                f"length [px], distance) and views (number, height, width, channels), got "
+                f"{kind(first)} and {kind(other)}. Render them alike."
+            )
+    return replace(
+        first,
+        rgba=np.concatenate([views.rgba for views in sets]),
+        K=np.concatenate([views.K for views in sets]),
+        T_camera_object=np.concatenate([views.T_camera_object for views in sets]),
+        keys=tuple(key for views in sets for key in views.keys),
+        kinds=tuple(kind for views in sets for kind in views.kinds),
+        landmark_names=(),
+        landmarks=None,
     )
 
 

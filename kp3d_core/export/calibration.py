@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kp3d_core.data.memory import ViewSet
-from kp3d_core.evaluation.predictions import Predictions
+from kp3d_core.evaluation.predictions import Predictions, predict
 from kp3d_core.evaluation.uncertainty import (
     absolute_errors,
     is_outlier,
@@ -37,6 +37,19 @@ _RIGHT_DEG = 10.0
 misfit than nearly all of the right ones, half are off by more than 20 degrees."""
 _MAX_FACTOR = 50.0
 """Bound of a factor on the standard deviations of a pose, and of its inverse."""
+
+
+def calibrate(model: Model, engine: Engine, views: ViewSet) -> Calibration:
+    """Calibration of a model whose own one, if it has any, is not looked at.
+
+    Args:
+        model: with its canonical keypoints.
+        engine: runs the model.
+        views: held-out views.
+    """
+    predictions = predict(model, engine, views)
+    model = replace(model, calibration=calibrate_keypoints(predictions, views))
+    return calibrate_pose(model, engine, views, predictions)
 
 
 def calibrate_keypoints(predictions: Predictions, views: ViewSet) -> Calibration:
@@ -187,6 +200,8 @@ def _view_errors(
                     detection.orientation_score,
                     model.keypoints,
                     detection.unit_m,
+                    scale=detection.scale,
+                    R_crop_camera=detection.crop.R_crop_camera,
                 ),
                 float(nees(keypoint_error, detection.own_covariance).mean()),
                 float(nees(error[3:], own[3:, 3:])),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import tempfile
 import warnings
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -15,10 +16,10 @@ import torch
 from numpy.typing import NDArray
 
 import kp3d_core
-from kp3d_core.data.memory import ViewSet, load_views, some_objects
+from kp3d_core.data.memory import ViewSet, join_views, load_views, some_objects
 from kp3d_core.evaluation.predictions import Predictions, over_black, predict
 from kp3d_core.export.backgrounds import before_backgrounds
-from kp3d_core.export.calibration import calibrate_keypoints, calibrate_pose
+from kp3d_core.export.calibration import calibrate
 from kp3d_core.export.canonical import canonical_keypoints, descriptive_names, neighbour_edges
 from kp3d_core.export.graph import INPUT_NAME, OUTPUT_NAMES, DetectorGraph
 from kp3d_core.export.packing import layer_weights, pack_weights
@@ -87,9 +88,9 @@ def export_checkpoint(
     name: str | None = None,
     version: str = "1",
     canonical_data: Path | None = None,
-    calibration_data: Path | None = None,
+    calibration_data: Sequence[Path] = (),
     mirror: bool = True,
-    max_instances: int = 200,
+    max_instances: int = 400,
     metrics: dict[str, Any] | None = None,
     calibration_backgrounds: float = 0.0,
     earlier: Path | None = None,
@@ -103,8 +104,8 @@ def export_checkpoint(
         version: of the model.
         canonical_data: rendered folder that canonical keypoints are averaged over; the training
             folder of the run if None.
-        calibration_data: rendered folder, unseen in training, that covariances are calibrated on;
-            the validation folder of the run if None.
+        calibration_data: rendered folders, unseen in training, that covariances are calibrated on;
+            the validation folder of the run if empty.
         mirror: see `DetectorGraph`.
         max_instances: use at most so many instances of each folder.
         metrics: figures of an evaluation, kept in the file.
@@ -122,7 +123,8 @@ def export_checkpoint(
     settings = trained.data
     size = int(settings.get("input_size", 64))
     training = some_objects(load_views(canonical_data or settings["train"], size), max_instances)
-    heldout = some_objects(load_views(calibration_data or settings["val"], size), max_instances)
+    folders = calibration_data or [settings["val"]]
+    heldout = join_views([some_objects(load_views(f, size), max_instances) for f in folders])
     heldout = before_backgrounds(heldout, calibration_backgrounds)
     torch_graph = DetectorGraph(
         trained.model, size, training.training_distance, mirror, _refiner_for(trained, mirror)
@@ -152,12 +154,10 @@ def export_checkpoint(
             "canonical": canonical.tolist(),
             "spread": spread.tolist(),
         }
-        on_heldout = _predict(draft, heldout)
-        metadata["calibration"] = asdict(calibrate_keypoints(on_heldout, heldout))
         write_model(graph, metadata, draft)
         model = load_model(draft)
         engine = create_engine(model)
-        metadata["calibration"] = asdict(calibrate_pose(model, engine, heldout, on_heldout))
+        metadata["calibration"] = asdict(calibrate(model, engine, heldout))
         images = over_black(heldout, 0)
         with rounded_weights(torch_graph):
             differences = _compare(torch_graph, images, engine.run(images))

@@ -262,7 +262,13 @@ class Detector:
         residual = fit.residual / self.unit_m
         orientation_score = float(values["orientation_score"])
         traits = view_traits(
-            fit.T, misfit(residual, values["score"]), orientation_score, layout, self.unit_m
+            fit.T,
+            misfit(residual, values["score"]),
+            orientation_score,
+            layout,
+            self.unit_m,
+            scale=scale,
+            R_crop_camera=crop.R_crop_camera,
         )
         growth = growth_of(traits, calibration)
         lifted, fit = lifted.grown(growth), fit.grown(growth)

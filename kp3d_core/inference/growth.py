@@ -20,6 +20,8 @@ _DOUBT_WEIGHT = 0.35
 """Model units of residual that a score of 0 is worth."""
 _MAX_LOG_GROWTH = math.log(4.0)
 """Bound of a growth in both directions: a view unlike any that was measured says no more."""
+_END_ON = 0.1
+"""Length in the image of an axis of length 1 that says nothing of the roll any more."""
 _MAX_CERTAINTY = 8.0
 """Odds of 3,000 to 1: what is beyond tells the size of the network's output, not of its errors."""
 
@@ -55,6 +57,9 @@ def view_traits(
     orientation_score: float,
     layout: KeypointLayout,
     unit_m: float,
+    *,
+    scale: float,
+    R_crop_camera: FloatArray,
 ) -> ViewTraits:
     """Traits of a view from its result.
 
@@ -64,6 +69,8 @@ def view_traits(
         orientation_score: probability, 0.5..1, that front and back are not confused.
         layout: keypoints of the model.
         unit_m: metres per model unit.
+        scale: apparent size in the crop relative to the training view.
+        R_crop_camera: rotation from the camera's frame to the crop's, (3, 3).
     """
     t = T_camera_object[:3, 3]
     distance = max(float(np.linalg.norm(t)), 1e-9)
@@ -77,7 +84,15 @@ def view_traits(
         log_distance=math.log(distance / unit_m),
         certainty=min(math.log(max(odds, 1e-9)), _MAX_CERTAINTY),
         elevation=-float(sight_object[2]),
+        zoom=abs(math.log(scale)),
+        roll=_roll(R_crop_camera @ T_camera_object[:3, 2]),
     )
+
+
+def _roll(up_crop: FloatArray) -> float:
+    """Angle in the image between an upright axis (3,) and upwards [rad]; 0 of one seen end-on."""
+    across, upwards = float(up_crop[0]), -float(up_crop[1])
+    return abs(math.atan2(across, upwards)) if math.hypot(across, upwards) > _END_ON else 0.0
 
 
 def growth_of(traits: ViewTraits, calibration: Calibration) -> Growth:

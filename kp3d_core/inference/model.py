@@ -61,6 +61,11 @@ class ViewTraits:
     hesitates between them, it errs in everything else, too."""
     elevation: float = 0.0
     """Sine of the angle from which the camera looks down on the object, -1..1."""
+    zoom: float = 0.0
+    """Absolute logarithm of the apparent size: 0 in a crop that shows the object as large as in
+    training, where a tracker's crops do."""
+    roll: float = 0.0
+    """Angle between the object's upright axis and the crop's, without sign [rad]."""
 
 
 @dataclass(frozen=True)

@@ -39,7 +39,7 @@ _LATER_NUMBERS = {
 }
 """Entries of the calibration that older files lack, and the ones that take their place."""
 _LATER_TRAITS = ("typical", "own_growth", "scale_growth")
-_LATEST_TRAITS = ("certainty", "elevation")
+_LATEST_TRAITS = ("certainty", "elevation", "zoom", "roll")
 """Of `ViewTraits`, not in files from before they existed."""
 """Entries of the calibration that older files lack: there, no view is harder than another."""
 

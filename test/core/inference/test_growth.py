@@ -42,6 +42,18 @@ def test_doubt_counts_as_misfit():
     assert misfit(0.05, np.array([0.9, 0.7])) == pytest.approx(0.05 + 0.35 * 0.2)
 
 
+def _traits(T, model, *, unit_m=1.0, orientation_score=0.9, scale=1.0, R_crop_camera=None):
+    return view_traits(
+        T,
+        0.1,
+        orientation_score,
+        model.keypoints,
+        unit_m,
+        scale=scale,
+        R_crop_camera=np.eye(3) if R_crop_camera is None else R_crop_camera,
+    )
+
+
 @pytest.mark.parametrize("unit_m", [1.0, 2.25])
 def test_traits_of_a_pose(model, unit_m):
     # Seen along its longest axis, then from the side.
@@ -49,7 +61,7 @@ def test_traits_of_a_pose(model, unit_m):
     end_on = make_transform(ahead, np.array([0, 0, 8.0 * unit_m]))
     side_on = make_transform(np.eye(3), np.array([0, 0, 8.0 * unit_m]))
     variance = CANONICAL.var(axis=0)
-    along, across = (view_traits(T, 0.1, 0.9, model.keypoints, unit_m) for T in (end_on, side_on))
+    along, across = (_traits(T, model, unit_m=unit_m) for T in (end_on, side_on))
     assert along.foreshortening == pytest.approx(variance[0] / variance.sum())
     assert across.foreshortening == pytest.approx(variance[2] / variance.sum())
     assert along.log_distance == pytest.approx(math.log(8))
@@ -61,7 +73,7 @@ def test_traits_of_a_pose(model, unit_m):
 )
 def test_certainty_of_the_orientation_is_bounded(model, score, certainty):
     T = make_transform(np.eye(3), np.array([0, 0, 8.0]))
-    traits = view_traits(T, 0.1, score, model.keypoints, 1.0)
+    traits = _traits(T, model, orientation_score=score)
     assert traits.certainty == pytest.approx(certainty, abs=1e-9)
 
 
@@ -71,8 +83,33 @@ def test_elevation_is_that_of_the_camera_above_the_object(model):
     R = Rotation.from_euler("x", 90 + 30, degrees=True).as_matrix()
     for sideways in (0.0, 3.0):
         t = np.array([sideways, 0, 8.0])
-        traits = view_traits(make_transform(R, t), 0.1, 0.9, model.keypoints, 1.0)
+        traits = _traits(make_transform(R, t), model)
         assert traits.elevation == pytest.approx(0.5 * 8 / np.linalg.norm(t))
+
+
+@pytest.mark.parametrize("scale", [0.8, 1.25])
+def test_zoom_has_no_sign(model, scale):
+    traits = _traits(make_transform(np.eye(3), np.array([0, 0, 8.0])), model, scale=scale)
+    assert traits.zoom == pytest.approx(math.log(1.25))
+
+
+@pytest.mark.parametrize("roll_deg", [-20.0, 0.0, 35.0])
+def test_roll_is_that_of_the_object_in_the_crop(model, roll_deg):
+    # Upright in the crop and seen from 30 degrees above, then rolled; the crop itself is rolled in
+    # the camera's image by another angle.
+    upright = Rotation.from_euler("x", 90 + 30, degrees=True)
+    R_crop_camera = Rotation.from_euler("z", 50, degrees=True)
+    R = R_crop_camera.inv() * Rotation.from_euler("z", roll_deg, degrees=True) * upright
+    T = make_transform(R.as_matrix(), np.array([0, 0, 8.0]))
+    traits = _traits(T, model, R_crop_camera=R_crop_camera.as_matrix())
+    assert traits.roll == pytest.approx(abs(math.radians(roll_deg)), abs=1e-9)
+
+
+def test_an_object_seen_from_above_has_no_roll(model):
+    above = make_transform(
+        Rotation.from_euler("x", 180, degrees=True).as_matrix(), np.array([0, 0, 8.0])
+    )
+    assert _traits(above, model).roll == 0.0
 
 
 def test_detector_grows_all_covariances_of_a_hard_view(model, engine, pinhole):
