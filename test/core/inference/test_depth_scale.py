@@ -10,6 +10,7 @@ from tiny_model import CANONICAL, draw_scene
 from kp3d_core.geometry.rotation import make_transform
 from kp3d_core.inference import DepthScale, Detector, Region, rescale, scale_from_depth
 from kp3d_core.inference.depth_scale import sample_depth
+from kp3d_core.inference.surface import Surface, input_count
 
 UNIT_M = 1.3
 T = make_transform(Rotation.from_rotvec([0.5, 0.2, 0.3]).as_matrix(), np.array([0.3, -0.2, 9.0]))
@@ -100,3 +101,22 @@ def test_samples_are_medians_of_what_is_known():
     uv = np.array([[1.0, 1.0], [-0.6, 1.0], [3.0, 3.0], [np.nan, 0.0], [1e30, 0.0]])
 
     np.testing.assert_allclose(sample_depth(depth_m, uv, (4, 4)), [2.1, *[np.nan] * 4], rtol=1e-6)
+
+
+def test_a_surface_corrects_the_scale_and_tells_its_error(detection, pinhole):
+    """All keypoints lie 0.1 units inside: without a surface the scale is that of the shell."""
+    depth_m = _depth(pinhole, (480, 640)) - np.float32(0.1 * UNIT_M)
+    weight = np.zeros((1, input_count(len(CANONICAL))))
+    weight[0, : len(CANONICAL)] = 1 / len(CANONICAL)
+    surface = Surface((weight,), (np.array([0.1]),), 0.03)
+
+    plain = scale_from_depth(detection, depth_m, SIZE_WH)
+    corrected = scale_from_depth(detection, depth_m, SIZE_WH, surface)
+
+    distance = float(np.linalg.norm(T[:3, 3])) / UNIT_M
+    assert plain is not None
+    assert plain.unit_m == pytest.approx(UNIT_M * (1 - 0.1 / distance), rel=0.006)
+    assert corrected is not None
+    assert corrected.unit_m == pytest.approx(UNIT_M, rel=0.006)  # it reads sizes to half a percent
+    assert corrected.relative_std == pytest.approx(0.03 / distance, rel=0.02)
+    assert corrected.agreeing == plain.agreeing
