@@ -198,10 +198,27 @@ def _card(item: Evaluated, links: Mapping[str, str], beyond: Mapping[str, Any] |
             f"![{name}: worst views]({links['failures']})",
             "",
             *(robustness_summary(beyond) if beyond else ()),
+            *_with_depth(item.model),
             "**How it was made.** " + _origin(item.model),
             "",
         ]
     )
+
+
+def _with_depth(model: Model) -> list[str]:
+    """What `kp3d calibrate-depth` measured, if it was run."""
+    if model.surface is None or not model.surface.measured:
+        return []
+    measured = model.surface.measured
+    after, before = measured["with"], measured["without"]
+    return [
+        f"**With a depth image** the translation is off by {after['median_percent']:.2f} % of the "
+        f"distance in the median and {after['p90_percent']:.1f} % at the 90th percentile "
+        f"({before['median_percent']:.2f} and {before['p90_percent']:.1f} % before `kp3d "
+        f"calibrate-depth`): {measured['views']} views of unseen objects over black, 4 to 12 model "
+        "units away, before nothing, a floor or a wall, with noise of 0.3 % in depths.",
+        "",
+    ]
 
 
 def _origin(model: Model) -> str:

@@ -282,7 +282,12 @@ def _read_surface(reader: _Reader, num_keypoints: int) -> Surface | None:
         weights.append(reader.array(f"surface.weights_{k}", shape, -_MAX_WEIGHT, _MAX_WEIGHT))
         biases.append(reader.array(f"surface.biases_{k}", (size,), -_MAX_WEIGHT, _MAX_WEIGHT))
         inputs = size
-    return Surface(tuple(weights), tuple(biases), reader.number("surface.std", 0.0, 10.0, 0.0))
+    return Surface(
+        tuple(weights),
+        tuple(biases),
+        std=reader.number("surface.std", 0.0, 10.0, 0.0),
+        measured=reader.get("surface.measured", dict, {}),
+    )
 
 
 def _compatible(declared: Any, shape: tuple[int, ...]) -> bool:

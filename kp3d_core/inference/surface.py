@@ -9,7 +9,9 @@ between surface and keypoints together; a small network that was fitted to rende
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -38,6 +40,8 @@ class Surface:
     """(outputs,) each."""
     std: float
     """Standard deviation of the place along the line of sight that remains [model units]."""
+    measured: Mapping[str, Any] = field(default_factory=dict)
+    """Errors of translations on objects that it was not fitted to, as the fit wrote them."""
 
     def corrected(
         self, unit_m: float, measured: FloatArray, depths: FloatArray, T_camera_object: FloatArray

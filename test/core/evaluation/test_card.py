@@ -43,6 +43,8 @@ def test_card_shows_figures_kinds_failures_and_origin(evaluation, tmp_path):
     assert "4,321 steps of 64 views at 32 px, then" in text
     assert "network `fast`" in text
     assert "refiner fitted to 7 views of each of 1,234 other objects, 4,000 steps" in text
+    median = load_model("car").surface.measured["with"]["median_percent"]
+    assert f"**With a depth image** the translation is off by {median:.2f} %" in text
     for name in ("instances", "views", "failures", "histogram"):
         assert f"(docs/images/car_{name}.jpg)" in text
         assert (tmp_path / "docs" / "images" / f"car_{name}.jpg").stat().st_size > 1000

@@ -72,6 +72,7 @@ def _entry() -> dict:
         "weights_1": rng.normal(size=(1, 5)).tolist(),
         "biases_1": [0.25],
         "std": 0.06,
+        "measured": {"views": 3},
     }
 
 
@@ -83,6 +84,7 @@ def test_a_model_file_may_have_a_surface(tmp_path):
     surface = load_model(path).surface
     assert surface is not None
     assert surface.std == 0.06
+    assert surface.measured == {"views": 3}
     for k in range(2):
         np.testing.assert_array_equal(surface.weights[k], entry[f"weights_{k}"])
         np.testing.assert_array_equal(surface.biases[k], entry[f"biases_{k}"])
@@ -100,6 +102,7 @@ def test_a_model_file_may_have_a_surface(tmp_path):
         ({"biases_1": [float("nan")]}, "surface.biases_1 must be finite"),
         ({"weights_1": "many"}, "surface.weights_1 must be of type list"),
         ({"std": -1.0}, "surface.std must be in"),
+        ({"measured": 7}, "surface.measured must be of type dict"),
     ],
 )
 def test_bad_surfaces_are_refused(tmp_path, change, message):
