@@ -16,7 +16,7 @@ from kp3d_core.evaluation.uncertainty import is_outlier, pose_error
 from kp3d_core.geometry.camera import intrinsics_from_fov
 from kp3d_core.inference import CameraModel, Detector, Engine, Model, View, scale_from_depth
 from kp3d_core.inference.depth_scale import sample_depth
-from kp3d_core.inference.surface import Surface, surface_inputs
+from kp3d_core.inference.surface import Surface, guess_unit, surface_inputs
 from kp3d_core.rendering.packing import pack
 from kp3d_core.rendering.rasterizer import render
 
@@ -40,8 +40,10 @@ _WALL_BEHIND = (1.2, 4.0)
 class DepthView:
     """What is known of an object in an image with depth, and where it really is."""
 
+    agreed_m: float | None
+    """Metres per model unit that `scale_from_depth` tells without a `Surface`; 1 is right."""
     unit_m: float
-    """First guess of the metres per model unit, see `scale_from_depth`; 1 is right."""
+    """First guess of them, see `guess_unit`."""
     measured: FloatArray
     """Depth at the keypoints' pixels, (N,) [model units]; NaN where it is not known."""
     depths: FloatArray
@@ -159,12 +161,15 @@ def _look(
     if not detection.accepted or is_outlier(pose_error(detection.T_camera_object, T)):
         return None
     size_wh = (WIDTH, HEIGHT)
-    guess = scale_from_depth(detection, depth, size_wh)
+    measured = sample_depth(depth, detection.keypoints_uv, size_wh)
+    guess = guess_unit(measured, detection.keypoints_camera[:, 2])
     if guess is None:
         return None
+    agreed = scale_from_depth(detection, depth, size_wh)
     return DepthView(
-        unit_m=guess.unit_m,
-        measured=sample_depth(depth, detection.keypoints_uv, size_wh),
+        agreed_m=None if agreed is None else agreed.unit_m,
+        unit_m=guess,
+        measured=measured,
         depths=detection.keypoints_camera[:, 2],
         T_camera_object=detection.T_camera_object,
         T_true=T,

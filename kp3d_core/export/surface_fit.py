@@ -29,8 +29,8 @@ _SEED_OFFSET = 500_000
 """Of the objects: numbers that no recipe of this repository renders."""
 _GUESSES = 6
 """Of the scale, that each view is shown with."""
-_GUESS_STD = 0.02
-"""Standard deviation of the others than the one that `scale_from_depth` makes, a share of it."""
+_GUESS_STD = 0.03
+"""Standard deviation of the others around that of `guess_unit`, as a share of it."""
 _UNKNOWN = 0.1
 """Probability that a depth is missing, as sensors leave holes."""
 _BATCH = 256
@@ -122,7 +122,8 @@ def calibrate_depth(
     surface = _surface_of(entry)
     remaining = np.array([view.shift(view.corrected(surface)) for view in heldout])
     entry["std"] = float(f"{np.sqrt(np.mean(remaining**2)):.{_DIGITS}g}")
-    before = [view.translation_error(view.unit_m) for view in heldout]
+    agreed = [(view, view.agreed_m) for view in heldout]
+    before = [view.translation_error(unit_m) for view, unit_m in agreed if unit_m is not None]
     after = [view.translation_error(view.corrected(surface)) for view in heldout]
     figures = {"views": len(heldout), "without": _percent(before), "with": _percent(after)}
     metadata = file_metadata(model)

@@ -12,7 +12,7 @@ from kp3d_core.inference.detection import Detection
 from kp3d_core.inference.lift import LiftedKeypoints
 from kp3d_core.inference.model import Model
 from kp3d_core.inference.pose_fit import fit_layout
-from kp3d_core.inference.surface import Surface
+from kp3d_core.inference.surface import Surface, guess_unit, is_known
 
 FloatArray = NDArray[np.float64]
 
@@ -46,14 +46,14 @@ def scale_from_depth(
     image_size_wh: tuple[int, int],
     surface: Surface | None = None,
 ) -> DepthScale | None:
-    """Scale at which the keypoints lie in the measured surface; None if too few agree.
+    """Scale at which the keypoints lie in the measured surface; None if too few are measured.
 
-    The scale of a keypoint is the ratio of its measured and its estimated depth. Keypoints that
-    the object hides, that lie inside of it or beside it in the image give other ratios, each its
-    own; those on the visible surface give the same. What lies in front of a keypoint makes its
-    ratio smaller, so of the large groups that agree the one with the largest ratio decides: the
-    heaviest one often holds keypoints that lie equally deep inside. With a `Surface` that is the
-    first guess, and the gaps of all keypoints correct it.
+    With a `Surface` the gaps of all keypoints tell the scale, from a rough guess on. Without one,
+    it is the one that most keypoints agree on: that of a keypoint is the ratio of its measured and
+    its estimated depth. Keypoints that the object hides, that lie inside of it or beside it in the
+    image give other ratios, each its own; those on the visible surface give the same. What lies in
+    front of a keypoint makes its ratio smaller, so of the large groups that agree the one with the
+    largest ratio decides: the heaviest one often holds keypoints that lie equally deep inside.
 
     Args:
         detection: in any unit.
@@ -64,6 +64,29 @@ def scale_from_depth(
     """
     measured = sample_depth(depth_m, detection.keypoints_uv, image_size_wh)
     estimated = detection.keypoints_camera[:, 2] / detection.unit_m
+    if surface is not None:
+        return _scale_by_surface(measured, estimated, detection, surface)
+    return _scale_by_agreement(measured, estimated, detection)
+
+
+def _scale_by_surface(
+    measured: FloatArray, estimated: FloatArray, detection: Detection, surface: Surface
+) -> DepthScale | None:
+    T = detection.T_camera_object.copy()
+    T[:3, 3] /= detection.unit_m
+    guess = guess_unit(measured, estimated)
+    if guess is None:
+        return None
+    unit_m = surface.corrected(guess, measured, estimated, T)
+    agreeing = int(is_known(measured / unit_m - estimated).sum())
+    if agreeing < _MIN_AGREEING:
+        return None
+    return DepthScale(unit_m, surface.std / float(np.linalg.norm(T[:3, 3])), agreeing)
+
+
+def _scale_by_agreement(
+    measured: FloatArray, estimated: FloatArray, detection: Detection
+) -> DepthScale | None:
     usable = np.isfinite(measured) & (estimated > 0)
     if usable.sum() < _MIN_AGREEING:
         return None
@@ -79,16 +102,8 @@ def scale_from_depth(
     unit_m = float(shares @ chosen)
     spread = float(np.sqrt(shares @ (chosen / unit_m - 1) ** 2))
     distance = float(np.linalg.norm(detection.T_camera_object[:3, 3])) / detection.unit_m
-    agreeing = int(group.sum())
-    if surface is not None:
-        T = detection.T_camera_object.copy()
-        T[:3, 3] /= detection.unit_m
-        depths = detection.keypoints_camera[:, 2] / detection.unit_m
-        return DepthScale(
-            surface.corrected(unit_m, measured, depths, T), surface.std / distance, agreeing
-        )
     std = np.hypot(spread / np.sqrt(len(chosen)), _SURFACE_STD / distance)
-    return DepthScale(unit_m, float(std), agreeing)
+    return DepthScale(unit_m, float(std), int(group.sum()))
 
 
 def rescale(detection: Detection, model: Model, scale: DepthScale) -> Detection:

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 FloatArray = NDArray[np.float64]
 
-MAX_GAP = 0.8
+_MAX_GAP = 0.8
 """A surface farther from a keypoint is not the object's [model units]."""
 _MAX_SHIFT = 0.5
 """Largest displacement that is believed [model units]."""
@@ -77,9 +77,24 @@ class Surface:
         return min(max(shift, -_MAX_SHIFT), _MAX_SHIFT)
 
 
+def guess_unit(measured: FloatArray, depths: FloatArray) -> float | None:
+    """Metres per model unit at which half of the keypoints are before the surface; rough.
+
+    What is seen through the object or before it moves a median little. Arguments as of
+    `Surface.corrected`; None where no depth is known.
+    """
+    usable = np.isfinite(measured) & (depths > 0)
+    return float(np.median(measured[usable] / depths[usable])) if usable.any() else None
+
+
+def is_known(gaps: FloatArray) -> NDArray[np.bool_]:
+    """Which gaps (N,) are those of the object's own surface."""
+    return np.abs(np.nan_to_num(gaps, nan=np.inf)) < _MAX_GAP
+
+
 def surface_inputs(gaps: FloatArray, T_camera_object: FloatArray) -> FloatArray:
     """What the network of `Surface` is told, (`input_count(N)`,); arguments as of its `shift`."""
-    known = np.abs(np.nan_to_num(gaps, nan=np.inf)) < MAX_GAP
+    known = is_known(gaps)
     camera_object = -T_camera_object[:3, :3].T @ T_camera_object[:3, 3]
     distance = max(float(np.linalg.norm(camera_object)), 1e-9)
     x, y, z = camera_object / distance

@@ -11,7 +11,7 @@ from tiny_model import metadata, write_tiny_model
 
 from kp3d_core.geometry.rotation import make_transform
 from kp3d_core.inference import load_model
-from kp3d_core.inference.surface import MAX_GAP, Surface, input_count, surface_inputs
+from kp3d_core.inference.surface import Surface, guess_unit, input_count, surface_inputs
 
 N = 4
 T = make_transform(np.eye(3), np.array([0.3, -0.2, 7.0]))
@@ -25,7 +25,7 @@ def mean_gap_surface(std: float = 0.05) -> Surface:
 
 
 def test_inputs_are_gaps_what_is_known_and_the_view():
-    gaps = np.array([0.1, np.nan, -0.2, MAX_GAP + 0.1])
+    gaps = np.array([0.1, np.nan, -0.2, 0.9])
     R = np.array([[0.0, 1, 0], [-1, 0, 0], [0, 0, 1]])
     inputs = surface_inputs(gaps, make_transform(R, np.array([0.0, 0.0, 5.0])))
     assert len(inputs) == input_count(N)
@@ -50,6 +50,13 @@ def test_layers_are_joined_by_silu():
 def test_an_absurd_answer_is_bounded():
     surface = dataclasses.replace(mean_gap_surface(), biases=(np.array([1e4]),))
     assert surface.shift(np.zeros(N), T) == 0.5
+
+
+def test_a_guess_is_the_median_of_what_is_measured():
+    depths = np.array([5.0, 6.0, 7.0, -1.0, 8.0])
+    measured = np.array([10.0, 12.0, 90.0, 1.0, np.nan])  # one sees a wall, one lies behind
+    assert guess_unit(measured, depths) == pytest.approx(2.0)
+    assert guess_unit(np.full(5, np.nan), depths) is None
 
 
 @pytest.mark.parametrize("guess", [0.97, 1.0, 1.02])
