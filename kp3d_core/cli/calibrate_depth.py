@@ -6,9 +6,8 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
-from rich.progress import Progress
 
+from kp3d_core.cli.bars import bars_by_part
 from kp3d_core.cli.errors import user_errors
 
 
@@ -25,14 +24,7 @@ def calibrate_depth(
         from kp3d_core.export import surface_fit
 
         settings = surface_fit.SurfaceSettings(objects=objects, heldout_objects=heldout)
-        with Progress(console=Console(stderr=True), transient=True) as progress:
-            tasks = {}
-
-            def show(what: str, done: int, total: int) -> None:
-                if what not in tasks:
-                    tasks[what] = progress.add_task(what, total=total)
-                progress.update(tasks[what], completed=done)
-
+        with bars_by_part() as show:
             figures = surface_fit.calibrate_depth(model, output, settings, show)
     before, after = figures["without"], figures["with"]
     typer.echo(

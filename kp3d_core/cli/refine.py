@@ -6,9 +6,8 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
-from rich.progress import Progress
 
+from kp3d_core.cli.bars import bars_by_part
 from kp3d_core.cli.errors import user_errors
 
 
@@ -37,14 +36,7 @@ def refine(
         from kp3d_core.export.refined_checkpoint import refine_checkpoint
         from kp3d_core.export.refinement import RefinementSettings
 
-        with Progress(console=Console(stderr=True), transient=True) as progress:
-            tasks = {}
-
-            def show(what: str, done: int, total: int) -> None:
-                if what not in tasks:
-                    tasks[what] = progress.add_task(what, total=total)
-                progress.update(tasks[what], completed=done)
-
+        with bars_by_part() as show:
             refine_checkpoint(
                 checkpoint,
                 data,

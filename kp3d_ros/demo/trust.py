@@ -44,6 +44,7 @@ LATENCY_IN_RUNS = 2.0
 _ANSWER_TIMEOUT_S = 60.0
 _GOOD_EVERY = 50
 _BURSTS = 5
+"""After so many, further ones add a thousandth of the memory or nothing."""
 _ABSENT = {"covariance", "model_unit_m", "orientation_score"}
 """Fields in which NaN is said to mean "not known"."""
 
