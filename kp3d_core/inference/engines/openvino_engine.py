@@ -16,7 +16,11 @@ from kp3d_core.inference.engines.base import (
     describe_cpu,
 )
 from kp3d_core.inference.engines.buffers import HostBuffers, PerBatchSize
-from kp3d_core.inference.engines.openvino_graph import centre_leaky_activations
+from kp3d_core.inference.engines.cpu import has_vnni
+from kp3d_core.inference.engines.openvino_graph import (
+    centre_leaky_activations,
+    spare_overflowing_sums,
+)
 from kp3d_core.inference.engines.precision import graph_in, precision_of
 from kp3d_core.inference.model import Model
 from kp3d_core.inference.outputs import INPUT_NAME
@@ -39,6 +43,8 @@ class OpenVinoEngine:
         core = openvino.Core()
         graph = core.read_model(io.BytesIO(graph_in(model, options.precision)))
         centre_leaky_activations(graph)
+        if not has_vnni():
+            spare_overflowing_sums(graph)
         self._compiled = core.compile_model(graph, "CPU", settings(options))
         self._bound = PerBatchSize(self._bind)
         self.name = f"openvino {openvino.__version__.split('-')[0]}"

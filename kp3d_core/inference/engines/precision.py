@@ -9,7 +9,7 @@ import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from kp3d_core.inference.engines.cpu import has_int8_instructions
+from kp3d_core.inference.engines.cpu import has_int8_kernels
 from kp3d_core.inference.model import PRECISIONS, Model
 
 MAX_LOSS_DEG = 0.1
@@ -19,10 +19,9 @@ MAX_LOSS_DEG = 0.1
 def in_precision(model: Model, wanted: str | None, on_cpu: bool) -> tuple[Model, str]:
     """The model whose file an engine has to run, and in which precision.
 
-    "auto" is the fastest that is known to lose less than `MAX_LOSS_DEG`: int8 on processors with
-    instructions for it, if the figures that `kp3d evaluate` wrote into both files say so; else the
-    file's own. Older x86 processors saturate sums of products of bytes at 16 bits, which can cost
-    accuracy: https://docs.openvino.ai/latest/pot_saturation_issue.html
+    "auto" is the fastest that is known to lose less than `MAX_LOSS_DEG`: int8 on processors that
+    are faster with it, if the figures that `kp3d evaluate` wrote into both files say so; else the
+    file's own.
 
     Args:
         model: from `load_model`.
@@ -33,7 +32,7 @@ def in_precision(model: Model, wanted: str | None, on_cpu: bool) -> tuple[Model,
         ValueError: `wanted` is unknown or cannot be had.
     """
     if wanted == "auto":
-        pays = on_cpu and int8_loss_deg(model) < MAX_LOSS_DEG and has_int8_instructions()
+        pays = on_cpu and int8_loss_deg(model) < MAX_LOSS_DEG and has_int8_kernels()
         wanted = "int8" if pays else None
     if wanted == "int8" and model.int8 is not None:
         model = model.int8

@@ -137,7 +137,10 @@ def test_the_last_convolutions_have_weights_of_bytes(leaky):
 def test_openvino_gets_leaky_activations_around_zero(leaky):
     openvino = pytest.importorskip("openvino")
     from kp3d_core.inference.engines.openvino_engine import settings
-    from kp3d_core.inference.engines.openvino_graph import centre_leaky_activations
+    from kp3d_core.inference.engines.openvino_graph import (
+        centre_leaky_activations,
+        spare_overflowing_sums,
+    )
 
     core = openvino.Core()
     graph = core.read_model(io.BytesIO(leaky[1]))
@@ -148,6 +151,7 @@ def test_openvino_gets_leaky_activations_around_zero(leaky):
         if node.get_type_name() == "FakeQuantize"
     ]
     assert sorted(end < 0 for end in ends) == [False, True, True]  # not the image itself
+    assert spare_overflowing_sums(graph)  # as the engine does on processors that need it
     compiled = core.compile_model(graph, "CPU", settings(EngineOptions(threads=1)))
     # As above, with a bit less.
     assert np.abs(compiled({"image": LEAKY_IMAGES})[0] - _outputs(leaky[0])).max() < 0.05

@@ -86,7 +86,9 @@ def with_int8(model):
         (0.15, "car-1", "avx512_vnni", "fp32"),  # costs too much
         (0.05, "car-2", "avx512_vnni", "fp32"),  # measured on other views
         (None, "car-1", "avx512_vnni", "fp32"),  # not measured
-        (0.05, "car-1", "avx2 avx512f", "fp32"),  # not exact on this processor
+        (0.05, "car-1", "avx avx2", "int8"),  # without VNNI engines take care of overflows
+        (0.05, "car-1", "sse4_2 avx", "fp32"),  # not faster there
+        (0.05, "car-1", "asimd asimddp", "fp32"),  # not measured there
     ],
 )
 def test_default_precision(with_int8, monkeypatch, loss_deg, views, instructions, expected):
