@@ -47,7 +47,9 @@ def offline(film: Film) -> list[Detection]:
     # Other numbers of threads add in another order, which tracking feeds back: up to 0.2 degrees.
     engine = create_engine(model, threads=THREADS)
     detector = Detector(model, engine, object_size_m=scene.OBJECT_SIZE_M)
-    down = scene.gravity_in_camera()
+    # To the digit as the node is told: one grey level of a crop can round differently, and in int8
+    # all that follows then differs by some tenths of a degree.
+    down = scene.gravity_in_camera().round(9)
     x, y, width, height = film.boxes[0]
     box = Region(x - 0.5, y - 0.5, float(width), float(height))
     found = [detector.detect(film.image(0), camera, box, down_camera=down)]

@@ -9,9 +9,11 @@ from typing import Any
 def robustness_summary(result: Mapping[str, Any]) -> list[str]:
     """Lines of Markdown from the content of robustness.json."""
     settings, model = result["settings"], result["model"]
+    amount = f"--instances {settings['instances']} --views {settings['views']}"
     lines = [
         f"**Beyond the paper's images**, on {settings['instances']} other {model['category']}s "
-        f"with textures that training never saw (`{result['provenance']['command']}`)."
+        "with textures that training never saw "
+        f"(`kp3d robustness {model['name']} --output DIR {amount}`)."
     ]
     if "backgrounds" in result:
         lines += [

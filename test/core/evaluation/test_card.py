@@ -74,6 +74,8 @@ def test_card_shows_what_was_measured_beyond_the_paper(evaluation, tmp_path):
     assert f"| textured | {textured['relative_mean_deg']:.1f} |" in text
     errors = [f"{row['absolute_median_deg']:.0f}" for row in result["sweeps"]["roll"]["black"]]
     assert f"| {' · '.join(errors)} |" in text
+    name = result["model"]["name"]
+    assert f"`kp3d robustness {name} --output DIR --instances 1 --views 2`" in text
 
 
 def test_robustness_of_another_file_is_refused(evaluation, tmp_path):
