@@ -119,6 +119,7 @@ def export_checkpoint(
     Raises:
         ValueError: missing checkpoint or data, or a graph that does not agree with torch.
     """
+    before = None if earlier is None else onnx.load_from_string(load_model(earlier).data)
     trained = load_with_orientation(checkpoint, "A model file")
     settings = trained.data
     size = int(settings.get("input_size", 64))
@@ -130,7 +131,7 @@ def export_checkpoint(
         trained.model, size, training.training_distance, mirror, _refiner_for(trained, mirror)
     )
     graph = export_graph(torch_graph.eval())
-    packed = _shrink_weights(graph, torch_graph, earlier)
+    packed = _shrink_weights(graph, torch_graph, before)
     metadata = _first_metadata(torch_graph, training, name, version)
     metadata["metrics"] = metrics or {}
     metadata["packed"] = packed
@@ -167,13 +168,15 @@ def export_checkpoint(
     return differences
 
 
-def _shrink_weights(graph: onnx.ModelProto, source: DetectorGraph, earlier: Path | None) -> bool:
+def _shrink_weights(
+    graph: onnx.ModelProto, source: DetectorGraph, earlier: onnx.ModelProto | None
+) -> bool:
     """Pack the weights of a network that was trained for it, round others; whether they are packed.
 
     Args:
         graph: exported from the source.
         source: what was exported.
-        earlier: see `export_checkpoint`.
+        earlier: the graph of the earlier file, see `export_checkpoint`.
     """
     if not layers_in_steps(source):
         if earlier is not None:
@@ -184,8 +187,7 @@ def _shrink_weights(graph: onnx.ModelProto, source: DetectorGraph, earlier: Path
             )
         round_weights(graph)
         return False
-    before = None if earlier is None else onnx.load_from_string(load_model(earlier).data)
-    pack_weights(graph, source, before)
+    pack_weights(graph, source, earlier)
     return True
 
 

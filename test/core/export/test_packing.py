@@ -10,15 +10,13 @@ import pytest
 import torch
 from onnx import numpy_helper
 
-from kp3d_core.export.graph import INPUT_NAME, DetectorGraph
+from kp3d_core.export.graph import INPUT_NAME
 from kp3d_core.export.packing import pack_weights
 from kp3d_core.export.quantize import int8_graph
-from kp3d_core.export.to_onnx import export_graph
 from kp3d_core.inference.engines.base import EngineOptions
 from kp3d_core.inference.engines.onnxruntime_engine import create_session
 from kp3d_core.inference.engines.signed import signed_graph
 from kp3d_core.inference.engines.unpacking import packed_weights, unpacked_graph
-from kp3d_core.models import create_model
 from kp3d_core.models.rounding import fix_steps, layers_in_steps, rounded_weights
 
 STEP = 0.33
@@ -26,22 +24,25 @@ pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::F
 
 
 @pytest.fixture(scope="module")
-def graph():
-    torch.manual_seed(0)
-    network = create_model("fast", 4, folded=True).eval()
-    fix_steps(network, STEP)
-    return DetectorGraph(network, 64, 30.0, mirror=True).eval()
+def graph(mirrored_graph):
+    graph = copy.deepcopy(mirrored_graph)
+    fix_steps(graph.model, STEP)
+    return graph
 
 
 @pytest.fixture(scope="module")
-def packed(graph):
-    proto = export_graph(graph)
-    plain = len(proto.SerializeToString())
-    pack_weights(proto, graph)
-    onnx.checker.check_model(proto, full_check=True)
-    data = proto.SerializeToString()
-    assert len(data) < 0.35 * plain
+def packed(graph, unpacked):
+    data = _packed(unpacked, graph).SerializeToString()
+    assert len(data) < 0.35 * len(unpacked)
     return data
+
+
+def _packed(unpacked, graph, earlier=None):
+    """The exported graph with the packed weights of a network of the same kind."""
+    proto = onnx.load_from_string(unpacked)
+    pack_weights(proto, graph, None if earlier is None else onnx.load_from_string(earlier))
+    onnx.checker.check_model(proto, full_check=True)
+    return proto
 
 
 @pytest.fixture(scope="module")
@@ -129,11 +130,8 @@ def trained_on(graph):
 
 
 @pytest.fixture(scope="module")
-def changed(packed, trained_on):
-    proto = export_graph(trained_on)
-    pack_weights(proto, trained_on, onnx.load_from_string(packed))
-    onnx.checker.check_model(proto, full_check=True)
-    return proto.SerializeToString()
+def changed(packed, unpacked, trained_on):
+    return _packed(unpacked, trained_on, packed).SerializeToString()
 
 
 @pytest.fixture(scope="module")
@@ -174,19 +172,17 @@ def test_openvino_adds_changes_up(changed, expected_of_changed, images):
     assert max(_differences(_in_openvino(changed, images), expected_of_changed)) < 1e-3
 
 
-def test_a_change_of_a_change_starts_from_the_first_file(packed, changed, graph):
-    proto = export_graph(graph)
-    pack_weights(proto, graph, onnx.load_from_string(changed))
-    again = packed_weights(proto)
+def test_a_change_of_a_change_starts_from_the_first_file(packed, unpacked, changed, graph):
+    again = packed_weights(_packed(unpacked, graph, changed))
     for name, weight in packed_weights(onnx.load_from_string(packed)).items():
         assert again[name].change is None  # back to where it was
         assert np.array_equal(again[name].base, weight.base)
 
 
-def test_files_of_other_networks_are_refused(graph, packed):
+def test_files_of_other_networks_are_refused(graph, packed, unpacked):
     other = copy.deepcopy(graph)
     next(iter(layers_in_steps(other).values())).weight_steps.mul_(1.1)
     with pytest.raises(ValueError, match="polished from, got other steps of"):
-        pack_weights(export_graph(other), other, onnx.load_from_string(packed))
+        _packed(unpacked, other, packed)
     with pytest.raises(ValueError, match="must be a packed one of the same network"):
-        pack_weights(export_graph(graph), graph, export_graph(graph))
+        _packed(unpacked, graph, unpacked)

@@ -56,7 +56,14 @@ def polished(polish, tmp_path_factory):
     return polish(tmp_path_factory.mktemp("polished"))
 
 
-def test_what_is_written_can_be_exported(kp3d, polished, refined, rendered_cars, tmp_path):
+@pytest.fixture(scope="module")
+def exported(kp3d, polished, tmp_path_factory):
+    path = tmp_path_factory.mktemp("exported") / "car.onnx"
+    kp3d("export", polished, "-o", path)
+    return path
+
+
+def test_what_is_written_can_be_exported(exported, polished, refined, rendered_cars):
     before, after = load_checkpoint(refined), load_checkpoint(polished)
     assert not torch.equal(after.refiner.layers[0].weight, before.refiner.layers[0].weight)
     folded = before.model.fold_batch_norm().state_dict()
@@ -71,9 +78,9 @@ def test_what_is_written_can_be_exported(kp3d, polished, refined, rendered_cars,
     assert [stage["steps"] for stage in after.earlier_stages] == [before.steps]
     assert after.settings["polish"] == dataclasses.asdict(SETTINGS)
     # The export checks that the file agrees with torch, with rounded weights.
-    kp3d("export", polished, "-o", tmp_path / "car.onnx")
-    model = load_model(tmp_path / "car.onnx")
+    model = load_model(exported)
     assert model.packed
+    assert model.provenance["refinement"]["steps"] == 20
     assert len(model.data) < 2_000_000
     image = np.ascontiguousarray(load_views(rendered_cars / "val", 64).rgba[0, :2, ..., :3])
     exact = create_engine(model, "onnxruntime", precision="fp32").run(image)
@@ -112,9 +119,8 @@ def test_its_refiner_can_be_fitted_further(kp3d, polish, rendered_cars, tmp_path
 
 
 def test_polished_further_it_keeps_its_steps_and_is_exported_as_a_change(
-    kp3d, polish, polished, tmp_path
+    kp3d, polish, polished, exported, tmp_path
 ):
-    kp3d("export", polished, "-o", tmp_path / "first.onnx")
     # Few rounded weights change at a low rate; another step is not taken.
     further = dataclasses.replace(SETTINGS, steps=2, learning_rate=1e-5, weight_step=0.05)
     again = polish(tmp_path / "run", further, polished)
@@ -123,7 +129,7 @@ def test_polished_further_it_keeps_its_steps_and_is_exported_as_a_change(
     assert after.settings["polish"]["weight_step"] == SETTINGS.weight_step  # not what was asked
     steps = [layers_in_steps(t.refiner)["layers.0"].weight_steps for t in (before, after)]
     assert torch.equal(*steps)
-    kp3d("export", again, "-o", tmp_path / "second.onnx", "--earlier", tmp_path / "first.onnx")
+    kp3d("export", again, "-o", tmp_path / "second.onnx", "--earlier", exported)
     weights = packed_weights(onnx.load(tmp_path / "second.onnx"))
     changes = [np.mean(w.change != 0) for w in weights.values() if w.change is not None]
     assert changes
