@@ -11,6 +11,7 @@ from kp3d_core.export.reading import ReadViews, join, read_views
 from kp3d_core.export.refinement import RefinementSettings, fit_refiner
 from kp3d_core.geometry.camera import project
 from kp3d_core.geometry.rotation import transform_points
+from kp3d_core.inference import load_model
 from kp3d_core.models import create_model
 from kp3d_core.models.refiner import Reading, Refiner
 from kp3d_core.training.checkpoint import load_checkpoint
@@ -170,12 +171,15 @@ def refined(kp3d, trained_run, rendered_cars, tmp_path_factory):
     return folder / "refined.ckpt"
 
 
-def test_command(kp3d, refined, trained_run, tmp_path):
+def test_command_and_export(kp3d, refined, trained_run, tmp_path):
     trained = load_checkpoint(refined)
     assert trained.refiner is not None
     assert [views["objects"] for views in trained.refinement["views"]] == [3, 3]
     assert load_checkpoint(trained_run / "checkpoints" / "last.ckpt").refiner is None
-    # Its export: test_polish.py
+    # `export` checks that the graph, refiner included, agrees with torch.
+    kp3d("export", refined, "-o", tmp_path / "refined.onnx")
+    model = load_model(tmp_path / "refined.onnx")
+    assert model.provenance["refinement"]["steps"] == 20
     error = kp3d("export", refined, "-o", tmp_path / "x.onnx", "--no-mirror", code=1)
     assert "was fitted with mirror=True, got mirror=False" in error
 
