@@ -7,9 +7,9 @@ from typing import Annotated, Any
 
 import typer
 from rich.console import Console
-from rich.progress import Progress, TaskID
 from rich.table import Table
 
+from kp3d_core.cli.bars import bars_by_part
 from kp3d_core.cli.errors import user_errors
 
 
@@ -51,15 +51,8 @@ def robustness(
             looks=RobustnessSettings.looks if looks is None else looks,
             seed=seed,
         )
-        with Progress(transient=True) as progress:
-            tasks: dict[str, TaskID] = {}
-
-            def on_progress(part: str, done: int, total: int) -> None:
-                if part not in tasks:
-                    tasks[part] = progress.add_task(part, total=total)
-                progress.update(tasks[part], completed=done)
-
-            result = measure_robustness(model, output, settings, engine, on_progress)
+        with bars_by_part() as show:
+            result = measure_robustness(model, output, settings, engine, show)
     if "backgrounds" in result:
         Console().print(_table(result))
     typer.echo(f"Written to {output}: robustness.md, robustness.json, curves and pictures.")
