@@ -18,10 +18,8 @@ if TYPE_CHECKING:
 os.environ["ROS_DOMAIN_ID"] = str(1 + os.getpid() % 100)
 os.environ["ROS_AUTOMATIC_DISCOVERY_RANGE"] = "LOCALHOST"  # Iron and later
 os.environ["ROS_LOCALHOST_ONLY"] = "1" if os.environ.get("ROS_DISTRO") == "humble" else "0"
-# Fast DDS reads it once in a process; its own shared memory is smaller than an image.
-os.environ.setdefault(
-    "FASTDDS_DEFAULT_PROFILES_FILE", str(Path(__file__).parents[2] / "config" / "fastdds.xml")
-)
+# Fast DDS reads it once in a process, and nodes started by tests inherit it.
+os.environ["FASTDDS_DEFAULT_PROFILES_FILE"] = str(Path(__file__).parents[2] / "config/fastdds.xml")
 
 # Without ROS 2 the test files here cannot even be imported.
 collect_ignore_glob = [] if importlib.util.find_spec("rclpy") else ["test_*.py"]

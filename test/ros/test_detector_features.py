@@ -55,12 +55,10 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> str:
 
 @pytest.fixture(scope="module")
 def node(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ManagedNode]:
-    with pytest.MonkeyPatch.context() as environment:
-        environment.setenv("FASTDDS_DEFAULT_PROFILES_FILE", str(ROOT / "config/fastdds.xml"))
-        node = ManagedNode(tmp_path_factory.mktemp("log") / "node.log")
-        yield node
-        assert node.stop() == 0
-        assert "Traceback" not in node.log()
+    node = ManagedNode(tmp_path_factory.mktemp("log") / "node.log")
+    yield node
+    assert node.stop() == 0
+    assert "Traceback" not in node.log()
 
 
 @pytest.fixture(scope="module")

@@ -62,21 +62,18 @@ def model_path(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def detector(model_path: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[NodeProcess]:
-    with pytest.MonkeyPatch.context() as environment:
-        # Read by Fast DDS in this process, too: it sends the images.
-        environment.setenv("FASTDDS_DEFAULT_PROFILES_FILE", str(ROOT / "config/fastdds.xml"))
-        node = NodeProcess(
-            tmp_path_factory.mktemp("log") / "node.log",
-            model=model_path,
-            object_size=2 * UNIT_M,
-            detections_required="true",
-            detection_max_age=10.0,
-            threads=1,
-        )
-        node.wait_for("Waiting for images")
-        yield node
-        assert node.stop() == 0
-        assert "Traceback" not in node.log()
+    node = NodeProcess(
+        tmp_path_factory.mktemp("log") / "node.log",
+        model=model_path,
+        object_size=2 * UNIT_M,
+        detections_required="true",
+        detection_max_age=10.0,
+        threads=1,
+    )
+    node.wait_for("Waiting for images")
+    yield node
+    assert node.stop() == 0
+    assert "Traceback" not in node.log()
 
 
 @pytest.fixture(scope="module")

@@ -5,12 +5,14 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from time import monotonic
 
 import numpy as np
 import pytest
 from diagnostic_msgs.msg import DiagnosticArray
 from lifecycle_msgs.msg import State, Transition
 from lifecycle_msgs.srv import GetState
+from rclpy.qos import DurabilityPolicy, QoSProfile
 from visualization_msgs.msg import Marker
 
 from kp3d_ros.demo.measure import pose_matrix
@@ -36,8 +38,7 @@ def state(client: Client) -> int:
 
 
 @pytest.fixture
-def managed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[NodeProcess]:
-    monkeypatch.setenv("FASTDDS_DEFAULT_PROFILES_FILE", str(ROOT / "config/fastdds.xml"))
+def managed(tmp_path: Path) -> Iterator[NodeProcess]:
     node = NodeProcess(
         tmp_path / "node.log",
         autostart="false",
@@ -94,6 +95,22 @@ def test_life_under_a_manager(managed: NodeProcess, client: Client, tmp_path: Pa
     client.see(image)
     assert change(client, Transition.TRANSITION_ACTIVE_SHUTDOWN)
     assert state(client) == State.PRIMARY_STATE_FINALIZED
+
+
+def test_answers_wait_for_clients_not_known_yet(managed: NodeProcess, client: Client) -> None:
+    """A manager that calls a node in its first second must not wait for ever."""
+    # Its reader never fits the service's writer: to the service it is a client half discovered.
+    lasting = QoSProfile(depth=10, durability=DurabilityPolicy.TRANSIENT_LOCAL)
+    stranger = client.node.create_client(GetState, "detector/get_state", qos_profile=lasting)
+    waits = [0.0]
+    while waits[-1] < 1 and len(waits) < 10:  # until the stranger's request arrives
+        assert state(client) == State.PRIMARY_STATE_UNCONFIGURED
+        stranger.call_async(GetState.Request())
+        start = monotonic()
+        assert state(client) == State.PRIMARY_STATE_UNCONFIGURED
+        waits.append(monotonic() - start)
+    assert waits[-1] > 1, waits  # by default a tenth of a second
+    assert "client will not receive response" in managed.log()
 
 
 def test_nothing_is_computed_while_nobody_listens(
