@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import zlib
+from functools import cache
 
 import numpy as np
 import pytest
@@ -41,24 +42,30 @@ ALL_KINDS = {
 }
 
 
+@cache
+def _instances_of(category: str) -> list[Instance]:
+    """Made once, for all fixtures."""
+    return [make_instance(category, seed) for seed in SEEDS]
+
+
 @pytest.fixture(scope="module", params=CATEGORIES)
 def instances(request: pytest.FixtureRequest) -> list[Instance]:
-    return [make_instance(request.param, seed) for seed in SEEDS]
+    return _instances_of(request.param)
 
 
 @pytest.fixture(scope="module")
 def cars() -> list[Instance]:
-    return [make_instance("car", seed) for seed in SEEDS]
+    return _instances_of("car")
 
 
 @pytest.fixture(scope="module")
 def chairs() -> list[Instance]:
-    return [make_instance("chair", seed) for seed in SEEDS]
+    return _instances_of("chair")
 
 
 @pytest.fixture(scope="module")
 def planes() -> list[Instance]:
-    return [make_instance("plane", seed) for seed in SEEDS]
+    return _instances_of("plane")
 
 
 def _component_of_vertex(faces: NDArray[np.int32], n_vertices: int) -> NDArray[np.int64]:
