@@ -18,7 +18,7 @@ from rclpy.executors import SingleThreadedExecutor
 from kp3d_core.benchmark.baseline import begin
 from kp3d_ros.bench.rates import highest_rate
 from kp3d_ros.bench.settings import NodeBenchSettings
-from kp3d_ros.demo import report, stream
+from kp3d_ros.demo import report
 from kp3d_ros.demo.command import SEED
 from kp3d_ros.demo.film import Film, shot
 from kp3d_ros.demo.stream import (
@@ -27,6 +27,7 @@ from kp3d_ros.demo.stream import (
     running_node,
     without_collections,
 )
+from kp3d_ros.demo.transport import configure_transport
 
 MAX_LOSS = 0.05
 """Share of the images that may stay without an answer at a rate that counts as sustained."""
@@ -78,7 +79,7 @@ def bench_node(
         on_progress=on_progress,
     )
     resolutions: dict[str, Any] = {}
-    stream.configure_transport()
+    configure_transport()
     with tempfile.TemporaryDirectory() as folder:
         for width, height in settings.resolutions:
             name = f"{width}x{height}"

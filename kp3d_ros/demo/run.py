@@ -12,6 +12,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from kp3d_ros.demo import measure, pictures, report, scene, stream
 from kp3d_ros.demo.film import Film, shoot
+from kp3d_ros.demo.transport import configure_transport
 
 if TYPE_CHECKING:
     from kp3d_ros.demo.viewer import Viewer
@@ -46,7 +47,7 @@ def run(
     """
     started = time.monotonic()
     output.mkdir(parents=True, exist_ok=True)
-    stream.configure_transport()
+    configure_transport()
     columns = (
         TextColumn("{task.description:<10}"), BarColumn(), MofNCompleteColumn(),
         TimeRemainingColumn(),

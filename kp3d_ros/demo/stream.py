@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import array
 import gc
-import os
 import signal
 import subprocess
 import sys
@@ -27,7 +26,6 @@ from sensor_msgs.msg import CameraInfo, Image
 from tf2_msgs.msg import TFMessage
 from vision_msgs.msg import Detection2D, Detection2DArray, ObjectHypothesisWithPose
 
-import kp3d_ros
 from kp3d_ros.demo import scene
 from kp3d_ros.demo.film import Film
 from kp3d_ros.msg import KeypointLayout, Keypoints3DArray
@@ -340,27 +338,6 @@ def _play(
     while last_stamp not in camera.recording.received and time.monotonic() < deadline:
         executor.spin_once(timeout_sec=0.05)
     spin_until(time.monotonic() + 0.1)  # the other messages about the last image
-
-
-def configure_transport() -> None:
-    """Choose DDS settings that carry images: this machine only, and shared memory large enough."""
-    profile = _share_directory() / "config" / "fastdds.xml"
-    os.environ.setdefault("ROS_AUTOMATIC_DISCOVERY_RANGE", "LOCALHOST")
-    # Fast DDS renamed the variable and warns of the old name.
-    is_old = os.environ.get("ROS_DISTRO") in ("humble", "iron", "jazzy")
-    variable = "FASTRTPS_DEFAULT_PROFILES_FILE" if is_old else "FASTDDS_DEFAULT_PROFILES_FILE"
-    if profile.is_file():
-        os.environ.setdefault(variable, str(profile))
-
-
-def _share_directory() -> Path:
-    """Where config/ lies: beside the package in a source tree, else in the installed share."""
-    source = Path(kp3d_ros.__file__).resolve().parents[1]
-    if (source / "config").is_dir():
-        return source
-    from ament_index_python.packages import get_packageshare_directory
-
-    return Path(get_packageshare_directory("kp3d_ros"))
 
 
 def _nanoseconds(stamp: Any) -> int:

@@ -35,6 +35,7 @@ from kp3d_ros.demo import stream
 from kp3d_ros.demo.command import SEED
 from kp3d_ros.demo.film import Film, shot
 from kp3d_ros.demo.stream import NAMESPACE, NodeProcess, SimulatedCamera, running_node
+from kp3d_ros.demo.transport import configure_transport
 from kp3d_ros.msg import Keypoints3DArray
 
 MAX_GROWTH = 0.01
@@ -290,7 +291,7 @@ def _forget(recording: stream.Recording) -> int:
 @contextmanager
 def rig_with(model: str, log: Path, images: int = 12, **parameters: Any) -> Iterator[Rig]:
     """A running node with a rig around it."""
-    stream.configure_transport()
+    configure_transport()
     film = shot(SEED, images, 12.0, "black")
     with running_node(model, log, **parameters) as node, closing(Rig(node, film)) as rig:
         # A collection of everything takes 100 ms, in which a camera of 30 Hz would send nothing and

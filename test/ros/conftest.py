@@ -5,11 +5,12 @@ from __future__ import annotations
 import importlib.util
 import os
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
 import pytest
+
+from kp3d_ros.demo.transport import configure_transport
 
 if TYPE_CHECKING:
     from rclpy.node import Node
@@ -18,8 +19,10 @@ if TYPE_CHECKING:
 os.environ["ROS_DOMAIN_ID"] = str(1 + os.getpid() % 100)
 os.environ["ROS_AUTOMATIC_DISCOVERY_RANGE"] = "LOCALHOST"  # Iron and later
 os.environ["ROS_LOCALHOST_ONLY"] = "1" if os.environ.get("ROS_DISTRO") == "humble" else "0"
-# Fast DDS reads it once in a process, and nodes started by tests inherit it.
-os.environ["FASTDDS_DEFAULT_PROFILES_FILE"] = str(Path(__file__).parents[2] / "config/fastdds.xml")
+# Fast DDS reads this project's file once in a process, and nodes started by tests inherit it.
+for name in ("FASTRTPS_DEFAULT_PROFILES_FILE", "FASTDDS_DEFAULT_PROFILES_FILE"):
+    os.environ.pop(name, None)
+configure_transport()
 
 # Without ROS 2 the test files here cannot even be imported.
 collect_ignore_glob = [] if importlib.util.find_spec("rclpy") else ["test_*.py"]

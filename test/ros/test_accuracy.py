@@ -66,7 +66,6 @@ def through_node(
 ) -> tuple[bool, list[FrameResult]]:
     """Every image through the real node, the next one when the last one is answered."""
     log: Path = tmp_path_factory.mktemp("accuracy") / "node.log"
-    stream.configure_transport()
     exact = pytest.MonkeyPatch()
     exact.setattr(stream, "DETECTION_NOISE_PX", 0.0)  # the box that the other one gets
     rclpy.init()
