@@ -1,4 +1,9 @@
-"""sensor_msgs/CompressedImage to an RGB array."""
+"""sensor_msgs/CompressedImage to an RGB array.
+
+Reference: compressed_image_transport of ros-perception/image_transport_plugins, which writes
+`<encoding>; <jpeg|png> compressed <encoding in the file>` into `format`, the last part only if it
+has converted the image.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +14,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from kp3d_ros.image_conversion import Pixels, bayer_to_rgb, to_8_bit
+
 if TYPE_CHECKING:
     from sensor_msgs.msg import CompressedImage
 
@@ -18,6 +25,8 @@ _JPEG, _PNG = b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n"
 _JPEG_END, _PNG_END = b"\xff\xd9", b"IEND\xaeB`\x82"
 _TAIL = 64
 """Drivers pad their buffers; the end mark must be within so many bytes of the end."""
+_DEPTHS = ("16uc1", "32fc1")
+"""Encodings of depth images (REP 118)."""
 # Frame headers of JPEG: SOF0 to SOF15 without DHT, JPG and DAC.
 _SOF = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
 
@@ -25,9 +34,19 @@ _SOF = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
 def compressed_to_rgb(message: CompressedImage) -> NDArray[np.uint8]:
     """Pixels of a JPEG or PNG image as RGB, shape (height, width, 3).
 
+    What `format` says is in the file decides how it is read: colours, the mosaic of a Bayer filter,
+    or 16 bits, which are scaled as `image_conversion.to_8_bit` says.
+
     Raises:
-        ValueError: another format, a truncated or damaged image, or one of absurd size.
+        ValueError: another format, a depth image, a truncated or damaged image, or one of absurd
+            size.
     """
+    encoding, inside = _encodings(message.format)
+    if inside == "depth" or encoding in _DEPTHS:
+        raise ValueError(
+            f"Compressed image must show colours or grey, its format '{message.format}' is that of "
+            "a depth image. Remap 'image' to the camera's colour image."
+        )
     data = bytes(message.data)
     width, height = encoded_size(data)
     if not 0 < width * height <= MAX_PIXELS:
@@ -41,17 +60,37 @@ def compressed_to_rgb(message: CompressedImage) -> NDArray[np.uint8]:
             f"Compressed image must have an end mark, its {len(data)} bytes have none: the image "
             "is truncated. Check the network and the size of the camera's buffers."
         )
-    flags = cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION
-    try:
-        image = cv2.imdecode(np.frombuffer(data, np.uint8), flags)
-    except cv2.error:
-        image = None
-    if image is None or image.shape != (height, width, 3):
+    image = _decode(data)
+    if image is None or image.shape[:2] != (height, width):
         raise ValueError(
             f"Compressed image ('{message.format}', {width} x {height}, {len(data)} bytes) cannot "
             "be decoded: it is damaged. Check the camera driver."
         )
-    return np.asarray(cv2.cvtColor(image, cv2.COLOR_BGR2RGB), np.uint8)
+    if image.ndim == 3:
+        return np.asarray(cv2.cvtColor(to_8_bit(image), cv2.COLOR_BGR2RGB), np.uint8)
+    if encoding.startswith("bayer_") and not inside:
+        return bayer_to_rgb(image, encoding)
+    return np.asarray(cv2.cvtColor(to_8_bit(image), cv2.COLOR_GRAY2RGB), np.uint8)
+
+
+def _encodings(text: str) -> tuple[str, str]:
+    """Encoding of the image before compression, and the one in the file if that is another.
+
+    Empty where `format` tells none. What is in the file is `depth` for `compressedDepth`.
+    """
+    encoding, _, codec = (part.strip().lower() for part in text.partition(";"))
+    if codec.startswith("compresseddepth"):
+        return encoding, "depth"
+    return (encoding, codec.partition("compressed")[2].strip()) if codec else ("", "")
+
+
+def _decode(data: bytes) -> Pixels | None:
+    """The pixels, (H, W, 3) in OpenCV's order, or (H, W) without colour; None if unreadable."""
+    flags = cv2.IMREAD_ANYCOLOR | cv2.IMREAD_ANYDEPTH | cv2.IMREAD_IGNORE_ORIENTATION
+    try:
+        return cv2.imdecode(np.frombuffer(data, np.uint8), flags)  # type: ignore[return-value]
+    except cv2.error:
+        return None
 
 
 def encoded_size(data: bytes) -> tuple[int, int]:

@@ -1,4 +1,8 @@
-"""sensor_msgs/Image to an RGB array, without cv_bridge and without a copy where none is needed."""
+"""sensor_msgs/Image to an RGB array, without a copy where none is needed.
+
+Most encodings are converted here, some by the cv_bridge of a ROS installation: see
+`cv_bridge_conversion`.
+"""
 
 from __future__ import annotations
 
@@ -9,8 +13,13 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from kp3d_ros import cv_bridge_conversion
+
 if TYPE_CHECKING:
     from sensor_msgs.msg import Image
+
+
+Pixels = NDArray[np.uint8] | NDArray[np.uint16]
 
 
 @dataclass(frozen=True)
@@ -60,32 +69,74 @@ _ENCODINGS: dict[str, _Encoding] = {
 
 ENCODINGS = tuple(sorted(_ENCODINGS))
 """Values of sensor_msgs/Image.encoding that `image_to_rgb` understands."""
+_SENSOR_BITS = (10, 12, 14, 16)
+"""What cameras measure with, beyond 8 bits."""
 
 
-def image_to_rgb(message: Image) -> NDArray[np.uint8]:
+def image_to_rgb(message: Image, *, may_delegate: bool = True) -> NDArray[np.uint8]:
     """Pixels of an image message as RGB, shape (height, width, 3).
 
-    16-bit values are scaled from their full range to 8 bits. The result may share memory with the
-    message.
+    16-bit values are scaled as `to_8_bit` says. The result may share memory with the message.
+
+    Args:
+        message: of one of `ENCODINGS`.
+        may_delegate: whether cv_bridge may convert what it converts alike.
 
     Raises:
         ValueError: unknown encoding, or data that does not have the size that the header promises.
     """
-    encoding = _ENCODINGS.get(message.encoding.lower())
+    name = message.encoding.lower()
+    encoding = _ENCODINGS.get(name)
     if encoding is None:
         raise ValueError(
             f"Image encoding '{message.encoding}' is not supported, expected one of "
             f"{', '.join(ENCODINGS)}. Convert the image before it reaches this node."
         )
     pixels = _pixels(message, encoding)
-    if encoding.dtype is np.uint16:
-        pixels = np.asarray(cv2.convertScaleAbs(pixels, alpha=255 / 65535), np.uint8)
-    if encoding.to_rgb is None:
-        return pixels.reshape(message.height, message.width, 3)
-    return np.asarray(cv2.cvtColor(pixels, encoding.to_rgb), np.uint8)
+    is_plain = pixels.flags.c_contiguous and not message.is_bigendian
+    if may_delegate and is_plain and cv_bridge_conversion.serves(name):
+        return cv_bridge_conversion.convert(message)
+    pixels = to_8_bit(pixels)
+    return pixels if encoding.to_rgb is None else _converted(pixels, encoding.to_rgb)
 
 
-def _pixels(message: Image, encoding: _Encoding) -> NDArray[np.uint8]:
+def bayer_to_rgb(mosaic: Pixels, encoding: str) -> NDArray[np.uint8]:
+    """Colours behind a Bayer filter, shape (H, W, 3).
+
+    Args:
+        mosaic: one value a pixel, shape (H, W).
+        encoding: `bayer_rggb8` and so on.
+    """
+    pattern = encoding[len("bayer_") :].rstrip("0123456789")
+    if pattern not in _BAYER:
+        raise ValueError(
+            f"Bayer pattern must be one of {', '.join(_BAYER)}, got '{encoding}'. Convert the "
+            "image before it reaches this node."
+        )
+    return _converted(to_8_bit(mosaic), _BAYER[pattern])
+
+
+def to_8_bit(values: Pixels) -> NDArray[np.uint8]:
+    """Pixels of 8 bits as they are, those of 16 scaled from the range that the camera uses.
+
+    Cameras measure with 10, 12, 14 or 16 bits, and most drivers leave them at the lower end of the
+    16. No message says which, so it is the least of them that holds the brightest pixel.
+
+    Args:
+        values: shape (H, W[, C]); a fourth channel is transparency, which has a range of its own.
+    """
+    if values.dtype == np.uint8:
+        return values  # type: ignore[return-value]
+    brightest = int((values if values.ndim == 2 else values[..., :3]).max())
+    full = next(2**bits - 1 for bits in _SENSOR_BITS if brightest < 2**bits)
+    return np.asarray(cv2.convertScaleAbs(values, alpha=255 / full), np.uint8)
+
+
+def _converted(pixels: NDArray[np.uint8], code: int) -> NDArray[np.uint8]:
+    return np.asarray(cv2.cvtColor(pixels, code), np.uint8)
+
+
+def _pixels(message: Image, encoding: _Encoding) -> Pixels:
     """The message's data as an array (rows, width[, channels]), without the padding of its rows."""
     height, width, step = message.height, message.width, message.step
     row_bytes = width * encoding.channels * np.dtype(encoding.dtype).itemsize
@@ -109,14 +160,14 @@ def _pixels(message: Image, encoding: _Encoding) -> NDArray[np.uint8]:
             f"{what}, got {len(message.data)}. The image is truncated or its step is wrong."
         )
     padded = np.frombuffer(message.data, np.uint8).reshape(rows, step)
-    pixels = padded[:, :row_bytes]
+    pixels: Pixels = padded[:, :row_bytes]
     if encoding.dtype is np.uint16:
         order = ">u2" if message.is_bigendian else "<u2"
         pixels = np.ascontiguousarray(pixels).view(order).astype(np.uint16, copy=False)
     if encoding.channels == 1:
-        return pixels  # type: ignore[return-value]
+        return pixels
     shape, strides = (rows, width, encoding.channels), pixels.strides
     pixel_bytes = encoding.channels * pixels.itemsize
     return np.lib.stride_tricks.as_strided(
         pixels, shape, (strides[0], pixel_bytes, pixels.itemsize), writeable=False
-    )
+    )  # type: ignore[return-value]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 
-import cv2
 import numpy as np
 from builtin_interfaces.msg import Duration
 from geometry_msgs.msg import (
@@ -29,6 +28,7 @@ from visualization_msgs.msg import Marker
 
 from kp3d_core.inference import CameraModel, Detection, Model
 from kp3d_ros.msg import Keypoint3D, KeypointLayout, Keypoints3D
+from kp3d_ros.rotations import quat_xyzw
 
 SPHERE_DIAMETER = 0.09
 """Diameter of a keypoint's marker [model units]."""
@@ -38,15 +38,6 @@ TEXT_HEIGHT = 0.2
 """Height of an object's name [model units]."""
 SPHERES, EDGES, NAME = 0, 1, 2
 """Ids of an object's markers."""
-
-
-def quat_xyzw(R: NDArray[np.float64]) -> tuple[float, float, float, float]:
-    """Unit quaternion of a rotation matrix, x, y, z, w, with w >= 0."""
-    rotation_vector = cv2.Rodrigues(np.asarray(R, np.float64))[0].ravel()
-    x, y, z = rotation_vector.tolist()
-    angle = math.hypot(x, y, z)
-    factor = math.sin(angle / 2) / angle if angle else 0.5
-    return x * factor, y * factor, z * factor, math.cos(angle / 2)
 
 
 def pose_message(

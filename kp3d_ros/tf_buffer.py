@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kp3d_core.geometry.rotation import exp_rotation, invert_transform
+from kp3d_ros.rotations import rotation_of
 
 if TYPE_CHECKING:
     from geometry_msgs.msg import TransformStamped
@@ -163,18 +164,6 @@ class TfBuffer:
 
 Lookup = Callable[[str, str, int], FloatArray]
 """`lookup(target, source, time_ns)` gives `T_target_source`; ValueError if it is not known."""
-
-
-def rotation_of(quat_xyzw: FloatArray) -> FloatArray:
-    """Rotation matrix of a unit quaternion."""
-    x, y, z, w = quat_xyzw
-    return np.array(
-        [
-            [1 - 2 * (y * y + z * z), 2 * (x * y - z * w), 2 * (x * z + y * w)],
-            [2 * (x * y + z * w), 1 - 2 * (x * x + z * z), 2 * (y * z - x * w)],
-            [2 * (x * z - y * w), 2 * (y * z + x * w), 1 - 2 * (x * x + y * y)],
-        ]
-    )
 
 
 def _between(T_a: FloatArray, T_b: FloatArray, part: float) -> FloatArray:

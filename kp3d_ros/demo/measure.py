@@ -5,13 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from kp3d_core.geometry.rotation import invert_transform, rotation_angle
 from kp3d_ros.demo.film import Film
 from kp3d_ros.demo.stream import Recording
+from kp3d_ros.rotations import rotation_of
 
 FloatArray = NDArray[np.float64]
 
@@ -105,11 +105,8 @@ def transform_matrix(transform: Any) -> FloatArray:
 
 
 def _matrix(t: Any, quaternion: Any) -> FloatArray:
-    xyz = np.array([quaternion.x, quaternion.y, quaternion.z])
-    sine = float(np.linalg.norm(xyz))
-    angle = 2 * np.arctan2(sine, quaternion.w)
     T = np.eye(4)
-    T[:3, :3] = cv2.Rodrigues(xyz * (angle / sine if sine else 2.0))[0]
+    T[:3, :3] = rotation_of((quaternion.x, quaternion.y, quaternion.z, quaternion.w))
     T[:3, 3] = t.x, t.y, t.z
     return T
 

@@ -13,8 +13,9 @@ from numpy.typing import NDArray
 from kp3d_ros.demo import scene
 from kp3d_ros.demo.film import Film
 from kp3d_ros.demo.stream import CAMERA_FRAME, Recording
-from kp3d_ros.messages import EDGE_WIDTH, SPHERE_DIAMETER, TEXT_HEIGHT, quat_xyzw
+from kp3d_ros.messages import EDGE_WIDTH, SPHERE_DIAMETER, TEXT_HEIGHT
 from kp3d_ros.msg import KeypointLayout, Keypoints3D
+from kp3d_ros.rotations import quat_xyzw
 
 FloatArray = NDArray[np.float64]
 

@@ -45,6 +45,68 @@ def test_grey_becomes_rgb() -> None:
     np.testing.assert_array_equal(rgb, np.repeat(SMOOTH[:, :, :1], 3, axis=2))
 
 
+@pytest.mark.parametrize("pattern", ["rggb", "bggr", "gbrg", "grbg"])
+@pytest.mark.parametrize("codec", ["jpeg", "png"])
+def test_mosaic_of_a_bayer_filter_gets_its_colours(pattern: str, codec: str) -> None:
+    # As compressed_image_transport sends bayer images: one channel, not converted before.
+    red = np.zeros((48, 64), np.uint8)
+    first = pattern.index("r")
+    red[first // 2 :: 2, first % 2 :: 2] = 200
+    quality = (cv2.IMWRITE_JPEG_QUALITY, 100) if codec == "jpeg" else ()
+    sent = message(red, f".{codec}", *quality)
+    sent.format = f"bayer_{pattern}8; {codec} compressed "
+
+    rgb = compressed_to_rgb(sent)
+
+    inner = rgb[8:-8, 8:-8].reshape(-1, 3)
+    assert inner.min(axis=0)[0] > 190
+    assert inner.max(axis=0)[1:].max() < 10
+
+
+def test_bayer_image_that_was_converted_before_is_left_alone() -> None:
+    # Later versions send grey, or a driver colours; the file says which by its channels.
+    grey = message(SMOOTH[:, :, 0])
+    grey.format = "bayer_rggb8; png compressed mono8"
+    coloured = message(SMOOTH)
+    coloured.format = "bayer_rggb8; png compressed bgr8"
+
+    np.testing.assert_array_equal(compressed_to_rgb(grey), np.repeat(SMOOTH[:, :, :1], 3, axis=2))
+    np.testing.assert_array_equal(compressed_to_rgb(coloured), SMOOTH[:, :, ::-1])
+
+
+def test_unknown_bayer_pattern() -> None:
+    sent = message(SMOOTH[:, :, 0])
+    sent.format = "bayer_rgbw8; png compressed "
+
+    with pytest.raises(ValueError, match="pattern must be one of rggb.*got 'bayer_rgbw8'"):
+        compressed_to_rgb(sent)
+
+
+@pytest.mark.parametrize("bits", [10, 12, 14, 16])
+@pytest.mark.parametrize("channels", [1, 3])
+def test_png_of_16_bits(bits: int, channels: int) -> None:
+    # Exactly as bright as 8 bits, from any depth of sensor.
+    values = np.rint(SMOOTH[:, :, :channels] / SMOOTH.max() * (2**bits - 1)).astype(np.uint16)
+    values[0, 0] = 2**bits - 1
+    sent = message(values)
+    sent.format = f"{'mono16' if channels == 1 else 'rgb16'}; png compressed bgr16"
+
+    rgb = compressed_to_rgb(sent)
+
+    expected = np.repeat(values, 3 // channels, axis=2)[:, :, ::-1] / (2**bits - 1) * 255
+    assert np.abs(rgb - expected).max() <= 0.51
+
+
+@pytest.mark.parametrize("kind", ["16UC1; compressedDepth png", "32FC1; compressedDepth", "16UC1"])
+def test_depth_images_are_refused_by_name(kind: str) -> None:
+    sent = message(SMOOTH[:, :, 0])
+    sent.format = kind if ";" in kind else f"{kind}; png compressed "
+    sent.data = array.array("B", bytes(12)) + sent.data  # the header of compressedDepth
+
+    with pytest.raises(ValueError, match=f"'{kind}.*that of a depth image. Remap 'image'"):
+        compressed_to_rgb(sent)
+
+
 @pytest.mark.parametrize("suffix", [".png", ".jpg"])
 @pytest.mark.parametrize("part", [0.0, 0.01, 0.5, 0.95])
 def test_truncated(suffix: str, part: float) -> None:

@@ -98,6 +98,31 @@ def test_deep_bayer_matches_shallow_one() -> None:
     assert rgb[2:4, 2:8, 0].min() == 200
 
 
+@pytest.mark.parametrize("encoding", ["mono16", "rgb16", "bgra16", "bayer_rggb16"])
+@pytest.mark.parametrize("bits", [10, 12, 14, 16])
+def test_sensors_of_fewer_bits_than_their_image(encoding: str, bits: int) -> None:
+    # The same picture by cameras of each depth, at the lower end of 16 bits as drivers leave it.
+    channels = {"mono16": 1, "rgb16": 3, "bgra16": 4, "bayer_rggb16": 1}[encoding]
+    shares = np.random.default_rng(3).uniform(0, 1, (HEIGHT, WIDTH, channels))
+    shares[0, 0] = 1.0
+    values = np.rint(shares * (2**bits - 1)).astype(np.uint16)
+    if channels == 4:
+        values[..., 3] = 65535  # opaque, whatever the depth of the colours
+
+    rgb = image_to_rgb(message(encoding, values))
+
+    shallow = np.rint(shares * 255).astype(np.uint8)
+    expected = image_to_rgb(message(f"{encoding[:-2]}8", shallow))
+    assert rgb.mean() > 80
+    assert np.abs(rgb.astype(int) - expected).max() <= 1
+
+
+def test_dark_image_of_10_bits_stays_dark() -> None:
+    values = np.full((HEIGHT, WIDTH), 100, np.uint16)
+
+    assert image_to_rgb(message("mono16", values)).max() == round(100 / 1023 * 255)
+
+
 def test_every_encoding_is_tested() -> None:
     tested = {*CASES, *(f"bayer_{name}16" for name in ("rggb", "bggr", "gbrg", "grbg"))}
 

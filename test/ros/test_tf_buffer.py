@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from scipy.spatial.transform import Rotation
 from tf2_msgs.msg import TFMessage
 
-from kp3d_ros.tf_buffer import CACHE_S, TfBuffer, rotation_of
+from kp3d_ros.tf_buffer import CACHE_S, TfBuffer
 
 
 def transform(
@@ -38,15 +38,6 @@ def matrix(x: float, yaw: float) -> NDArray[np.float64]:
 
 def ns(seconds: float) -> int:
     return round(seconds * 1e9)
-
-
-def test_rotation_matches_scipy() -> None:
-    quat_xyzw = np.array([0.1, -0.5, 0.3, 0.8])
-    quat_xyzw /= np.linalg.norm(quat_xyzw)
-
-    np.testing.assert_allclose(
-        rotation_of(quat_xyzw), Rotation.from_quat(quat_xyzw).as_matrix(), atol=1e-15
-    )
 
 
 @pytest.fixture
