@@ -13,6 +13,7 @@ from tf2_msgs.msg import TFMessage
 from vision_msgs.msg import Detection2DArray
 
 from kp3d_ros.pipeline import Pipeline
+from kp3d_ros.serialized import SerializedCompressedImage, SerializedImage
 from kp3d_ros.settings import Settings
 from kp3d_ros.tf_buffer import TfBuffer
 
@@ -51,7 +52,7 @@ class Inputs:
         node: Node,
         pipeline: Pipeline,
         settings: Settings,
-        on_image: Callable[[Image | CompressedImage], None],
+        on_image: Callable[[SerializedImage | SerializedCompressedImage], None],
     ) -> None:
         """Remember where messages go; call `open` to let them come.
 
@@ -85,9 +86,12 @@ class Inputs:
         self._subscribe(CameraInfo, "camera_info", pipeline.calibrations.put)
         self._subscribe(Detection2DArray, "detections", self._on_detections)
         if self._settings.use_depth:
-            self._subscribe(Image, "depth", pipeline.put_depth)
+            self._subscribe(
+                Image, "depth", lambda data: pipeline.put_depth(SerializedImage(data)), raw=True
+            )
         kind = CompressedImage if is_compressed else Image
-        self._subscribe(kind, self.image_topic, self._on_image)
+        view = SerializedCompressedImage if is_compressed else SerializedImage
+        self._subscribe(kind, self.image_topic, lambda data: self._on_image(view(data)), raw=True)
 
     def close(self) -> None:
         """Unsubscribe from all topics."""
@@ -95,13 +99,15 @@ class Inputs:
             self._node.destroy_subscription(subscription)
         self._subscriptions = []
 
-    def _subscribe(self, kind: type, topic: str, callback: Callable[[Any], None]) -> None:
+    def _subscribe(
+        self, kind: type, topic: str, callback: Callable[[Any], None], *, raw: bool = False
+    ) -> None:
         # Sensor data, newest message only. A new profile each time: overrides are written into it.
         qos = QoSProfile(depth=1, reliability=ReliabilityPolicy.BEST_EFFORT)
         overridable = QoSOverridingOptions.with_default_policies()
         self._subscriptions.append(
             self._node.create_subscription(
-                kind, topic, callback, qos, qos_overriding_options=overridable
+                kind, topic, callback, qos, qos_overriding_options=overridable, raw=raw
             )
         )
 
