@@ -11,8 +11,9 @@ from rich.console import Console
 from rich.table import Table
 
 from kp3d_core.cli.errors import user_errors
-from kp3d_core.cli.measuring import measured
+from kp3d_core.cli.measuring import JsonFile, measured
 from kp3d_core.cli.numbers import whole_numbers
+from kp3d_core.files import check_output_file
 
 bench = typer.Typer(help="Measure speed, each time with a baseline.", no_args_is_help=True)
 
@@ -32,7 +33,7 @@ def engine(
         bool, typer.Option(help="Measure growth with input size and objects, too.")
     ] = True,
     dope: Annotated[bool, typer.Option(help="Measure a network of DOPE's shape, too.")] = True,
-    json_file: Annotated[Path | None, typer.Option("--json", help="File for all figures.")] = None,
+    json_file: JsonFile = None,
 ) -> None:
     """Latency and throughput per engine, precision and batch; baseline: eager PyTorch."""
     with user_errors():
@@ -62,7 +63,7 @@ def train(
     threads: Annotated[int, typer.Option(help="CPU threads.")] = 2,
     steps: Annotated[int, typer.Option(help="Steps that are measured.")] = 20,
     plain_steps: Annotated[int, typer.Option(help="The same of the plain form.")] = 2,
-    json_file: Annotated[Path | None, typer.Option("--json", help="File for all figures.")] = None,
+    json_file: JsonFile = None,
 ) -> None:
     """Images per second of a training step and its stages; baseline: eager float32 `paper`."""
     with user_errors():
@@ -83,7 +84,7 @@ def render(
         str | None, typer.Option(help="Processes, with commas.", show_default="1 and all cores")
     ] = None,
     seconds: Annotated[float, typer.Option(help="Least length of each measurement.")] = 3.0,
-    json_file: Annotated[Path | None, typer.Option("--json", help="File for all figures.")] = None,
+    json_file: JsonFile = None,
 ) -> None:
     """Images per second of `kp3d render`."""
     with user_errors():
@@ -110,12 +111,13 @@ def report(
     with user_errors(OSError):
         from kp3d_core.benchmark.report import write_report
 
+        check_output_file(output, *results)
         write_report([json.loads(path.read_text()) for path in results], output)
     typer.echo(f"Written: {output}")
 
 
 def _print_machine(result: dict[str, Any]) -> Console:
-    machine, console = result["machine"], Console()
+    machine, console = result["machine"], Console(markup=False)
     console.print(
         f"{machine['cpu']}, {result['threads']} threads, matrix product "
         f"{result['peak_gflops']:.0f} GFLOP/s, load before {machine['load_before']:.1f}; baseline "
@@ -174,4 +176,4 @@ def _print_engines(result: dict[str, Any]) -> None:
             console.print(f"{result['ratios'][name]:8.1f}  {text}")
     reasons = sorted(set(result["missing"].values()))
     for reason in reasons:
-        console.print(f"Not measured: {reason}", style="yellow", markup=False)
+        console.print(f"Not measured: {reason}", style="yellow")

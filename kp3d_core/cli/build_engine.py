@@ -10,6 +10,7 @@ from rich.progress import Progress
 
 from kp3d_core.cli.errors import user_errors
 from kp3d_core.cli.numbers import whole_numbers
+from kp3d_core.files import check_output_folder
 
 
 def build_engine(
@@ -31,6 +32,8 @@ def build_engine(
         from kp3d_core.inference import create_engine, load_model
         from kp3d_core.inference.engines import EngineOptions
 
+        if parts is not None:
+            check_output_folder(parts)
         loaded = load_model(model)
         with Progress(transient=True) as progress:
             options: dict[str, Any] = {

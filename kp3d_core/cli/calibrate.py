@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from kp3d_core.cli.errors import user_errors
+from kp3d_core.files import check_output_file
 
 
 def calibrate(
@@ -28,5 +29,6 @@ def calibrate(
     with user_errors():
         from kp3d_core.export.recalibration import recalibrate
 
+        check_output_file(output)
         recalibrate(model, data, output, backgrounds=backgrounds, max_objects=objects)
     typer.echo(f"{output}: calibrated. A file in int8 belongs to the file before: kp3d quantize.")

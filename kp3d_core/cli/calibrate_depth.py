@@ -9,6 +9,7 @@ import typer
 
 from kp3d_core.cli.bars import bars_by_part
 from kp3d_core.cli.errors import user_errors
+from kp3d_core.files import check_output_file
 
 
 def calibrate_depth(
@@ -23,6 +24,7 @@ def calibrate_depth(
     with user_errors():
         from kp3d_core.export import surface_fit
 
+        check_output_file(output)
         settings = surface_fit.SurfaceSettings(objects=objects, heldout_objects=heldout)
         with bars_by_part() as show:
             figures = surface_fit.calibrate_depth(model, output, settings, show)

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from kp3d_core.cli.errors import user_errors
+from kp3d_core.files import check_output_file, check_output_folder
 
 
 def card(
@@ -27,5 +28,8 @@ def card(
     with user_errors():
         from kp3d_core.evaluation.card import write_cards
 
-        write_cards(evaluations, output, pictures or output.parent / "images", robustness or ())
+        images = pictures or output.parent / "images"
+        check_output_file(output)
+        check_output_folder(images)
+        write_cards(evaluations, output, images, robustness or ())
     typer.echo(f"Written: {output}")

@@ -7,11 +7,11 @@ from typing import Annotated, Any
 
 import typer
 from rich.console import Console
-from rich.markup import escape
 from rich.progress import Progress
 from rich.table import Table
 
 from kp3d_core.cli.errors import user_errors
+from kp3d_core.files import check_output_folder
 
 
 def evaluate(
@@ -29,6 +29,7 @@ def evaluate(
     with user_errors():
         from kp3d_core.evaluation import evaluate as evaluation
 
+        check_output_folder(output)
         with Progress(transient=True) as progress:
             task = progress.add_task("predicting")
             metrics = evaluation.evaluate(
@@ -41,7 +42,7 @@ def evaluate(
                 lambda done, total: progress.update(task, completed=done, total=total),
                 precision,
             )
-    Console().print(_table(metrics))
+    Console(markup=False).print(_table(metrics))
     typer.echo(
         f"Written to {output}: metrics.json, histogram.png, views.png, instances.png, failures.png"
     )
@@ -72,7 +73,7 @@ def _table(metrics: dict[str, Any]) -> Table:
         **_beyond_the_paper(metrics),
     }
     for name, value in rows.items():
-        table.add_row(escape(name), value)  # [px] is no markup
+        table.add_row(name, value)
     return table
 
 

@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from kp3d_core.cli.errors import user_errors
+from kp3d_core.files import check_output_file
 
 
 def export(
@@ -44,6 +45,7 @@ def export(
     with user_errors():
         from kp3d_core.export.to_onnx import export_checkpoint
 
+        check_output_file(output, checkpoint, *([metrics] if metrics else []))
         figures = json.loads(metrics.read_text()) if metrics else None
         differences = export_checkpoint(
             checkpoint,

@@ -13,6 +13,7 @@ from kp3d_core.cli.calibrate_depth import calibrate_depth
 from kp3d_core.cli.card import card
 from kp3d_core.cli.evaluate import evaluate
 from kp3d_core.cli.export import export
+from kp3d_core.cli.literal_help import LiteralHelp
 from kp3d_core.cli.polish import polish
 from kp3d_core.cli.quantize import quantize
 from kp3d_core.cli.refine import refine
@@ -24,6 +25,7 @@ from kp3d_core.cli.train import CONTEXT, train
 
 app = typer.Typer(
     name="kp3d",
+    cls=LiteralHelp,
     help="Semantic 3D keypoints from one RGB image: make data, train, export, evaluate.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,

@@ -5,9 +5,26 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
+import typer
 from rich.console import Console
+
+from kp3d_core.cli.errors import user_errors
+from kp3d_core.files import check_output_file, write_text
+
+
+def _checked(path: Path | None) -> Path | None:
+    with user_errors():
+        if path is not None:
+            check_output_file(path)
+    return path
+
+
+JsonFile = Annotated[
+    Path | None, typer.Option("--json", help="File for all figures.", callback=_checked)
+]
+"""Option that is refused before anything is measured, if it cannot be written."""
 
 
 def measured(
@@ -23,5 +40,5 @@ def measured(
     with Console(stderr=True).status("measuring") as status:
         result = measure(settings, lambda what: status.update(f"measuring: {what}"))
     if json_file is not None:
-        json_file.write_text(json.dumps(result, indent=2) + "\n")
+        write_text(json_file, json.dumps(result, indent=2) + "\n")
     return result

@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from kp3d_core.cli.errors import user_errors
+from kp3d_core.files import check_output_file
 
 
 def quantize(
@@ -38,6 +39,7 @@ def quantize(
         from kp3d_core.export.quantize import write_quantized
 
         target = output or _beside(model, precision)
+        check_output_file(target, Path(model), *([metrics] if metrics else []))
         figures = json.loads(metrics.read_text()) if metrics else None
         write_quantized(model, target, precision, data, objects, figures)
     typer.echo(f"{target}: {target.stat().st_size / 1e6:.1f} MB in {precision}.")

@@ -9,6 +9,7 @@ import typer
 
 from kp3d_core.cli.bars import bars_by_part
 from kp3d_core.cli.errors import user_errors
+from kp3d_core.files import check_output_file
 
 
 def refine(
@@ -36,6 +37,7 @@ def refine(
         from kp3d_core.export.refined_checkpoint import refine_checkpoint
         from kp3d_core.export.refinement import RefinementSettings
 
+        check_output_file(output, checkpoint)
         with bars_by_part() as show:
             refine_checkpoint(
                 checkpoint,

@@ -11,6 +11,7 @@ from rich.table import Table
 
 from kp3d_core.cli.bars import bars_by_part
 from kp3d_core.cli.errors import user_errors
+from kp3d_core.files import check_output_folder
 
 
 def robustness(
@@ -44,6 +45,7 @@ def robustness(
             measure_robustness,
         )
 
+        check_output_folder(output)
         settings = RobustnessSettings(
             instances=instances,
             views=views,
@@ -54,7 +56,7 @@ def robustness(
         with bars_by_part() as show:
             result = measure_robustness(model, output, settings, engine, show)
     if "backgrounds" in result:
-        Console().print(_table(result))
+        Console(markup=False).print(_table(result))
     typer.echo(f"Written to {output}: robustness.md, robustness.json, curves and pictures.")
 
 

@@ -34,7 +34,13 @@ from kp3d_core.data.manifest import (
 )
 from kp3d_core.data.shards import InstanceRecord, encode_instance, open_tar, write_members
 from kp3d_core.data.splits import first_seed, split_problems
-from kp3d_core.files import atomic_writer, exclusive_lock, remove_partial_files, sha256_of
+from kp3d_core.files import (
+    atomic_writer,
+    check_output_folder,
+    exclusive_lock,
+    remove_partial_files,
+    sha256_of,
+)
 from kp3d_core.rendering.mesh import Mesh
 from kp3d_core.rendering.packing import pack
 from kp3d_core.rendering.rasterizer import DEFAULT_GROUND, DEFAULT_SKY, render
@@ -136,7 +142,8 @@ def generate(
     folder = Path(output)
     wanted = _new_manifest(settings, source)
     source(settings.category, wanted.first_seed)  # an unknown category fails before any file
-    _claim(folder)
+    check_output_folder(folder, MANIFEST_NAME, holds="an unfinished set")
+    folder.mkdir(parents=True, exist_ok=True)
     with exclusive_lock(folder):
         manifest = _start_or_resume(folder, wanted)
         remove_partial_files(folder)
@@ -234,21 +241,6 @@ def _new_manifest(settings: GenerateSettings, source: InstanceSource) -> Manifes
         renderer=_source_digest("kp3d_core.rendering"),
         instances=settings.instances,
     )
-
-
-def _claim(folder: Path) -> None:
-    """Make the folder, and refuse one that holds something else."""
-    if folder.exists() and not folder.is_dir():
-        raise ValueError(f"output must be a folder, got the file {folder}. Choose another path.")
-    folder.mkdir(parents=True, exist_ok=True)
-    if (folder / MANIFEST_NAME).exists():
-        return
-    foreign = sorted(p.name for p in folder.iterdir() if not p.name.startswith("."))
-    if foreign:
-        raise ValueError(
-            f"output must be empty or hold an unfinished set, but {folder} holds "
-            f"{', '.join(foreign[:3])} and no {MANIFEST_NAME}. Choose an empty folder."
-        )
 
 
 def _start_or_resume(folder: Path, wanted: Manifest) -> Manifest:

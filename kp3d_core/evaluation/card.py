@@ -11,6 +11,7 @@ from typing import Any
 import cv2
 
 from kp3d_core.evaluation.robustness.summary import robustness_summary
+from kp3d_core.files import write_text
 from kp3d_core.inference import Model, load_model
 
 _PICTURES = ("instances", "views", "failures", "histogram")
@@ -101,7 +102,7 @@ def write_cards(
     for item in evaluated:
         links = _copy_pictures(item, pictures, output.parent)
         sections.append(_card(item, links, beyond.get(item.model.name)))
-    output.write_text("\n".join(sections))
+    write_text(output, "\n".join(sections))
 
 
 def _copy_pictures(item: Evaluated, pictures: Path, base: Path) -> dict[str, str]:

@@ -18,6 +18,7 @@ from kp3d_core.evaluation.metrics import absolute_rotation_deg, pair_errors, sum
 from kp3d_core.evaluation.predictions import predict
 from kp3d_core.evaluation.semantics import against_landmarks
 from kp3d_core.evaluation.uncertainty import measure_uncertainty
+from kp3d_core.files import write_text
 from kp3d_core.inference import create_engine, load_model
 from kp3d_core.provenance import provenance
 
@@ -84,7 +85,7 @@ def evaluate(
         "data": {"folder": str(data), "first": views.keys[0], "last": views.keys[-1]},
         "provenance": provenance(),
     }
-    (output / "metrics.json").write_text(json.dumps(metrics, indent=2) + "\n")
+    write_text(output / "metrics.json", json.dumps(metrics, indent=2) + "\n")
     title = f"{model.name}: {metrics['pairs']} pairs of {total} objects"
     write_histogram(output / "histogram.png", errors.rotation_deg, title)
     absolute = absolute_rotation_deg(predictions, model.keypoints.canonical, views.T_camera_object)

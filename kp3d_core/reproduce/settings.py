@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from kp3d_core.files import atomic_writer, exclusive_lock
+from kp3d_core.files import check_output_folder, exclusive_lock, write_text
 
 IMAGE_SIZE = 128
 """Views are rendered at this size, the paper's [px]."""
@@ -83,6 +83,7 @@ def claim(folder: Path, experiment: str, settings: Settings) -> None:
     Raises:
         ValueError: the folder holds results of another experiment or of other settings.
     """
+    check_output_folder(folder, "settings.json", holds="an experiment of `kp3d reproduce`")
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / "settings.json"
     wanted = {"experiment": experiment, **settings.to_dict()}
@@ -104,5 +105,4 @@ def claim(folder: Path, experiment: str, settings: Settings) -> None:
 
 def write_json(path: Path, content: Any) -> None:
     """Write readable JSON, whole or not at all."""
-    with atomic_writer(path) as stream:
-        stream.write((json.dumps(content, indent=2) + "\n").encode())
+    write_text(path, json.dumps(content, indent=2) + "\n")

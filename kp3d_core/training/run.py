@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import math
 import os
@@ -14,7 +15,7 @@ from typing import Any
 from lightning.pytorch.callbacks import ModelCheckpoint
 from lightning.pytorch.cli import LightningCLI, SaveConfigCallback
 
-from kp3d_core.files import remove_partial_files
+from kp3d_core.files import check_output_folder, remove_partial_files, write_text
 from kp3d_core.provenance import provenance
 from kp3d_core.training.datamodule import ShardDataModule
 from kp3d_core.training.distributed import torchrun_defaults
@@ -58,6 +59,7 @@ def run_training(
             f"CONFIG must be YAML files, got {', '.join(missing) or 'none'}"
             f"{', which does not exist' if missing else ''}. See config/train/."
         )
+    check_output_folder(output, "provenance.json", "checkpoints", holds="a run")
     last = output / "checkpoints" / "last.ckpt"
     if last.exists() and not resume:
         raise ValueError(
@@ -141,8 +143,8 @@ def prepare_folder(output: Path, **settings: Any) -> None:
     output.mkdir(parents=True, exist_ok=True)
     remove_partial_files(output)
     remove_partial_files(output / "checkpoints")
-    (output / "provenance.json").write_text(json.dumps(provenance() | settings, indent=2))
+    write_text(output / "provenance.json", json.dumps(provenance() | settings, indent=2))
     metrics = output / "metrics.csv"
     if metrics.exists():
-        number = len(list(output.glob("metrics.*.csv")))
-        metrics.rename(output / f"metrics.{number}.csv")
+        earlier = (output / f"metrics.{number}.csv" for number in itertools.count())
+        metrics.rename(next(path for path in earlier if not path.exists()))

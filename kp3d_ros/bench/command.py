@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -10,7 +9,7 @@ from rich.console import Console
 from rich.table import Table
 
 from kp3d_core.cli.errors import user_errors
-from kp3d_core.cli.measuring import measured
+from kp3d_core.cli.measuring import JsonFile, measured
 from kp3d_ros.bench.settings import NodeBenchSettings, parse_resolutions
 
 
@@ -26,7 +25,7 @@ def node(
     ] = "640x480,1280x720,1920x1080",
     seconds: Annotated[float, typer.Option(help="Length of the measurement at 30 Hz.")] = 10.0,
     trial: Annotated[float, typer.Option(help="Length of each trial of the highest rate.")] = 3.0,
-    json_file: Annotated[Path | None, typer.Option("--json", help="File for all figures.")] = None,
+    json_file: JsonFile = None,
 ) -> None:
     """Latency, overhead and highest rate of the real node per image size; start and memory."""
     with user_errors(RuntimeError, OSError):
@@ -64,7 +63,7 @@ def _load() -> Any:
 
 
 def _print(result: dict[str, Any]) -> None:
-    machine, console = result["machine"], Console()
+    machine, console = result["machine"], Console(markup=False)
     console.print(
         f"{machine['cpu']}, {result['threads']} threads, {result['engine']}, load before "
         f"{machine['load_before']:.1f}; baseline {result['baseline']['p50_ms']:.0f} ms"

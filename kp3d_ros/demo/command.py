@@ -10,6 +10,8 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 
+from kp3d_core.files import check_output_file, check_output_folder
+
 if TYPE_CHECKING:
     from kp3d_ros.demo.viewer import Viewer
 
@@ -56,6 +58,9 @@ def demo(
         )
     console = Console()
     try:
+        check_output_folder(output)
+        if rrd:
+            check_output_file(rrd)
         _require_ros()
         chosen = _rerun(rrd) if rrd or viewer is ViewerName.RERUN else None
         from kp3d_ros.demo.run import run

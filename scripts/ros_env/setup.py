@@ -77,6 +77,11 @@ def _create_venv(
             raise SetupError(
                 f"{VENV} exists but was not made by this project. Move it away and run again."
             )
+        if VENV.is_symlink():
+            raise SetupError(
+                f"{VENV} is a symbolic link to {VENV.resolve()}, which this project would have to "
+                "replace. Remove the link and run again."
+            )
         shutil.rmtree(VENV)
     VENV.mkdir()
     mark.touch()

@@ -81,6 +81,17 @@ def test_foreign_venv_is_not_touched(tmp_path, monkeypatch):
     assert (tmp_path / "pyvenv.cfg").exists()
 
 
+def test_venv_behind_a_link_is_not_deleted(tmp_path, monkeypatch):
+    (tmp_path / "venv").mkdir()
+    (tmp_path / "venv/made_by_kp3d").touch()
+    link = tmp_path / ".venv"
+    link.symlink_to("venv")
+    monkeypatch.setattr(setup, "VENV", link)
+    with pytest.raises(SetupError, match="is a symbolic link to .*/venv, which"):
+        setup._create_venv(Path(sys.executable), {}, Stamps(tmp_path / "stamps"), "key", None)
+    assert (tmp_path / "venv/made_by_kp3d").exists()
+
+
 def test_no_ros_is_sourced_without_ament_prefix_path():
     assert ros.find_sourced(Path(sys.executable), {}, ("tf2_ros",)) is None
 

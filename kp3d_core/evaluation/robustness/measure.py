@@ -28,6 +28,7 @@ from kp3d_core.evaluation.robustness.sheets import (
 )
 from kp3d_core.evaluation.robustness.sweeps import BACKGROUNDS, SWEEPS, Sweep, run_sweeps
 from kp3d_core.evaluation.robustness.trials import Examiner, summarize_trials
+from kp3d_core.files import write_text
 from kp3d_core.inference import DetectorSettings, Engine, Model, create_engine, load_model
 from kp3d_core.provenance import provenance
 
@@ -123,8 +124,8 @@ def measure_robustness(
     result["sweeps"] = study.sweeps([s for s in SWEEPS if s.name in settings.parts])
     if "deformation" in settings.parts:
         result["deformation"] = study.deformation()
-    (output / "robustness.json").write_text(json.dumps(result, indent=2) + "\n")
-    (output / "robustness.md").write_text(robustness_markdown(result))
+    write_text(output / "robustness.json", json.dumps(result, indent=2) + "\n")
+    write_text(output / "robustness.md", robustness_markdown(result))
     return result
 
 

@@ -36,4 +36,4 @@ def test_everything_wrong_is_told_at_once(kp3d, tmp_path):
 
 def test_foreign_folder_is_refused(kp3d, tmp_path):
     (tmp_path / "thesis.tex").write_text("")
-    assert "Error: output must be empty" in kp3d(*RUN, "--output", tmp_path, code=1)
+    assert "must be empty or hold an unfinished set" in kp3d(*RUN, "--output", tmp_path, code=1)

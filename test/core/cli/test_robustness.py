@@ -14,7 +14,9 @@ def test_a_part_that_does_not_exist(kp3d, tmp_path):
 @pytest.mark.skipif("car" not in shipped_models(), reason="no car model is shipped")
 def test_one_part_alone(kp3d, tmp_path):
     options = ["--only", "backgrounds", "--instances", 1, "--views", 2]
-    assert "textured, light" in kp3d("robustness", "car", "--output", tmp_path, *options)
+    output = kp3d("robustness", "car", "--output", tmp_path, *options)
+    assert "textured, light" in output
+    assert "mean [deg]" in output
     assert sorted(path.name for path in tmp_path.iterdir()) == [
         "backgrounds.png",
         "robustness.json",

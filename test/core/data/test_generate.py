@@ -146,7 +146,7 @@ def test_folder_with_foreign_files_is_refused(tmp_path):
     (tmp_path / "holiday.jpg").write_bytes(b"")
     with pytest.raises(ValueError, match="holds holiday.jpg and no manifest.json. Choose an empty"):
         generate(SETTINGS, tmp_path)
-    with pytest.raises(ValueError, match="output must be a folder, got the file"):
+    with pytest.raises(ValueError, match="must be a folder, got a file"):
         generate(SETTINGS, tmp_path / "holiday.jpg")
 
 

@@ -9,7 +9,7 @@ import torch
 import yaml
 
 from kp3d_core.training.checkpoint import load_checkpoint
-from kp3d_core.training.run import run_training
+from kp3d_core.training.run import prepare_folder, run_training
 
 CONFIGS = Path(__file__).parents[3] / "config" / "train"
 
@@ -43,6 +43,26 @@ def test_a_resumed_run_equals_an_unbroken_one(tiny_training, trained_run, tmp_pa
     for name, value in unbroken.items():
         assert torch.equal(resumed[name], value), name
     assert (tmp_path / "metrics.0.csv").is_file()
+
+
+def test_a_folder_with_other_things_is_no_run_folder(tmp_path):
+    (tmp_path / "config.yaml").write_text("mine")
+    with pytest.raises(ValueError, match="must be empty or hold a run, but it holds config.yaml"):
+        run_training([CONFIGS / "fast.yaml"], tmp_path, [])
+    assert [(p.name, p.read_text()) for p in tmp_path.iterdir()] == [("config.yaml", "mine")]
+
+
+def test_metrics_that_were_set_aside_stay(tmp_path):
+    (tmp_path / "metrics.1.csv").write_text("of the second run")
+    for text in ("of a third run", "of a fourth run"):
+        (tmp_path / "metrics.csv").write_text(text)
+        prepare_folder(tmp_path)
+    metrics = {p.name: p.read_text() for p in tmp_path.glob("*.csv")}
+    assert metrics == {
+        "metrics.0.csv": "of a third run",
+        "metrics.1.csv": "of the second run",
+        "metrics.2.csv": "of a fourth run",
+    }
 
 
 def test_without_resume_a_finished_run_is_not_overwritten(trained_run):
