@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
-from threading import Condition
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -14,73 +12,7 @@ from kp3d_core.inference import CameraModel
 if TYPE_CHECKING:
     from sensor_msgs.msg import CameraInfo
 
-_KEPT = 4
-"""Calibrations of different image sizes that are kept."""
-
 DISTORTION_MODELS = ("plumb_bob", "rational_polynomial", "equidistant")
-
-
-class Calibrations:
-    """The newest CameraInfo for each size of image; safe to fill and ask from different threads.
-
-    Nothing waits for two messages with one stamp: an image takes the newest calibration that fits
-    it. When a camera changes its resolution, images of either size find theirs.
-    """
-
-    def __init__(self) -> None:
-        """Start without any."""
-        self._infos: OrderedDict[tuple[int, int], CameraInfo] = OrderedDict()
-        self._camera: CameraModel | None = None
-        self._made_from: tuple[CameraInfo, bool] | None = None
-        self.mismatch = ""
-        """Why the newest CameraInfo was not taken for the last image; empty if it was."""
-        self._lock = Condition()
-
-    def put(self, info: CameraInfo) -> None:
-        """Take in a message."""
-        with self._lock:
-            size = image_size(info)
-            self._infos[size] = info
-            self._infos.move_to_end(size)
-            while len(self._infos) > _KEPT:
-                self._infos.popitem(last=False)
-            self._lock.notify_all()
-
-    def wait_for_first(self, timeout_s: float) -> bool:
-        """Whether there is any calibration, at the latest after a time [s]."""
-        with self._lock:
-            return self._lock.wait_for(lambda: bool(self._infos), timeout_s)
-
-    def camera_for(self, width: int, height: int, *, rectified: bool) -> CameraModel | None:
-        """Camera model of an image; None if no CameraInfo has come yet.
-
-        Raises:
-            ValueError: no calibration fits the image, or it cannot be used.
-        """
-        with self._lock:
-            if not self._infos:
-                return None
-            newest = next(reversed(self._infos.values()))
-            info = self._infos.get((width, height), newest)
-        made_from = self._made_from
-        self.mismatch = ""
-        if info is not newest:
-            newest_size = image_size(newest)
-            self.mismatch = (
-                f"The newest CameraInfo is for images of {newest_size[0]} x {newest_size[1]} "
-                f"pixels, the image has {width} x {height}: the last calibration of that size is "
-                "used. Publish the CameraInfo that belongs to each image."
-            )
-        if (
-            self._camera is None
-            or made_from is None
-            or made_from[1] != rectified
-            or (self._camera.width, self._camera.height) != (width, height)
-            or not _same_calibration(made_from[0], info)
-        ):
-            self._camera = camera_from_info(info, width, height, rectified=rectified)
-            self._made_from = info, rectified
-        return self._camera
 
 
 def image_size(info: CameraInfo) -> tuple[int, int]:
@@ -162,7 +94,7 @@ def _distortion(info: CameraInfo) -> tuple[tuple[float, ...], str]:
     return d, info.distortion_model
 
 
-def _same_calibration(a: CameraInfo, b: CameraInfo) -> bool:
+def same_calibration(a: CameraInfo, b: CameraInfo) -> bool:
     """Whether two messages say the same; their stamps may differ."""
     if a is b:
         return True

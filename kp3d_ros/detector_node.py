@@ -23,6 +23,7 @@ from sensor_msgs.msg import CompressedImage, Image
 from std_msgs.msg import Header
 from std_srvs.srv import Trigger
 
+from kp3d_ros.calibrations import LIVE_FIRST_WAIT_S, LIVE_WAIT_S, Calibrations
 from kp3d_ros.categories import create_categories
 from kp3d_ros.diagnostics import Statistics, status_message
 from kp3d_ros.inputs import Inputs, TfListener
@@ -95,8 +96,9 @@ class DetectorNode(LifecycleNode):  # type: ignore[misc]
             lambda target, source, time_ns: buffer.lookup(
                 target, source, time_ns, self.settings.tf_timeout
             ),
+            Calibrations(wait_s=LIVE_WAIT_S, first_wait_s=LIVE_FIRST_WAIT_S),
         )
-        self._outputs = Outputs(self, self._pipeline)
+        self._outputs = Outputs(self, self._pipeline, int(self._tf_listener is not None))
         return TransitionCallbackReturn.SUCCESS
 
     def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
@@ -187,7 +189,7 @@ class DetectorNode(LifecycleNode):  # type: ignore[misc]
         if self._pipeline is None or self._worker is None:
             response.message = "The node is not active: there is nothing to take a reference of."
             return response
-        self._pipeline.references.want_all()
+        self._pipeline.inbox.want_references()
         response.success = True
         response.message = "The next image in which the object is found becomes the reference."
         return response

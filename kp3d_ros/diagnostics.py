@@ -16,10 +16,11 @@ _MAX_KINDS = 100
 
 
 class Throttle:
-    """Lets each kind of message through once in a while, whatever the others do."""
+    """Lets each kind of message through once in a while; safe to use from several threads."""
 
     def __init__(self) -> None:
         """Let everything through at first."""
+        self._lock = Lock()
         self._last_s: dict[str, float] = {}
 
     def allows(self, kind: str, pause_s: float = _PAUSE_S) -> bool:
@@ -30,12 +31,13 @@ class Throttle:
             pause_s: time between two of them [s]; infinite: once only.
         """
         now_s = time.monotonic()
-        if now_s - self._last_s.get(kind, -math.inf) < pause_s:
-            return False
-        if len(self._last_s) >= _MAX_KINDS:
-            self._last_s.clear()
-        self._last_s[kind] = now_s
-        return True
+        with self._lock:
+            if now_s - self._last_s.get(kind, -math.inf) < pause_s:
+                return False
+            if len(self._last_s) >= _MAX_KINDS:
+                self._last_s.clear()
+            self._last_s[kind] = now_s
+            return True
 
 
 class Statistics:

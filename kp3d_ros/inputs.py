@@ -17,6 +17,7 @@ from kp3d_ros.serialized import SerializedCompressedImage, SerializedImage
 from kp3d_ros.settings import Settings
 from kp3d_ros.tf_buffer import TfBuffer
 
+_INFOS = 10
 _TF_QOS = QoSProfile(depth=100)
 _TF_STATIC_QOS = QoSProfile(depth=100, durability=DurabilityPolicy.TRANSIENT_LOCAL)
 
@@ -83,12 +84,12 @@ class Inputs:
         """Subscribe to all topics."""
         pipeline = self._pipeline
         is_compressed = self._settings.image_transport == "compressed"
-        self._subscribe(CameraInfo, "camera_info", pipeline.calibrations.put)
-        self._subscribe(Detection2DArray, "detections", self._on_detections)
+        # An image takes the calibration of its own stamp: none may be overwritten before.
+        self._subscribe(CameraInfo, "camera_info", pipeline.calibrations.put, depth=_INFOS)
+        self._subscribe(Detection2DArray, "detections", pipeline.inbox.put_detections)
         if self._settings.use_depth:
-            self._subscribe(
-                Image, "depth", lambda data: pipeline.put_depth(SerializedImage(data)), raw=True
-            )
+            put_depth = pipeline.inbox.put_depth
+            self._subscribe(Image, "depth", lambda data: put_depth(SerializedImage(data)), raw=True)
         kind = CompressedImage if is_compressed else Image
         view = SerializedCompressedImage if is_compressed else SerializedImage
         self._subscribe(kind, self.image_topic, lambda data: self._on_image(view(data)), raw=True)
@@ -100,16 +101,19 @@ class Inputs:
         self._subscriptions = []
 
     def _subscribe(
-        self, kind: type, topic: str, callback: Callable[[Any], None], *, raw: bool = False
+        self,
+        kind: type,
+        topic: str,
+        callback: Callable[[Any], None],
+        *,
+        depth: int = 1,
+        raw: bool = False,
     ) -> None:
         # Sensor data, newest message only. A new profile each time: overrides are written into it.
-        qos = QoSProfile(depth=1, reliability=ReliabilityPolicy.BEST_EFFORT)
+        qos = QoSProfile(depth=depth, reliability=ReliabilityPolicy.BEST_EFFORT)
         overridable = QoSOverridingOptions.with_default_policies()
         self._subscriptions.append(
             self._node.create_subscription(
                 kind, topic, callback, qos, qos_overriding_options=overridable, raw=raw
             )
         )
-
-    def _on_detections(self, message: Detection2DArray) -> None:
-        self._pipeline.detections = message

@@ -9,10 +9,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kp3d_core.inference import CameraModel, Detection, rescale, scale_from_depth
-from kp3d_ros.camera_info_conversion import Calibrations
-from kp3d_ros.categories import Category, update_categories
+from kp3d_ros.calibrations import Calibrations, CameraMatch
+from kp3d_ros.categories import Category, detector_settings, update_categories
 from kp3d_ros.compressed_conversion import compressed_to_rgb
 from kp3d_ros.depth_conversion import depth_to_metres
+from kp3d_ros.handover import Handover, Inbox
 from kp3d_ros.image_conversion import image_to_rgb
 from kp3d_ros.references import Placement, References
 from kp3d_ros.regions import places_for, stamp_nanoseconds, stamp_seconds
@@ -22,9 +23,11 @@ from kp3d_ros.tf_buffer import Lookup
 if TYPE_CHECKING:
     from sensor_msgs.msg import CompressedImage, Image
     from std_msgs.msg import Header
-    from vision_msgs.msg import Detection2DArray
 
 FloatArray = NDArray[np.float64]
+
+NO_CALIBRATION = "no calibration"
+"""Reason of `Unused`."""
 
 
 @dataclass(eq=False)
@@ -43,11 +46,27 @@ class FoundObject:
     or a scale that a depth image should have told."""
 
 
+class Unused(ValueError):
+    """An image gets no answer, and nothing is wrong with it itself."""
+
+    def __init__(self, reason: str, text: str) -> None:
+        """Say why.
+
+        Args:
+            reason: a word or two, to count by.
+            text: a sentence or two.
+        """
+        super().__init__(text)
+        self.reason = reason
+
+
 @dataclass(eq=False)
 class Answer:
     """What one image showed."""
 
     header: Header
+    given: Handover
+    """What counted for it."""
     image: NDArray[np.uint8]
     camera: CameraModel
     anchor_frame: str
@@ -61,69 +80,83 @@ class Answer:
     """What kept the answer from being as good as it could be."""
 
 
-class Pipeline:
-    """Keeps what outlives an image: calibration, detections, tracks and references."""
+@dataclass(frozen=True)
+class _Told:
+    """What the thread that looks tells the other one."""
 
-    def __init__(self, categories: list[Category], settings: Settings, lookup: Lookup) -> None:
+    objects: int = 0
+    time_constant_s: float = 0.0
+
+
+class Pipeline:
+    """Keeps what outlives an image: calibrations, tracks and references.
+
+    Two threads may use it, one that hands over and one that looks. Any may call `inbox`,
+    `calibrations`, `settings` and `facts`; everything else belongs to the one that looks.
+    """
+
+    def __init__(
+        self,
+        categories: list[Category],
+        settings: Settings,
+        lookup: Lookup,
+        calibrations: Calibrations | None = None,
+    ) -> None:
         """Start without objects.
 
         Args:
             categories: what to look for.
             settings: of the node.
             lookup: transforms at a time, for the gravity and fixed frames.
+            calibrations: where those of the images will be; by default no image waits for its own.
         """
         self.categories = categories
-        self.calibrations = Calibrations()
-        self.detections: Detection2DArray | None = None
-        """The newest ones."""
+        self.calibrations = Calibrations() if calibrations is None else calibrations
+        self.inbox = Inbox(settings)
+        """What counts from the next image on."""
         self.references = References()
-        self._settings = settings
+        self._applied = settings
         self._lookup = lookup
-        self._depths: list[Image] = []
         self._down_camera: FloatArray | None = None
         self._last_s = 0.0
+        self._told = _Told()
 
     @property
     def settings(self) -> Settings:
-        """What counts for the next image."""
-        return self._settings
+        """What counts from the next image on."""
+        return self.inbox.settings
 
     @settings.setter
     def settings(self, settings: Settings) -> None:
-        update_categories(self.categories, settings)
-        self._settings = settings
+        detector_settings(settings)  # the caller, not the next image, gets the error
+        self.inbox.put_settings(settings)
 
-    def put_depth(self, message: Image) -> None:
-        """Take in a depth image; the last few are kept until an image asks for one."""
-        self._depths = [*self._depths[-4:], message]
-
-    def process(self, message: Image | CompressedImage) -> Answer | None:
-        """Find the objects in an image and their poses; None while there is no calibration.
+    def process(self, message: Image | CompressedImage) -> Answer:
+        """Find the objects in an image and their poses.
 
         Raises:
+            Unused: there is no calibration yet.
             ValueError: the image or its calibration cannot be used.
         """
         answer = self.look(message)
-        if answer is not None:
-            self.place(answer)
+        self.place(answer)
         return answer
 
-    def look(self, message: Image | CompressedImage) -> Answer | None:
+    def look(self, message: Image | CompressedImage) -> Answer:
         """Find the objects in an image, without their motion and what depends on references.
 
         That much is known first: keypoints need not wait for the rest.
 
         Raises:
+            Unused: there is no calibration yet.
             ValueError: the image or its calibration cannot be used.
         """
-        decoded = self._decode(message)
-        if decoded is None:
-            return None
-        image, camera = decoded
-        anchor = self._settings.fixed_frame or message.header.frame_id
-        answer = Answer(message.header, image, camera, anchor)
-        if self.calibrations.mismatch:
-            answer.problems.append(self.calibrations.mismatch)
+        given = self._take()
+        image, match = self._decode(message, given.settings)
+        camera = match.camera
+        anchor = given.settings.fixed_frame or message.header.frame_id
+        answer = Answer(message.header, given, image, camera, anchor)
+        answer.problems += match.problems
         down_camera = self._gravity(answer)
         depth_m = self._depth(answer)
         for category in self.categories:
@@ -140,6 +173,7 @@ class Pipeline:
                         )
                     )
         self._last_s = stamp_seconds(message.header.stamp)
+        self._tell()
         return answer
 
     def place(self, answer: Answer, *, is_asked: bool = True) -> None:
@@ -154,26 +188,48 @@ class Pipeline:
             found
             for found in answer.objects
             if is_asked
-            or self._settings.filter
+            or answer.given.settings.filter
             or self.references.is_due(found.frame, found.detection)
         ]
         T_anchor_camera = self._anchor(answer) if due else None
         for found in due:
             found.placement = self._place(found, T_anchor_camera, answer)
+        self._tell()
+
+    def _take(self) -> Handover:
+        """What was handed over; changed settings and wishes count from here on."""
+        given = self.inbox.take()
+        if given.settings is not self._applied:
+            update_categories(self.categories, given.settings)
+            self._applied = given.settings
+        if given.wants_references:
+            self.references.want_all()
+        return given
 
     def _decode(
-        self, message: Image | CompressedImage
-    ) -> tuple[NDArray[np.uint8], CameraModel] | None:
-        """Pixels and calibration of an image; None while there is no calibration."""
-        rectified = self._settings.rectified
-        if not hasattr(message, "encoding"):  # compressed: its size is not known before
-            image = compressed_to_rgb(message)
-            height, width = image.shape[:2]
-            camera = self.calibrations.camera_for(width, height, rectified=rectified)
-            return None if camera is None else (image, camera)
-        width, height = int(message.width), int(message.height)
-        camera = self.calibrations.camera_for(width, height, rectified=rectified)
-        return None if camera is None else (image_to_rgb(message), camera)
+        self, message: Image | CompressedImage, settings: Settings
+    ) -> tuple[NDArray[np.uint8], CameraMatch]:
+        """Pixels and calibration of an image."""
+        if hasattr(message, "encoding"):
+            width, height = int(message.width), int(message.height)
+            match = self._match(message.header, width, height, settings)
+            return image_to_rgb(message), match
+        image = compressed_to_rgb(message)  # its size is not known before
+        height, width = image.shape[:2]
+        return image, self._match(message.header, width, height, settings)
+
+    def _match(self, header: Header, width: int, height: int, settings: Settings) -> CameraMatch:
+        stamp_ns = stamp_nanoseconds(header.stamp)
+        match = self.calibrations.camera_for(
+            stamp_ns, header.frame_id, width, height, rectified=settings.rectified
+        )
+        if match is None:
+            raise Unused(
+                NO_CALIBRATION,
+                "No CameraInfo has come yet: no keypoints without the calibration. Remap the topic "
+                "'camera_info', or start its publisher.",
+            )
+        return match
 
     def _look(
         self, category: Category, answer: Answer, down_camera: FloatArray | None
@@ -181,7 +237,7 @@ class Pipeline:
         """Number and detection of each object of a category; the answer gets what else came up."""
         header, time_s = answer.header, stamp_seconds(answer.header.stamp)
         places, problems = places_for(
-            self.detections, header.stamp, category.class_id, self._settings
+            answer.given.detections, header.stamp, category.class_id, answer.given.settings
         )
         sightings = category.tracker.update(
             answer.image, answer.camera, time_s, places, down_camera=down_camera
@@ -199,7 +255,8 @@ class Pipeline:
     ) -> Placement | None:
         """Poses of an object, where they can be told."""
         # Frames in TF are in metres, but for those whose name says that they are not.
-        has_unit = found.detection.metric or not self._settings.use_depth
+        settings = answer.given.settings
+        has_unit = found.detection.metric or not settings.use_depth
         if T_anchor_camera is None or not has_unit:
             return None
         return self.references.place(
@@ -208,7 +265,7 @@ class Pipeline:
             found.category.model.calibration,
             T_anchor_camera,
             stamp_seconds(answer.header.stamp),
-            self._settings,
+            settings,
         )
 
     @property
@@ -223,6 +280,7 @@ class Pipeline:
 
     def facts(self) -> dict[str, str]:
         """What diagnostics tell about it."""
+        told = self._told
         models = [category.model for category in self.categories]
         engines = [category.detector.engine for category in self.categories]
         facts = {
@@ -230,31 +288,41 @@ class Pipeline:
             "engine": engines[0].name,
             "device": engines[0].device,
             "precision": ", ".join(dict.fromkeys(engine.precision for engine in engines)),
-            "objects": str(sum(len(c.tracker.numbers) for c in self.categories)),
+            "objects": str(told.objects),
         }
-        if self._settings.filter:
-            facts["filter, time constant [s]"] = f"{self.references.time_constant_s():.3f}"
+        if self.settings.filter:
+            facts["filter, time constant [s]"] = f"{told.time_constant_s:.3f}"
         return facts
 
+    def _tell(self) -> None:
+        """Leave for the other thread what may be told."""
+        self._told = _Told(
+            sum(len(category.tracker.numbers) for category in self.categories),
+            self.references.time_constant_s(),
+        )
+
     def reset(self) -> None:
-        """Forget all objects, images and references; keep the models."""
+        """Forget all objects, messages and references; keep the models. Nothing may be in work."""
         for category in self.categories:
             category.tracker.reset()
         self.references = References()
-        self.calibrations = Calibrations()
-        self.detections = None
-        self._depths = []
+        self.calibrations.clear()
+        self.inbox.clear()
+        self._down_camera = None
+        self._last_s = 0.0
+        self._tell()
 
     def _depth(self, answer: Answer) -> NDArray[np.float32] | None:
         """The depth image of the image's time, if there is one."""
-        if not self._settings.use_depth:
+        settings = answer.given.settings
+        if not settings.use_depth:
             return None
         time_s = stamp_seconds(answer.header.stamp)
-        ages = [(abs(stamp_seconds(d.header.stamp) - time_s), d) for d in list(self._depths)]
+        ages = [(abs(stamp_seconds(d.header.stamp) - time_s), d) for d in answer.given.depths]
         age, message = min(ages, key=lambda pair: pair[0], default=(np.inf, None))
-        if message is None or age > self._settings.depth_max_age:
+        if message is None or age > settings.depth_max_age:
             answer.problems.append(
-                f"No depth image within {self._settings.depth_max_age:g} s of the image: the scale "
+                f"No depth image within {settings.depth_max_age:g} s of the image: the scale "
                 "is that of 'object_size'. Check the topic 'depth', or raise 'depth_max_age'."
             )
             return None
@@ -266,19 +334,19 @@ class Pipeline:
 
     def _anchor(self, answer: Answer) -> FloatArray | None:
         """Camera in the frame of the references; None if that is not known at the image's time."""
-        if not self._settings.fixed_frame:
-            return np.eye(4)
-        return self._transform(self._settings.fixed_frame, answer)
+        fixed_frame = answer.given.settings.fixed_frame
+        return self._transform(fixed_frame, answer) if fixed_frame else np.eye(4)
 
     def _gravity(self, answer: Answer) -> FloatArray | None:
         """Direction of gravity in the camera frame; None stands for the image's y axis."""
-        if self._settings.gravity_frame:
-            T = self._transform(self._settings.gravity_frame, answer)
+        settings = answer.given.settings
+        if settings.gravity_frame:
+            T = self._transform(settings.gravity_frame, answer)
             if T is not None:
                 self._down_camera = -T[2, :3]  # (0, 0, -1) of that frame in the camera's
             if self._down_camera is not None:
                 return self._down_camera
-        gravity = np.array(self._settings.gravity, np.float64)
+        gravity = np.array(settings.gravity, np.float64)
         return gravity if gravity.any() else None
 
     def _transform(self, target: str, answer: Answer) -> FloatArray | None:

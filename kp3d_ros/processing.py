@@ -11,13 +11,11 @@ from sensor_msgs.msg import CompressedImage, Image
 
 from kp3d_ros.diagnostics import Statistics, Throttle
 from kp3d_ros.outputs import needs_places
-from kp3d_ros.pipeline import Answer, Pipeline
+from kp3d_ros.pipeline import NO_CALIBRATION, Answer, Pipeline, Unused
 from kp3d_ros.publishing import Outputs
 from kp3d_ros.regions import stamp_seconds
 
 _ONCE = float("inf")
-_FIRST_CALIBRATION_S = 0.2
-"""How long an image waits for the first CameraInfo [s]."""
 
 
 class Processor:
@@ -45,6 +43,9 @@ class Processor:
         start, engine_s = time.perf_counter(), self._pipeline.engine_s
         try:
             answer = self._process(message)
+        except Unused as error:
+            self._statistics.count_unused(error.reason)
+            self._problem(self._text_of(error), kind=error.reason)
         except ValueError as error:
             self._statistics.count_unused("unusable")
             self._problem(str(error))
@@ -58,44 +59,41 @@ class Processor:
                         f"An image was skipped, by a bug:\n{traceback.format_exc()}"
                     )
         else:
-            if answer is not None:
-                self._statistics.count_processed(
-                    duration_s=time.perf_counter() - start,
-                    engine_s=self._pipeline.engine_s - engine_s,
-                    latency_s=self._age_s(message),
-                    found=bool(answer.objects),
-                )
+            self._statistics.count_processed(
+                duration_s=time.perf_counter() - start,
+                engine_s=self._pipeline.engine_s - engine_s,
+                latency_s=self._age_s(message),
+                found=bool(answer.objects),
+            )
 
-    def _process(self, message: Image | CompressedImage) -> Answer | None:
-        """Publish what is in an image; None if it was not used."""
+    def _process(self, message: Image | CompressedImage) -> Answer:
+        """Publish what is in an image."""
         settings, age_s = self._pipeline.settings, self._age_s(message)
         if settings.max_age and age_s > settings.max_age:
-            self._statistics.count_unused("too old")
-            self._problem(
+            raise Unused(
+                "too old",
                 f"Image dropped: parameter 'max_age' is {settings.max_age:g} s, the image is "
                 f"{age_s:.2f} s old. For recorded images set 'use_sim_time' or 'max_age' to 0.",
-                kind="age",
             )
-            return None
-        # The first image often overtakes the calibration that was sent with it.
-        self._pipeline.calibrations.wait_for_first(_FIRST_CALIBRATION_S)
         answer = self._pipeline.look(message)
-        if answer is None:
-            self._statistics.count_unused("no calibration")
-            self._problem(
-                f"No CameraInfo on {self._node.resolve_topic_name('camera_info')} yet: no "
-                "keypoints without the calibration. Remap the topic, or start its publisher."
-            )
-            return None
         wanted = self._outputs.wanted()
         self._outputs.publish_keypoints(answer, wanted)
         self._pipeline.place(answer, is_asked=needs_places(wanted))
-        self._outputs.publish_poses(answer, settings, wanted, self._pipeline.remembers)
+        self._outputs.publish_poses(answer, answer.given.settings, wanted, self._pipeline.remembers)
         for text in answer.problems:
             self._problem(text, kind=text[:40])
         if not answer.objects and answer.refused and self._throttle.allows("no object"):
             self._node.get_logger().info(f"No object: {answer.refused[0]}.")
         return answer
+
+    def _text_of(self, error: Unused) -> str:
+        """What the error says, with the names of topics as they are here."""
+        if error.reason != NO_CALIBRATION:
+            return str(error)
+        return (
+            f"No CameraInfo on {self._node.resolve_topic_name('camera_info')} yet: no "
+            "keypoints without the calibration. Remap the topic, or start its publisher."
+        )
 
     def _age_s(self, message: Image | CompressedImage) -> float:
         now_s = self._node.get_clock().now().nanoseconds * 1e-9

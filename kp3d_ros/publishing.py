@@ -29,14 +29,16 @@ from kp3d_ros.settings import Settings
 class Outputs:
     """Publishes answers with the stamp and frame of their image."""
 
-    def __init__(self, node: Node, pipeline: Pipeline) -> None:
+    def __init__(self, node: Node, pipeline: Pipeline, own_tf_listeners: int = 0) -> None:
         """Open the topics and publish the keypoint layouts.
 
         Args:
             node: owner of the topics.
             pipeline: where the answers come from.
+            own_tf_listeners: how many of those who listen to /tf are the node itself.
         """
         self._node = node
+        self._own_tf_listeners = own_tf_listeners
         self._publishers: dict[str, Any] = {}
         for topic, kind in TOPICS.items():
             self._open(kind, topic, QoSProfile(depth=10))
@@ -49,10 +51,12 @@ class Outputs:
             layout.publish(message)
 
     def wanted(self) -> set[str]:
-        """Topics that somebody else listens to."""
+        """Topics that somebody else listens to; from any thread.
+
+        The node's list of subscriptions would tell the same, but another thread changes it.
+        """
         topics = {topic for topic in TOPICS if self._publishers[topic].get_subscription_count() > 0}
-        own = sum(s.topic_name == self._tf.topic_name for s in self._node.subscriptions)
-        if self._tf.get_subscription_count() > own:
+        if self._tf.get_subscription_count() > self._own_tf_listeners:
             topics.add(TF_TOPIC)
         return topics
 

@@ -104,9 +104,9 @@ def replay(
                 if connection.topic == topics.camera_info:
                     pipeline.calibrations.put(message)
                 elif connection.topic == topics.detections:
-                    pipeline.detections = message
+                    pipeline.inbox.put_detections(message)
                 elif connection.topic == topics.depth:
-                    pipeline.put_depth(message)
+                    pipeline.inbox.put_depth(message)
                 else:
                     if not progress.images:
                         for layout in layouts(categories, message.header.stamp):

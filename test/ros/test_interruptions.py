@@ -8,10 +8,11 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 import pytest
 from rclpy.qos import qos_profile_sensor_data
-from sensor_msgs.msg import Image
+from sensor_msgs.msg import CameraInfo, Image
 
 from kp3d_ros.demo.measure import pose_matrix
 
@@ -19,9 +20,11 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "core/inference"))
 sys.path.insert(0, str(Path(__file__).parent))
 from node_rig import (  # noqa: E402
     CAMERA,
+    FRAME,
     UNIT_M,
     Client,
     NodeProcess,
+    box_around,
     image_message,
     open_client,
     pose,
@@ -86,6 +89,36 @@ def test_late_calibration_killed_node_and_unplugged_camera(
     assert max(client.keypoints) > max(old)
     assert node.stop() == 0
     assert "Traceback" not in node.log()
+
+
+def test_images_come_before_their_calibrations_and_change_size(
+    client: Client, start: Callable[[], NodeProcess]
+) -> None:
+    node = start()
+    client.spin(client.connected)
+    assert_seen(client)
+    half = Image(width=320, height=240, encoding="rgb8", step=960)
+    half_scene = cv2.resize(SCENE, (320, 240))
+    half.data.extend(half_scene.tobytes())
+    half.header.frame_id = FRAME
+    K = CAMERA.K.copy()
+    K[:2, :2] /= 2
+    K[:2, 2] = (K[:2, 2] + 0.5) / 2 - 0.5
+    small = CameraInfo(width=320, height=240, k=K.ravel())
+    pairs = [(SCENE, image_message(SCENE), client.info), (half_scene, half, small)] * 3
+
+    for rgb, image, info in pairs:
+        image.header.stamp = client.node.get_clock().now().to_msg()
+        info.header = image.header
+        client.boxes.publish(box_around(rgb, image))
+        client.images.publish(image)
+        client.infos.publish(info)
+        client.spin(lambda: stamp_key(image) in client.poses)  # noqa: B023 (called here)
+        T = pose_matrix(client.poses[stamp_key(image)].pose.pose)
+        # Half the pixels, twice the tolerance: 2 % of 2 m.
+        np.testing.assert_allclose(T[:3, 3], T_CAMERA_OBJECT[:3, 3], atol=0.04)
+    assert "must have" not in node.log()
+    assert node.stop() == 0
 
 
 def test_stamps_of_another_world_are_dropped_or_answered(

@@ -14,7 +14,7 @@ from sensor_msgs.msg import CameraInfo, Image
 
 from kp3d_ros.categories import create_categories
 from kp3d_ros.outputs import needs_places
-from kp3d_ros.pipeline import Pipeline
+from kp3d_ros.pipeline import Pipeline, Unused
 from kp3d_ros.settings import Settings
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "core/inference"))
@@ -47,7 +47,9 @@ def image_at(seconds: float, rgb: Any = SCENE) -> Image:
 def test_no_calibration_yet(model: str) -> None:
     settings = Settings(model=model)
 
-    assert Pipeline(create_categories(settings), settings, None).process(image_at(1)) is None
+    with pytest.raises(Unused, match="No CameraInfo has come yet") as error:
+        Pipeline(create_categories(settings), settings, None).process(image_at(1))
+    assert error.value.reason == "no calibration"
 
 
 def test_gravity_frame_rolls_the_crop_upright(model: str) -> None:
@@ -138,7 +140,7 @@ def test_unasked_poses_are_not_worked_out_but_references_are_taken(model: str) -
     assert place(1.1, is_asked=False) is None
     later = place(1.2, moved, is_asked=True)
     assert np.linalg.norm(later.T_reference_object[:3, 3]) > 0.04
-    pipeline.references.want_all()
+    pipeline.inbox.want_references()
     assert place(1.3, moved, is_asked=False) is not None
     assert np.linalg.norm(place(1.4, moved, is_asked=True).T_reference_object[:3, 3]) < 0.01
 

@@ -1,0 +1,76 @@
+"""What callbacks hand over to the thread that looks at images: all of it at once, once an image."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from threading import Lock
+from typing import TYPE_CHECKING, Any
+
+from kp3d_ros.settings import Settings
+
+if TYPE_CHECKING:
+    from sensor_msgs.msg import Image
+    from vision_msgs.msg import Detection2DArray
+
+_DEPTHS = 5
+
+
+@dataclass(frozen=True)
+class Handover:
+    """What counts for one image, from its beginning to its end."""
+
+    settings: Settings
+    detections: Detection2DArray | None = None
+    """The newest ones."""
+    depths: tuple[Image, ...] = ()
+    """The last depth images, newest last."""
+    wants_references: bool = False
+    """Every object gets a new reference."""
+
+
+class Inbox:
+    """The one state that both threads change; whatever one of them takes out is immutable."""
+
+    def __init__(self, settings: Settings) -> None:
+        """Start with settings and nothing else."""
+        self._lock = Lock()
+        self._next = Handover(settings)
+
+    @property
+    def settings(self) -> Settings:
+        """What counts from the next image on."""
+        return self._next.settings
+
+    def put_settings(self, settings: Settings) -> None:
+        """Let changed settings count from the next image on."""
+        self._put(settings=settings)
+
+    def put_detections(self, message: Detection2DArray | None) -> None:
+        """Take in what a 2D detector saw."""
+        self._put(detections=message)
+
+    def put_depth(self, message: Image) -> None:
+        """Take in a depth image; the last few are kept until an image asks for one."""
+        with self._lock:
+            depths = (*self._next.depths, message)[-_DEPTHS:]
+            self._next = replace(self._next, depths=depths)
+
+    def want_references(self) -> None:
+        """Make the next detection of each object its reference."""
+        self._put(wants_references=True)
+
+    def take(self) -> Handover:
+        """What counts for an image whose turn has come."""
+        with self._lock:
+            taken = self._next
+            self._next = replace(taken, wants_references=False)
+        return taken
+
+    def clear(self) -> None:
+        """Forget all messages; keep the settings."""
+        with self._lock:
+            self._next = Handover(self._next.settings)
+
+    def _put(self, **values: Any) -> None:
+        with self._lock:
+            self._next = replace(self._next, **values)
