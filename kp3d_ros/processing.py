@@ -9,9 +9,10 @@ import traceback
 from rclpy.node import Node
 from sensor_msgs.msg import CompressedImage, Image
 
+from kp3d_ros.answer import NO_CALIBRATION, Answer, Unused
 from kp3d_ros.diagnostics import Statistics, Throttle
 from kp3d_ros.outputs import needs_places
-from kp3d_ros.pipeline import NO_CALIBRATION, Answer, Pipeline, Unused
+from kp3d_ros.pipeline import Pipeline
 from kp3d_ros.publishing import Outputs
 from kp3d_ros.regions import stamp_seconds
 

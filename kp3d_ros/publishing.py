@@ -13,6 +13,7 @@ from tf2_msgs.msg import TFMessage
 from visualization_msgs.msg import MarkerArray
 
 from kp3d_ros import messages
+from kp3d_ros.answer import Answer
 from kp3d_ros.msg import KeypointLayout
 from kp3d_ros.outputs import (
     LAYOUT_TOPIC,
@@ -22,7 +23,7 @@ from kp3d_ros.outputs import (
     layouts,
     pose_messages,
 )
-from kp3d_ros.pipeline import Answer, Pipeline
+from kp3d_ros.pipeline import Pipeline
 from kp3d_ros.settings import Settings
 
 

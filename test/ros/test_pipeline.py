@@ -12,9 +12,10 @@ import pytest
 from builtin_interfaces.msg import Time
 from sensor_msgs.msg import CameraInfo, Image
 
+from kp3d_ros.answer import Unused
 from kp3d_ros.categories import create_categories
 from kp3d_ros.outputs import needs_places
-from kp3d_ros.pipeline import Pipeline, Unused
+from kp3d_ros.pipeline import Pipeline
 from kp3d_ros.settings import Settings
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "core/inference"))
