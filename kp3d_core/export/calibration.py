@@ -217,7 +217,7 @@ def _absolute_fit(detection: Detection, model: Model) -> PoseFit:
     lifted = LiftedKeypoints(
         detection.keypoints_camera, detection.own_covariance, detection.common_errors
     )
-    return fit_layout(model.keypoints, lifted, detection.unit_m)
+    return fit_layout(model.keypoints, lifted, detection.unit_m, detection.growth)
 
 
 def _pose_factors(samples: list[tuple[FloatArray, PoseFit]]) -> tuple[float, float]:

@@ -129,7 +129,7 @@ def rescale(detection: Detection, model: Model, scale: DepthScale) -> Detection:
         np.stack([apparent_std * (points - T[:3, 3]), scale.relative_std * points]),
     )
     calibration = model.calibration
-    fit = fit_layout(model.keypoints, lifted, scale.unit_m)
+    fit = fit_layout(model.keypoints, lifted, scale.unit_m, detection.growth)
     return dataclasses.replace(
         detection,
         keypoints_camera=points,

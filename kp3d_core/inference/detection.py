@@ -26,6 +26,9 @@ class Detection:
     """Covariance of the error that each keypoint makes on its own, shape (N, 3, 3)."""
     common_errors: FloatArray
     """Displacements of all keypoints by one standard deviation of each shared error, (M, N, 3)."""
+    growth: float
+    """Factor by which the difficulty of the view has raised the standard deviations of
+    `own_covariance`, and with them those of the pose."""
     score: FloatArray
     """0..1 per keypoint, shape (N,)."""
     T_camera_object: FloatArray

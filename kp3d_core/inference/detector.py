@@ -19,7 +19,7 @@ from kp3d_core.inference.growth import growth_of, misfit, view_traits
 from kp3d_core.inference.lift import LiftedKeypoints, calibrate_covariance, lift_keypoints
 from kp3d_core.inference.model import Model
 from kp3d_core.inference.plausibility import best_look, distinct, most_plausible
-from kp3d_core.inference.pose_fit import fit_layout
+from kp3d_core.inference.pose_fit import align_layout, fit_layout
 from kp3d_core.inference.search import search_views
 from kp3d_core.inference.settings import DetectorSettings
 from kp3d_core.inference.view import Region, View, view_of_region, whole_image
@@ -258,11 +258,11 @@ class Detector:
         scale = min(max(float(values["scale"]), 0.05), 20.0)
         lifted = self._lift(values, scale, crop)
         calibration, layout = self.model.calibration, self.model.keypoints
-        fit = fit_layout(layout, lifted, self.unit_m)
-        residual = fit.residual / self.unit_m
+        T, distance = align_layout(layout, lifted, self.unit_m)
+        residual = distance / self.unit_m
         orientation_score = float(values["orientation_score"])
         traits = view_traits(
-            fit.T,
+            T,
             misfit(residual, values["score"]),
             orientation_score,
             layout,
@@ -271,13 +271,15 @@ class Detector:
             R_crop_camera=crop.R_crop_camera,
         )
         growth = growth_of(traits, calibration)
-        lifted, fit = lifted.grown(growth), fit.grown(growth)
+        lifted = lifted.grown(growth)
+        fit = fit_layout(layout, lifted, self.unit_m, growth.own)
         rays_camera = self._rays(values["keypoints_uv"], crop)
         detection = Detection(
             keypoints_camera=lifted.points_camera,
             keypoints_uv=camera.project(rays_camera),
             own_covariance=lifted.covariance,
             common_errors=lifted.common,
+            growth=growth.own,
             score=values["score"],
             T_camera_object=fit.T,
             pose_covariance=fit.covariance(

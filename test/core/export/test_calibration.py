@@ -104,6 +104,15 @@ def test_calibration_finds_the_errors_that_were_made(calibrated):
     assert abs(calibration.scale_growth.misfit) < 4
 
 
+def test_what_was_calibrated_is_what_runs(calibrated):
+    # On the very views of the calibration the factors are exact, growth or not.
+    views, engine = noisy_set(1)
+    predictions = predict(calibrated, engine, views)
+    measured = measure_uncertainty(calibrated, engine, views, predictions, VIEWS)
+    for part in ("rotation", "translation"):
+        assert measured["absolute"][part]["mean"] == pytest.approx(3, rel=1e-3), part
+
+
 def test_fresh_errors_are_as_large_as_told(calibrated):
     views, engine = noisy_set(2)
     predictions = predict(calibrated, engine, views)

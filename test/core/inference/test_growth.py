@@ -11,9 +11,11 @@ from scipy.spatial.transform import Rotation
 from tiny_model import CANONICAL, draw_scene
 
 from kp3d_core.geometry.rotation import make_transform
-from kp3d_core.inference import Calibration, Detector, Region
+from kp3d_core.inference import Calibration, DepthScale, Detector, Region, rescale
 from kp3d_core.inference.growth import growth_of, misfit, view_traits
+from kp3d_core.inference.lift import LiftedKeypoints
 from kp3d_core.inference.model import ViewTraits
+from kp3d_core.inference.pose_fit import fit_layout
 
 TYPICAL = ViewTraits(misfit=0.07, foreshortening=0.3, log_distance=2.0)
 
@@ -135,3 +137,36 @@ def test_detector_grows_all_covariances_of_a_hard_view(model, engine, pinhole):
     ratio = grown.pose_covariance[3:, 3:] / plain.pose_covariance[3:, 3:]
     assert np.diag(ratio).min() > math.e  # both kinds of error grow by that variance at least
     assert np.diag(ratio).max() <= math.e**2 * (1 + 1e-9)
+
+
+def test_one_covariance_for_detector_calibration_and_depth(model, engine, pinhole):
+    """What a detector tells is what the calibration measures, and what a depth image rescales."""
+    layout = dataclasses.replace(model.keypoints, spread=np.full((model.keypoints.count, 3), 0.2))
+    calibration = dataclasses.replace(
+        model.calibration,
+        own_growth=ViewTraits(misfit=100.0),
+        scale_growth=ViewTraits(misfit=5.0),
+        rotation_scale=1.3,
+        translation_scale=0.8,
+    )
+    model = dataclasses.replace(model, keypoints=layout, calibration=calibration)
+    T = make_transform(Rotation.from_rotvec([0.5, -0.9, 0.3]).as_matrix(), np.array([0.3, 0, 8.0]))
+    detection = Detector(model, engine, object_size_m=2.2).detect(
+        draw_scene(pinhole, T, 1.1), pinhole, Region(230.0, 160.0, 220.0, 160.0)
+    )
+    lifted = LiftedKeypoints(
+        detection.keypoints_camera, detection.own_covariance, detection.common_errors
+    )
+
+    fit = fit_layout(layout, lifted, detection.unit_m, detection.growth)
+    along_ray = DepthScale(detection.unit_m, relative_std=0.01, agreeing=4)
+
+    assert detection.growth > 1.2
+    np.testing.assert_allclose(detection.T_camera_object, fit.T, atol=1e-12)
+    np.testing.assert_allclose(detection.pose_covariance, fit.covariance(0.8, 1.3), atol=1e-12)
+    # The scale of a depth image says nothing of the rotation, but for what the size's error turns.
+    np.testing.assert_allclose(
+        np.diag(rescale(detection, model, along_ray).pose_covariance)[3:],
+        np.diag(detection.pose_covariance)[3:],
+        rtol=0.01,
+    )
