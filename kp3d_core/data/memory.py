@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from itertools import islice
 from pathlib import Path
 from typing import NamedTuple
 
@@ -19,7 +20,7 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from kp3d_core.data.cameras import RobotCamera
-from kp3d_core.data.shards import InstanceRecord, ShardDataset
+from kp3d_core.data.shards import ShardDataset
 from kp3d_core.data.sharing import Share
 
 
@@ -65,8 +66,15 @@ def resize_view(
     return np.asarray(resized, dtype=np.uint8), K
 
 
-def load_views(folder: str | Path, size: int) -> ViewSet:
+def load_views(folder: str | Path, size: int, max_objects: int | None = None) -> ViewSet:
     """Decode a rendered folder and resize its views to `size` x `size`.
+
+    It takes little more memory than the result, into which the objects are decoded one by one.
+
+    Args:
+        folder: made by `kp3d render`.
+        size: side of the images [px].
+        max_objects: read the first objects only, at most so many.
 
     Raises:
         ValueError: not a rendered folder, empty, rendered smaller than `size`, or with objects of
@@ -81,38 +89,37 @@ def load_views(folder: str | Path, size: int) -> ViewSet:
             f"The views of {folder} must be at least {size} px wide, got {manifest.image_size}. "
             f"Render them with --size {size} or train at a smaller input size."
         )
-    arrays, named = [], []
-    for record in dataset:
-        arrays.append(_resize_instance(record, size))
+    count = len(dataset) if max_objects is None else min(len(dataset), max_objects)
+    rgba = np.empty((count, manifest.views, size, size, 4), np.uint8)
+    K = np.empty((count, manifest.views, 3, 3), np.float32)
+    T = np.empty((count, manifest.views, 4, 4), np.float32)
+    keys, kinds, named = [], [], []
+    for i, record in enumerate(islice(dataset, count)):
+        if len(record.rgba) != manifest.views:
+            raise ValueError(
+                f"Objects of {folder} must have {manifest.views} views each, {record.key} has "
+                f"{len(record.rgba)}. Render the set again into an empty folder."
+            )
+        for v, view in enumerate(record.rgba):
+            rgba[i, v], K[i, v] = resize_view(view, record.K[v], size)
+        T[i] = record.T_camera_object
+        keys.append(record.key)
+        kinds.append(record.kind)
         named.append(record.landmarks)
-    rgba, K, T, keys, kinds = zip(*arrays, strict=True)
     names = tuple(name for name in named[0] if all(name in points for points in named))
     sampling = manifest.camera_settings
     camera = sampling.paper if isinstance(sampling, RobotCamera) else sampling
     return ViewSet(
-        np.stack(rgba),
-        np.stack(K),
-        np.stack(T),
-        keys,
+        rgba,
+        K,
+        T,
+        tuple(keys),
         manifest.category,
         camera.focal_px(size),
         camera.distance,
-        kinds,
+        tuple(kinds),
         names,
         _stack_landmarks(named, names),
-    )
-
-
-def some_objects(views: ViewSet, max_objects: int) -> ViewSet:
-    """The first objects of a set, at most so many."""
-    return replace(
-        views,
-        rgba=views.rgba[:max_objects],
-        K=views.K[:max_objects],
-        T_camera_object=views.T_camera_object[:max_objects],
-        keys=views.keys[:max_objects],
-        kinds=views.kinds[:max_objects],
-        landmarks=None if views.landmarks is None else views.landmarks[:max_objects],
     )
 
 
@@ -152,20 +159,6 @@ def _stack_landmarks(
 ) -> NDArray[np.float32]:
     stacked = [[points[name] for name in names] for points in named]
     return np.array(stacked, np.float32).reshape(len(named), len(names), 3)
-
-
-def _resize_instance(
-    record: InstanceRecord, size: int
-) -> tuple[NDArray[np.uint8], NDArray[np.float32], NDArray[np.float32], str, str]:
-    resized = [resize_view(view, K, size) for view, K in zip(record.rgba, record.K, strict=True)]
-    images, K = zip(*resized, strict=True)
-    return (
-        np.stack(images),
-        np.stack(K).astype(np.float32),
-        record.T_camera_object.astype(np.float32),
-        record.key,
-        record.kind,
-    )
 
 
 class ViewTensors(NamedTuple):

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import onnx
 
-from kp3d_core.data.memory import join_views, load_views, some_objects
+from kp3d_core.data.memory import join_views, load_views
 from kp3d_core.export.backgrounds import before_backgrounds
 from kp3d_core.export.calibration import calibrate
 from kp3d_core.export.to_onnx import file_metadata, write_model
@@ -43,7 +43,7 @@ def recalibrate(
             f"MODEL must be in fp32, got {model.name} in {model.precision}. Pass the file that "
             "`kp3d export` wrote, and make the others of the result."
         )
-    sets = [some_objects(load_views(folder, model.input_size), max_objects) for folder in data]
+    sets = [load_views(folder, model.input_size, max_objects) for folder in data]
     views = before_backgrounds(join_views(sets), backgrounds)
     if views.category != model.category:
         raise ValueError(

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from kp3d_core.data.cameras import RobotCamera
 from kp3d_core.data.manifest import Manifest, read_manifest
-from kp3d_core.data.memory import load_views, some_objects
+from kp3d_core.data.memory import load_views
 from kp3d_core.export.graph import DetectorGraph
 from kp3d_core.export.reading import join, read_views
 from kp3d_core.export.refinement import RefinementSettings, fit_refiner, training_unit_ndc
@@ -52,8 +52,7 @@ def refine_checkpoint(
     initial = trained.refiner if "polish" in trained.settings else None
     parts, facts, cameras = [], [], []
     for folder in data:
-        views = load_views(folder, trained.data.get("source_size") or size)
-        views = some_objects(views, max_objects)
+        views = load_views(folder, trained.data.get("source_size") or size, max_objects)
         total = len(views.rgba)
         graph = DetectorGraph(trained.model, size, views.training_distance, mirror).eval()
         with rounded_weights(trained.model):

@@ -16,7 +16,7 @@ import torch
 from numpy.typing import NDArray
 
 import kp3d_core
-from kp3d_core.data.memory import ViewSet, join_views, load_views, some_objects
+from kp3d_core.data.memory import ViewSet, join_views, load_views
 from kp3d_core.evaluation.predictions import Predictions, over_black, predict
 from kp3d_core.export.backgrounds import before_backgrounds
 from kp3d_core.export.calibration import calibrate
@@ -123,9 +123,9 @@ def export_checkpoint(
     trained = load_with_orientation(checkpoint, "A model file")
     settings = trained.data
     size = int(settings.get("input_size", 64))
-    training = some_objects(load_views(canonical_data or settings["train"], size), max_instances)
+    training = load_views(canonical_data or settings["train"], size, max_instances)
     folders = calibration_data or [settings["val"]]
-    heldout = join_views([some_objects(load_views(f, size), max_instances) for f in folders])
+    heldout = join_views([load_views(f, size, max_instances) for f in folders])
     heldout = before_backgrounds(heldout, calibration_backgrounds)
     torch_graph = DetectorGraph(
         trained.model, size, training.training_distance, mirror, _refiner_for(trained, mirror)
