@@ -26,6 +26,7 @@ from vision_msgs.msg import (
 )
 from visualization_msgs.msg import Marker
 
+from kp3d_core.geometry.rotation import invert_transform, transform_points
 from kp3d_core.inference import CameraModel, Detection, Model
 from kp3d_ros.msg import Keypoint3D, KeypointLayout, Keypoints3D
 from kp3d_ros.rotations import quat_xyzw
@@ -133,14 +134,22 @@ def detection_message(
     detection: Detection,
     instance_id: str,
     class_id: str,
-    pose: PoseWithCovariance,
+    T_camera_object: NDArray[np.float64],
+    covariance: NDArray[np.float64],
 ) -> Detection3D:
-    """One object for those who want a pose and a box: the box that holds its keypoints."""
-    T_object_camera = np.linalg.inv(detection.T_camera_object)
-    points = detection.keypoints_camera @ T_object_camera[:3, :3].T + T_object_camera[:3, 3]
-    low, high = points.min(axis=0), points.max(axis=0)
-    center = detection.T_camera_object @ [*((low + high) / 2), 1.0]
-    x, y, z = center[:3].tolist()
+    """One object for those who want a pose and a box: the box that holds its keypoints.
+
+    Args:
+        header: stamp of the image, frame of the camera.
+        detection: in metres.
+        instance_id: name of the object.
+        class_id: of the object.
+        T_camera_object: its pose, which may be smoother than the detection's; the box has it, too.
+        covariance: of that pose, shape (6, 6).
+    """
+    pose = pose_with_covariance(T_camera_object, covariance)
+    low, high = keypoint_box(detection)
+    x, y, z = (T_camera_object @ [*((low + high) / 2), 1.0])[:3].tolist()
     width, depth, height = (high - low).tolist()
     box = BoundingBox3D(
         center=Pose(position=Point(x=x, y=y, z=z), orientation=pose.pose.orientation),
@@ -153,6 +162,13 @@ def detection_message(
         bbox=box,
         id=instance_id,
     )
+
+
+def keypoint_box(detection: Detection) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Corners of the box that holds the keypoints, (3,) each, in the object's frame."""
+    T_object_camera = invert_transform(detection.T_camera_object)
+    points = transform_points(T_object_camera, detection.keypoints_camera)
+    return points.min(axis=0), points.max(axis=0)
 
 
 def _keypoints(detection: Detection, model: Model, camera: CameraModel) -> list[Keypoint3D]:

@@ -114,7 +114,7 @@ def pose_messages(
                 found.detection,
                 found.instance_id,
                 class_of(found.category),
-                messages.pose_with_covariance(*_pose(found)),
+                *_pose(found),
             )
             for found in metric
         ]

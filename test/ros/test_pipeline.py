@@ -14,7 +14,8 @@ from sensor_msgs.msg import CameraInfo, Image
 
 from kp3d_ros.answer import Unused
 from kp3d_ros.categories import create_categories
-from kp3d_ros.outputs import needs_places
+from kp3d_ros.messages import keypoint_box
+from kp3d_ros.outputs import answer_messages, needs_places
 from kp3d_ros.pipeline import Pipeline
 from kp3d_ros.settings import Settings
 
@@ -124,6 +125,31 @@ def test_filter_is_surer_than_one_image(model: str) -> None:
     assert (std_last < 0.75 * std_first).all()
     np.testing.assert_allclose(last.placement.T_camera_object, T_CAMERA_OBJECT, atol=0.03)
     assert 0 < float(pipeline.facts()["filter, time constant [s]"]) < 1
+
+
+def test_filtered_box_and_pose_are_one(model: str) -> None:
+    pipeline = make_pipeline(model, filter=True, filter_acceleration=0.1)
+    pipeline.process(image_at(1))
+    moved = draw_scene(CAMERA, pose(2.15, (0.14, 0.03, 1.95)), UNIT_M)
+    answer = pipeline.process(image_at(1.1, moved))
+    (found,) = answer.objects
+
+    messages = dict(answer_messages(answer, pipeline.settings, {"~/detections_3d"}, True))
+
+    (detection,) = messages["~/detections_3d"].detections
+    told, box = detection.results[0].pose.pose, detection.bbox.center
+    T_told = found.placement.T_camera_object
+    assert np.linalg.norm(T_told[:3, 3] - found.detection.T_camera_object[:3, 3]) > 0.005
+    np.testing.assert_allclose(_xyz(told.position), T_told[:3, 3])
+    assert box.orientation == told.orientation
+    # The box lies in the told object frame as the keypoints do in the one that was seen.
+    middle = np.linalg.inv(T_told) @ [*_xyz(box.position), 1.0]
+    low, high = keypoint_box(found.detection)
+    np.testing.assert_allclose(middle[:3], (low + high) / 2, atol=1e-9)
+
+
+def _xyz(point: Any) -> list[float]:
+    return [point.x, point.y, point.z]
 
 
 def test_unasked_poses_are_not_worked_out_but_references_are_taken(model: str) -> None:
