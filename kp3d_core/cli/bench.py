@@ -78,7 +78,7 @@ def train(
 
 @bench.command()
 def render(
-    categories: Annotated[str, typer.Option(help="With commas.")] = "car,chair,plane",
+    categories: Annotated[str, typer.Option(help="With commas.")] = "car,chair,mug,plane",
     sizes: Annotated[str, typer.Option(help="Image sizes, with commas.")] = "64,128,256",
     jobs: Annotated[
         str | None, typer.Option(help="Processes, with commas.", show_default="1 and all cores")

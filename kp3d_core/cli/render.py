@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 
 def render(
-    category: Annotated[str, typer.Option(help="Object category: car, chair or plane.")],
+    category: Annotated[str, typer.Option(help="Object category: car, chair, mug or plane.")],
     output: Annotated[
         Path, typer.Option(help="Folder for the shards; an unfinished set in it is continued.")
     ],

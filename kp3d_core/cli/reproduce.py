@@ -102,7 +102,7 @@ def _run(
 
         reproduce_ablations(runner, category or ["car"], variant or ())
         return "ablations.md, ablations.json, figure6_CATEGORY.png"
-    from kp3d_core.data.procedural import CATEGORIES
+    from kp3d_core.reproduce.paper import CATEGORIES
     from kp3d_core.reproduce.table1 import reproduce_table1
 
     if variant:

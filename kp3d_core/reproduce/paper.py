@@ -39,3 +39,6 @@ TABLE1: dict[str, dict[str, PaperFigures]] = {
     },
 }
 """By category and by row of the table here."""
+
+CATEGORIES = tuple(TABLE1)
+"""The paper's categories."""

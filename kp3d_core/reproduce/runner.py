@@ -17,11 +17,11 @@ import numpy as np
 from kp3d_core.data.cameras import camera_to_dict
 from kp3d_core.data.generate import GenerateSettings, generate
 from kp3d_core.data.manifest import MANIFEST_NAME, read_manifest
-from kp3d_core.data.procedural import CATEGORIES
 from kp3d_core.data.shards import read_instances
 from kp3d_core.files import exclusive_lock
 from kp3d_core.provenance import provenance
 from kp3d_core.reproduce.measure import Result, measure
+from kp3d_core.reproduce.paper import CATEGORIES
 from kp3d_core.reproduce.settings import IMAGE_SIZE, Settings, write_json
 from kp3d_core.training.checkpoint import load_checkpoint
 from kp3d_core.training.run import run_training

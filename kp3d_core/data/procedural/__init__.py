@@ -10,6 +10,7 @@ import numpy as np
 from kp3d_core.data.procedural.car.car import make_car
 from kp3d_core.data.procedural.chair.chair import make_chair
 from kp3d_core.data.procedural.instance import Instance
+from kp3d_core.data.procedural.mug.mug import make_mug
 from kp3d_core.data.procedural.plane.plane import make_plane
 
 __all__ = ["CATEGORIES", "Instance", "make_instance"]
@@ -17,6 +18,7 @@ __all__ = ["CATEGORIES", "Instance", "make_instance"]
 _MAKERS: dict[str, Callable[[int, np.random.Generator], Instance]] = {
     "car": make_car,
     "chair": make_chair,
+    "mug": make_mug,
     "plane": make_plane,
 }
 

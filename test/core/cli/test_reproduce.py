@@ -37,7 +37,7 @@ def test_mistakes_are_told_before_anything_is_made(kp3d, tmp_path):
         (["--train", "1000"], "must be INSTANCESxVIEWS, such as 100x200, got '1000'"),
         (["--budget", 0], "budget must be at least 1, got 0"),
         (["--variant", "no_pose"], "--variant chooses ablations, got it for table1"),
-        (["--category", "boat"], "category must be one of car, chair, plane, got 'boat'"),
+        (["--category", "boat"], "category must be one of car, plane, chair, got 'boat'"),
     ):
         output = kp3d("reproduce", "table1", "--output", tmp_path / "new", *arguments, code=1)
         assert message in output

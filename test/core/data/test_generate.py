@@ -159,7 +159,7 @@ def test_second_writer_is_refused(tmp_path):
 
 
 def test_unknown_category_leaves_no_folder(tmp_path):
-    with pytest.raises(ValueError, match="category must be one of car, chair, plane"):
+    with pytest.raises(ValueError, match="category must be one of car, chair, mug, plane"):
         generate(replace(SETTINGS, category="boat"), tmp_path / "new")
     assert os.listdir(tmp_path) == []
 

@@ -19,13 +19,14 @@ def test_every_category_has_partners_and_mirroring_twice_changes_nothing(categor
     names, points = list(landmarks), torch.tensor(np.stack(list(landmarks.values())))
     partners = mirror_partners(names)
     assert [partners[i] for i in partners] == list(range(len(names)))
-    assert sum(i == j for i, j in enumerate(partners)) == (4 if category == "plane" else 0)
+    assert sum(i == j for i, j in enumerate(partners)) == {"plane": 4, "mug": 7}.get(category, 0)
     mirrored = mirror_landmarks(points, partners)
     assert torch.equal(mirror_landmarks(mirrored, partners), points)
 
 
 @pytest.mark.parametrize(
-    ("category", "left"), [("car", "left_front_wheel"), ("chair", "leg_back_left")]
+    ("category", "left"),
+    [("car", "left_front_wheel"), ("chair", "leg_back_left"), ("mug", "rim_left")],
 )
 def test_left_stays_left_on_a_mirrored_object(category, left):
     landmarks = make_instance(category, 3).landmarks

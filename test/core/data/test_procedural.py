@@ -14,6 +14,8 @@ from kp3d_core.data.procedural.car.car import LANDMARK_NAMES
 from kp3d_core.data.procedural.car.parameters import KINDS
 from kp3d_core.data.procedural.chair import chair
 from kp3d_core.data.procedural.chair import parameters as chair_parameters
+from kp3d_core.data.procedural.mug import mug
+from kp3d_core.data.procedural.mug import parameters as mug_parameters
 from kp3d_core.data.procedural.plane import parameters as plane_parameters
 from kp3d_core.data.procedural.plane import plane
 
@@ -33,11 +35,13 @@ normals, uv and landmarks."""
 LANDMARKS = {
     "car": LANDMARK_NAMES,
     "chair": chair.LANDMARK_NAMES,
+    "mug": mug.LANDMARK_NAMES,
     "plane": plane.LANDMARK_NAMES,
 }
 ALL_KINDS = {
     "car": KINDS,
     "chair": chair_parameters.KINDS,
+    "mug": mug_parameters.KINDS,
     "plane": plane_parameters.KINDS,
 }
 
@@ -61,6 +65,11 @@ def cars() -> list[Instance]:
 @pytest.fixture(scope="module")
 def chairs() -> list[Instance]:
     return _instances_of("chair")
+
+
+@pytest.fixture(scope="module")
+def mugs() -> list[Instance]:
+    return _instances_of("mug")
 
 
 @pytest.fixture(scope="module")
@@ -173,7 +182,7 @@ def test_every_component_faces_outwards(instances: list[Instance]) -> None:
         volume = np.bincount(component, np.einsum("ij,ij->i", a, np.cross(b, c)) / 6.0)
         present = np.unique(component)
         assert (volume[present] > 0.0).all(), f"seed {item.seed}"
-        assert len(present) >= (10 if item.category == "car" else 5)
+        assert len(present) >= {"car": 10, "mug": 2}.get(item.category, 5)
 
 
 def test_longest_dimension_spans_minus_one_to_one(instances: list[Instance]) -> None:
@@ -184,6 +193,7 @@ def test_longest_dimension_spans_minus_one_to_one(instances: list[Instance]) -> 
         low, high = {
             "car": (3.0, 13.5),  # a small hatchback, a bus with what sticks out
             "chair": (0.6, 1.7),  # a low easy chair, an office chair with a headrest
+            "mug": (0.05, 0.2),  # an espresso cup, a tall mug
             "plane": (6.0, 85.0),  # a small biplane, a large airliner
         }[item.category]
         assert low < 2.0 * item.metres_per_unit < high, f"seed {item.seed}"
@@ -289,6 +299,39 @@ def test_few_chairs_have_no_back(chairs: list[Instance]) -> None:
     assert sum(backless) <= 6
 
 
+def test_mug_landmarks_are_ordered_and_the_handle_is_in_front(mugs: list[Instance]) -> None:
+    for item in mugs:
+        p = item.landmarks
+        maximum = item.mesh.bounds[1]
+        # The polygon of the handle's cross-section lies within its circle.
+        assert p["handle_outer"][0] == pytest.approx(maximum[0], abs=0.02), f"seed {item.seed}"
+        assert p["handle_top"][2] > p["handle_outer"][2] > p["handle_bottom"][2]
+        for ring in ("rim", "foot"):
+            assert p["handle_outer"][0] > p[f"{ring}_front"][0] > p[f"{ring}_back"][0]
+            mirrored = p[f"{ring}_right"] * np.array([1.0, -1.0, 1.0])
+            np.testing.assert_allclose(mirrored, p[f"{ring}_left"], atol=1e-5)
+        for side in ("front", "back", "left", "right"):
+            assert p[f"rim_{side}"][2] > p[f"foot_{side}"][2]
+
+
+def test_the_handle_of_a_mug_does_not_reach_into_its_hollow(mugs: list[Instance]) -> None:
+    for item in mugs:
+        mesh = item.mesh
+        names = [material.name for material in mesh.materials]
+        handle, inside = (
+            np.unique(mesh.faces[mesh.material_ids == names.index(name)])
+            for name in ("handle", "inside")
+        )
+        p, points = item.landmarks, mesh.vertices
+        axis = (p["rim_front"][0] + p["rim_back"][0]) / 2.0
+        profile = points[inside][np.abs(points[inside, 1]) < 1e-5]
+        profile = profile[profile[:, 0] >= axis - 1e-5]
+        profile = profile[np.argsort(profile[:, 2])]
+        hollow = np.interp(points[handle, 2], profile[:, 2], profile[:, 0] - axis)
+        radius = np.hypot(points[handle, 0] - axis, points[handle, 1])
+        assert (radius > hollow).all(), f"seed {item.seed}"
+
+
 def test_plane_landmarks_are_ordered(planes: list[Instance]) -> None:
     for item in planes:
         p = item.landmarks
@@ -307,7 +350,9 @@ def test_plane_landmarks_are_ordered(planes: list[Instance]) -> None:
 
 
 def test_unknown_category_names_the_known_ones() -> None:
-    with pytest.raises(ValueError, match=r"category must be one of car, chair, plane, got 'boat'"):
+    with pytest.raises(
+        ValueError, match=r"category must be one of car, chair, mug, plane, got 'boat'"
+    ):
         make_instance("boat", 0)
     assert "car" in CATEGORIES
 

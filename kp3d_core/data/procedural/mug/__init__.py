@@ -1,0 +1,1 @@
+"""Mugs and cups with a handle, from an instance seed."""
