@@ -49,6 +49,7 @@ def model_of(graph: DetectorGraph, name: str) -> Model:
         "name": name,
         "category": "none",
         "version": "0",
+        "precision": "fp32",
         "input_size": graph.input_size,
         "training_camera": {"focal_px": 1.0, "distance": graph.distance},
         "keypoints": {

@@ -30,13 +30,6 @@ def export(
     mirror: Annotated[
         bool, typer.Option(help="Look at the mirror image, too: fewer errors, twice the keypoints.")
     ] = True,
-    earlier: Annotated[
-        Path | None,
-        typer.Option(
-            help="Packed file of a checkpoint that this one was polished from: keep its weights "
-            "and add what has changed, so that git stores only that."
-        ),
-    ] = None,
     metrics: Annotated[
         Path | None, typer.Option(help="metrics.json of `kp3d evaluate`, kept in the file.")
     ] = None,
@@ -57,7 +50,6 @@ def export(
             mirror=mirror,
             metrics=figures,
             calibration_backgrounds=calibration_backgrounds,
-            earlier=earlier,
         )
     size = output.stat().st_size / 1e6
     typer.echo(

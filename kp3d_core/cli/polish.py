@@ -27,13 +27,6 @@ def polish(
     ],
     steps: Annotated[int, typer.Option(help="Steps of the training, of 32 views each.")] = 4000,
     learning_rate: Annotated[float, typer.Option(help="At its peak.")] = 2.5e-4,
-    weight_step: Annotated[
-        float,
-        typer.Option(
-            help="Train for weights in whole steps of so many standard deviations, which make the "
-            "file a fifth as large; 0: exact weights. A checkpoint that was polished keeps its own."
-        ),
-    ] = 0.33,
     threads: Threads = None,
     max_time: MaxTime = None,
 ) -> None:
@@ -58,7 +51,7 @@ def polish(
                 train,
                 val,
                 output,
-                PolishSettings(steps=steps, learning_rate=learning_rate, weight_step=weight_step),
+                PolishSettings(steps=steps, learning_rate=learning_rate),
                 max_time_s=math.inf if max_time is None else parse_duration(max_time),
                 progress_bar=False,
                 on_progress=show,

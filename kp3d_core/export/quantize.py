@@ -13,7 +13,6 @@ from typing import Any
 import numpy as np
 import onnx
 from numpy.typing import NDArray
-from onnx import numpy_helper
 from onnxruntime.quantization import (
     CalibrationDataReader,
     CalibrationMethod,
@@ -25,11 +24,9 @@ from onnxruntime.quantization.shape_inference import quant_pre_process
 
 from kp3d_core.data.memory import load_views
 from kp3d_core.evaluation.predictions import over_black
-from kp3d_core.export.packing import share_weights
 from kp3d_core.export.to_onnx import file_metadata, write_model
 from kp3d_core.inference import Model, load_model
 from kp3d_core.inference.engines.precision import graph_in
-from kp3d_core.inference.engines.unpacking import BASE_SUFFIX, UNPACK_SUFFIX, unpack
 from kp3d_core.inference.outputs import INPUT_NAME
 from kp3d_core.provenance import provenance
 
@@ -72,40 +69,40 @@ def write_quantized(
                 "int8 must be calibrated on rendered images, got no folder. Pass one made by `kp3d "
                 "render`, for example of the split val."
             )
-        graph = int8_graph(model.data, _calibration_images(model, data, objects))
+        seven_bits = "polish" in model.provenance.get("config", {})
+        graph = int8_graph(model.data, _calibration_images(model, data, objects), seven_bits)
     else:
         graph = graph_in(model, precision)
     proto = onnx.load_from_string(graph)
     metadata = file_metadata(model)
     metadata["precision"] = precision
-    metadata["packed"] = model.packed and precision == "int8"
     metadata["metrics"] = metrics or {}
     metadata["quantization"] = provenance() | {"model_sha256": model.sha256, "data": str(data)}
     write_model(proto, metadata, output)
     load_model(output)
 
 
-def int8_graph(data: bytes, batches: Iterable[NDArray[np.uint8]]) -> bytes:
-    """The graph with Q/DQ nodes around everything up to the last convolutions, which stay float32.
+def int8_graph(
+    data: bytes, batches: Iterable[NDArray[np.uint8]], seven_bits: bool = False
+) -> bytes:
+    """The graph with Q/DQ nodes around everything up to the logits, which stay float32.
 
-    Weights are symmetric int8 per channel, activations uint8: what CPUs are fastest with. Packed
-    weights stay the numbers that they are; those of the last convolutions are int8, too, for
-    engines that multiply bytes to float32.
+    Weights are symmetric int8 per channel, activations uint8: what CPUs are fastest with.
 
     Args:
         data: ONNX file in fp32.
         batches: images to take the ranges of activations from, (B, S, S, 3) each; the ranges of
             the batches are averaged.
+        seven_bits: whether weights are those that `models.rounding` trains for; no sum of two
+            products then overflows 16 bits on processors without VNNI.
     """
     with tempfile.TemporaryDirectory() as folder, _quiet():
         # Adds what follows a convolution to its bias, before that would be quantized on its own.
         source, prepared = Path(folder) / "fp32.onnx", Path(folder) / "prepared.onnx"
-        plain = onnx.load_from_string(data)
-        unpack(plain)
-        onnx.save(plain, source)
+        source.write_bytes(data)
         quant_pre_process(str(source), str(prepared), skip_symbolic_shape=True)
         graph = onnx.load(prepared)
-        nodes = quantized_nodes(graph.graph)
+        nodes, heads = quantized_nodes(graph.graph)
         target = Path(folder) / "int8.onnx"
         quantize_static(
             graph,
@@ -113,8 +110,9 @@ def int8_graph(data: bytes, batches: Iterable[NDArray[np.uint8]]) -> bytes:
             _Reader(batches),
             quant_format=QuantFormat.QDQ,
             op_types_to_quantize=list(_QUANTIZED),
-            nodes_to_quantize=nodes,
+            nodes_to_quantize=nodes + heads,
             per_channel=True,
+            reduce_range=seven_bits,
             activation_type=QuantType.QUInt8,
             weight_type=QuantType.QInt8,
             calibrate_method=CalibrationMethod.MinMax,
@@ -123,45 +121,18 @@ def int8_graph(data: bytes, batches: Iterable[NDArray[np.uint8]]) -> bytes:
             extra_options={"CalibMovingAverage": True},
         )
         quantized = onnx.load(target)
-    share_weights(quantized, onnx.load_from_string(data))
-    _quantize_last_weights(quantized)
+    for head in heads:
+        _leave_output_exact(quantized.graph, head)
     return bytes(quantized.SerializeToString())
 
 
-def _quantize_last_weights(graph: onnx.ModelProto) -> None:
-    """Let convolutions that are left in float32 have int8 weights, in place.
+def quantized_nodes(graph: onnx.GraphProto) -> tuple[list[str], list[str]]:
+    """What is quantized: the nodes between the image and the logits.
 
-    OpenVINO then multiplies bytes and gives float32. ONNX Runtime computes in float32: it folds
-    `Cast` and `Mul` when it loads the graph, which it does not do with `DequantizeLinear`.
-    """
-    constants = {c.name: c for c in graph.graph.initializer}
-    for node in list(graph.graph.node):
-        if node.op_type != "Conv" or node.input[1] not in constants:
-            continue
-        name = node.input[1]
-        weight = numpy_helper.to_array(constants[name])
-        largest = np.abs(weight).max(axis=tuple(range(1, weight.ndim)), keepdims=True)
-        steps = np.maximum(largest / 127, 1e-12).astype(np.float32)
-        numbers = np.rint(weight / steps).astype(np.int8)
-        graph.graph.initializer.remove(constants[name])
-        for part, values in ((BASE_SUFFIX, numbers), ("_scale", steps)):
-            graph.graph.initializer.append(numpy_helper.from_array(values, name + part))
-        nodes = [
-            onnx.helper.make_node(
-                "Cast", [name + BASE_SUFFIX], [f"{name}_real"], to=onnx.TensorProto.FLOAT
-            ),
-            onnx.helper.make_node("Mul", [f"{name}_real", f"{name}_scale"], [name]),
-        ]
-        for made in reversed(nodes):
-            made.name = made.output[0] + UNPACK_SUFFIX
-            graph.graph.node.insert(0, made)
+    Nothing behind a softmax is, though the flag that it decides feeds convolutions.
 
-
-def quantized_nodes(graph: onnx.GraphProto) -> list[str]:
-    """Names of the nodes between the image and the last convolutions before each softmax.
-
-    Those convolutions make the logits: their inputs are quantized, their outputs are not. Neither
-    is what lies behind a softmax, though the flag that it decides feeds convolutions.
+    Returns:
+        Names of the nodes before the last convolutions, and of those, which make the logits.
     """
     makers = {output: node for node in graph.node for output in node.output}
     logits = [node.input[0] for node in graph.node if node.op_type == "Softmax"]
@@ -172,8 +143,25 @@ def quantized_nodes(graph: onnx.GraphProto) -> list[str]:
     ]
     inputs = [node.input[0] for node in heads]
     trunk = _upstream(inputs, makers, lambda node: node.op_type in _QUANTIZED)
-    wanted = {node.name for node in trunk} - {node.name for node in heads}
-    return [n.name for n in graph.node if n.name in wanted and n.op_type in _QUANTIZED]
+    names = {node.name for node in heads}
+    wanted = {node.name for node in trunk} - names
+    inner = [n.name for n in graph.node if n.name in wanted and n.op_type in _QUANTIZED]
+    return inner, [node.name for node in graph.node if node.name in names]
+
+
+def _leave_output_exact(graph: onnx.GraphProto, name: str) -> None:
+    """Take out what quantizes a node's output, in place."""
+    (output,) = (node.output[0] for node in graph.node if node.name == name)
+    quantizer = next(
+        n for n in graph.node if n.op_type == "QuantizeLinear" and n.input[0] == output
+    )
+    real = next(n for n in graph.node if n.input and n.input[0] == quantizer.output[0])
+    for node in graph.node:
+        for index, source in enumerate(node.input):
+            if source == real.output[0]:
+                node.input[index] = output
+    graph.node.remove(quantizer)
+    graph.node.remove(real)
 
 
 def _upstream(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from dataclasses import asdict
 from pathlib import Path
 
@@ -49,13 +50,14 @@ def refine_checkpoint(
         _require_new_objects(folder, trained.data.get("train"))
     size = int(trained.data.get("input_size", 64))
     # A polished network's refiner belongs to it.
-    initial = trained.refiner if "polish" in trained.settings else None
+    polished = "polish" in trained.settings
+    initial = trained.refiner if polished else None
     parts, facts, cameras = [], [], []
     for folder in data:
         views = load_views(folder, trained.data.get("source_size") or size, max_objects)
         total = len(views.rgba)
         graph = DetectorGraph(trained.model, size, views.training_distance, mirror).eval()
-        with rounded_weights(trained.model):
+        with rounded_weights(trained.model) if polished else nullcontext():
             parts.append(
                 read_views(
                     graph,

@@ -7,6 +7,7 @@ refiner is fitted to objects rendered for it alone. The network stays as it is.
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import dataclass
 
 import torch
@@ -77,8 +78,8 @@ def fit_refiner(
         unit_ndc: see `Refiner`.
         settings: of the fit.
         on_progress: called with the number of finished steps.
-        initial: refiner of the same network to start from; it is changed. If its weights have
-            steps, see `models.rounding`, it is fitted for rounded ones.
+        initial: refiner of the same network to start from; it is changed, and fitted for rounded
+            weights.
 
     Raises:
         ValueError: too few views to learn from.
@@ -108,7 +109,7 @@ def fit_refiner(
     generator = torch.Generator().manual_seed(settings.seed)
     for step in range(settings.steps):
         draw = torch.randint(len(views), (settings.batch_size,), generator=generator)
-        with rounded_weights(refiner):
+        with rounded_weights(refiner) if initial else nullcontext():
             loss = _loss(refined, data.select(views[draw]), places, settings)
             optimizer.zero_grad()
             loss.backward()

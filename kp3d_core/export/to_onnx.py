@@ -22,25 +22,21 @@ from kp3d_core.export.backgrounds import before_backgrounds
 from kp3d_core.export.calibration import calibrate
 from kp3d_core.export.canonical import canonical_keypoints, descriptive_names, neighbour_edges
 from kp3d_core.export.graph import INPUT_NAME, OUTPUT_NAMES, DetectorGraph
-from kp3d_core.export.packing import layer_weights, pack_weights
 from kp3d_core.files import atomic_writer
 from kp3d_core.inference import create_engine, load_model
 from kp3d_core.inference.model import Calibration, Model
 from kp3d_core.inference.model_metadata import FORMAT_VERSION, METADATA_KEY
 from kp3d_core.inference.seal import seal
 from kp3d_core.models.refiner import Refiner
-from kp3d_core.models.rounding import layers_in_steps, rounded_weights
+from kp3d_core.models.rounding import round_weights
 from kp3d_core.palette import keypoint_colors
 from kp3d_core.provenance import provenance
 from kp3d_core.training.checkpoint import TrainedNetwork, load_with_orientation
 
 OPSET = 18
-WEIGHT_BITS = 11
-"""Significant bits of weights in a file. On the car model that moves keypoints by 0.002 px in the
-median, 0.008 px at most."""
-TOLERANCE_PX = 0.02
+TOLERANCE_PX = 0.005
 """Largest difference of keypoints between torch and the exported graph [px]; both are float32 and
-sum in another order, which is worth about 1e-4 px, after rounding of the weights, worth 0.01."""
+sum in another order, which is worth about 1e-4 px."""
 TOLERANCE_UNITS = 1e-3
 """The same for depths [model units]."""
 
@@ -70,18 +66,6 @@ def export_graph(graph: DetectorGraph) -> onnx.ModelProto:
     return exported
 
 
-def round_weights(graph: onnx.ModelProto) -> None:
-    """Round the weights of layers in place to `WEIGHT_BITS` significant bits; they stay float32.
-
-    The last bits are noise that compresses not at all: without them repositories and packages keep
-    a third less of each file.
-    """
-    for constant in layer_weights(graph):
-        mantissa, exponent = np.frexp(onnx.numpy_helper.to_array(constant))
-        rounded = np.ldexp(np.round(np.ldexp(mantissa, WEIGHT_BITS)), exponent - WEIGHT_BITS)
-        constant.CopyFrom(onnx.numpy_helper.from_array(rounded, constant.name))
-
-
 def export_checkpoint(
     checkpoint: Path,
     output: Path,
@@ -93,7 +77,6 @@ def export_checkpoint(
     max_instances: int = 400,
     metrics: dict[str, Any] | None = None,
     calibration_backgrounds: float = 0.0,
-    earlier: Path | None = None,
 ) -> dict[str, float]:
     """Write the model file of a checkpoint and check it against the network in torch.
 
@@ -110,8 +93,6 @@ def export_checkpoint(
         max_instances: use at most so many instances of each folder.
         metrics: figures of an evaluation, kept in the file.
         calibration_backgrounds: share of the calibration views put before random backgrounds.
-        earlier: packed file of a checkpoint that this one was polished from; its weights are kept
-            and what has changed is added, see `packing`.
 
     Returns:
         Largest difference to torch on rendered views, per output.
@@ -119,7 +100,6 @@ def export_checkpoint(
     Raises:
         ValueError: missing checkpoint or data, or a graph that does not agree with torch.
     """
-    before = None if earlier is None else onnx.load_from_string(load_model(earlier).data)
     trained = load_with_orientation(checkpoint, "A model file")
     settings = trained.data
     size = int(settings.get("input_size", 64))
@@ -130,11 +110,11 @@ def export_checkpoint(
     torch_graph = DetectorGraph(
         trained.model, size, training.training_distance, mirror, _refiner_for(trained, mirror)
     )
+    if "polish" in trained.settings:
+        round_weights(torch_graph)  # for which they were trained
     graph = export_graph(torch_graph.eval())
-    packed = _shrink_weights(graph, torch_graph, before)
     metadata = _first_metadata(torch_graph, training, name, version)
     metadata["metrics"] = metrics or {}
-    metadata["packed"] = packed
     metadata["provenance"] = provenance() | {
         "checkpoint": checkpoint.name,
         "steps": trained.steps,
@@ -160,35 +140,11 @@ def export_checkpoint(
         engine = create_engine(model)
         metadata["calibration"] = asdict(calibrate(model, engine, heldout))
         images = over_black(heldout, 0)
-        with rounded_weights(torch_graph):
-            differences = _compare(torch_graph, images, engine.run(images))
+        differences = _compare(torch_graph, images, engine.run(images))
     _require_agreement(differences)
     write_model(graph, metadata, output)
     load_model(output)
     return differences
-
-
-def _shrink_weights(
-    graph: onnx.ModelProto, source: DetectorGraph, earlier: onnx.ModelProto | None
-) -> bool:
-    """Pack the weights of a network that was trained for it, round others; whether they are packed.
-
-    Args:
-        graph: exported from the source.
-        source: what was exported.
-        earlier: the graph of the earlier file, see `export_checkpoint`.
-    """
-    if not layers_in_steps(source):
-        if earlier is not None:
-            raise ValueError(
-                "Only the weights of a polished checkpoint can be added to those of an earlier "
-                "file, got a checkpoint whose weights are not in whole steps. Export without "
-                "--earlier."
-            )
-        round_weights(graph)
-        return False
-    pack_weights(graph, source, earlier)
-    return True
 
 
 def _refiner_for(trained: TrainedNetwork, mirror: bool) -> Refiner | None:
@@ -228,6 +184,7 @@ def _first_metadata(
         "name": name or views.category,
         "category": views.category,
         "version": version,
+        "precision": "fp32",
         "input_size": graph.input_size,
         "training_camera": {
             "focal_px": views.training_focal_px,

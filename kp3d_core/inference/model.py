@@ -132,11 +132,7 @@ class Model:
     surface: Surface | None = None
     """Where the surface that a depth image shows lies before the keypoints; None if that was not
     measured."""
-    packed: bool = False
-    """Whether the graph's weights are whole numbers with nodes that unpack them."""
     quantized_from: str = ""
     """`sha256` of the file in fp32 that this one was made of by `kp3d quantize`; empty if none."""
     int8: Model | None = field(default=None, repr=False)
     """The same in int8, where the file that `kp3d quantize` wrote lies beside this one."""
-    format_version: int = 2
-    """Of the file, see `model_metadata`."""

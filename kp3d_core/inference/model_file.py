@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import logging
 from dataclasses import replace
 from importlib import resources
@@ -10,7 +11,7 @@ from typing import NamedTuple
 
 from kp3d_core.inference.model import Model
 from kp3d_core.inference.model_graph import read_graph
-from kp3d_core.inference.model_metadata import UNSEALED_VERSION, graph_problems, parse_metadata
+from kp3d_core.inference.model_metadata import graph_problems, parse_metadata
 from kp3d_core.inference.seal import check_seal
 
 _LOGGER = logging.getLogger(__name__)
@@ -66,7 +67,7 @@ def load_model(name_or_path: str | Path) -> Model:
 def _load(file: _File) -> Model:
     data = _read(file.path)
     try:
-        return _parse(data, file.source, file.is_shipped)
+        return _parse(data)
     except ValueError as error:
         raise ValueError(f"Model file {file.source} cannot be used: {error}") from error
 
@@ -92,27 +93,19 @@ def _int8_beside(file: _File, model: Model) -> Model | None:
     return found
 
 
-def _parse(data: bytes, source: str, is_shipped: bool) -> Model:
+def _parse(data: bytes) -> Model:
     """Model of a file's bytes; the seal is checked before anything in them is believed."""
-    sha256, sealed = check_seal(data)
+    check_seal(data)
     if _EXTERNAL_DATA_MARK in data:
         raise ValueError(
             "it keeps weights in other files, expected a self-contained model. "
             "Save it again with all weights inside."
         )
     graph = read_graph(data)
-    model = parse_metadata(graph.metadata, data, sha256)
+    model = parse_metadata(graph.metadata, data, hashlib.sha256(data).hexdigest())
     problems = graph_problems(graph, model)
     if problems:
         raise ValueError(" ".join(problems) + " Export the model again.")
-    if sealed:
-        return model
-    if is_shipped or model.format_version != UNSEALED_VERSION:
-        raise ValueError(
-            "it is damaged or cut short: it must end with the SHA-256 of its bytes, and does not. "
-            "Copy or export it again."
-        )
-    _LOGGER.warning("%s is older than seals: damage to it goes unnoticed. Export it again.", source)
     return model
 
 

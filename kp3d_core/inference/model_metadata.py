@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping
-from dataclasses import asdict, fields
+from dataclasses import fields
 from typing import Any
 
 import numpy as np
@@ -25,23 +25,14 @@ from kp3d_core.inference.surface import Surface, input_count
 
 METADATA_KEY = "kp3d"
 FORMAT_VERSION = 2
-UNSEALED_VERSION = 1
-"""Files of this version are the same but for the seal, which they lack."""
 _MAX_INPUT_SIZE = 2048
 _MAX_KEYPOINTS = 1000
 _MAX_COORDINATE = 10.0
 """Canonical keypoints lie on or near the object, which spans [-1, 1]."""
 _MAX_LAYERS, _MAX_WIDTH, _MAX_WEIGHT = 8, 1024, 1e4
 """Of the network of a surface."""
-_LATER_NUMBERS = {
-    "relative_rotation_scale": "rotation_scale",
-    "relative_translation_scale": "translation_scale",
-}
-"""Entries of the calibration that older files lack, and the ones that take their place."""
-_LATER_TRAITS = ("typical", "own_growth", "scale_growth")
-_LATEST_TRAITS = ("certainty", "elevation", "zoom", "roll")
-"""Of `ViewTraits`, not in files from before they existed."""
-"""Entries of the calibration that older files lack: there, no view is harder than another."""
+_TRAITS = ("typical", "own_growth", "scale_growth")
+"""Entries of the calibration that are `ViewTraits`; the others are numbers."""
 
 
 class _Reader:
@@ -110,16 +101,14 @@ class _Reader:
 
 def parse_metadata(metadata: Mapping[str, str], data: bytes, sha256: str) -> Model:
     """Model of a file's metadata; `ValueError` that lists everything wrong with it."""
-    reader = _Reader({"precision": "fp32", "packed": False, **_load_json(metadata)})
+    reader = _Reader(_load_json(metadata))
     keypoints = _read_keypoints(reader)
     model = Model(
         name=reader.get("name", str, ""),
         category=reader.get("category", str, ""),
         version=reader.get("version", str, ""),
-        format_version=reader.get("format_version", int, FORMAT_VERSION),
         input_size=_read_input_size(reader),
         precision=_read_precision(reader),
-        packed=reader.get("packed", bool, False),
         quantized_from=(
             reader.get("quantization.model_sha256", str, "") if reader.has("quantization") else ""
         ),
@@ -195,9 +184,9 @@ def _load_json(metadata: Mapping[str, str]) -> Mapping[str, Any]:
     if not isinstance(content, dict):
         raise ValueError("its metadata must be a JSON object. Export the model again.")
     version = content.get("format_version")
-    if version not in (UNSEALED_VERSION, FORMAT_VERSION):
+    if version != FORMAT_VERSION:
         raise ValueError(
-            f"format_version must be {UNSEALED_VERSION} or {FORMAT_VERSION}, got {version!r:.80}. "
+            f"format_version must be {FORMAT_VERSION}, got {version!r:.80}. "
             "Use the release of kp3d that made the file, or export it again with this one."
         )
     return content
@@ -236,29 +225,20 @@ def _read_keypoints(reader: _Reader) -> KeypointLayout:
 
 def _read_calibration(reader: _Reader) -> Calibration:
     values: dict[str, Any] = {
-        field.name: reader.number(f"calibration.{field.name}", 0.0, 1e6, 1.0)
+        field.name: _read_traits(reader, f"calibration.{field.name}")
+        if field.name in _TRAITS
+        else reader.number(f"calibration.{field.name}", 0.0, 1e6, 1.0)
         for field in fields(Calibration)
-        if field.name not in _LATER_TRAITS and field.name not in _LATER_NUMBERS
     }
-    for name, same_as in _LATER_NUMBERS.items():
-        path = f"calibration.{name}"
-        values[name] = reader.number(path, 0.0, 1e6, 1.0) if reader.has(path) else values[same_as]
-    for name in _LATER_TRAITS:
-        values[name] = _read_traits(reader, f"calibration.{name}")
     return Calibration(**values)
 
 
 def _read_traits(reader: _Reader, path: str) -> ViewTraits:
-    """Numbers of a view, all 0 in files from before they existed."""
-    if not reader.has(path):
-        return ViewTraits()
-    return ViewTraits(
-        **{
-            name: reader.number(f"{path}.{name}", -1e3, 1e3, 0.0)
-            for name in asdict(ViewTraits())
-            if name not in _LATEST_TRAITS or reader.has(f"{path}.{name}")
-        }
-    )
+    numbers = {
+        field.name: reader.number(f"{path}.{field.name}", -1e3, 1e3, 0.0)
+        for field in fields(ViewTraits)
+    }
+    return ViewTraits(**numbers)
 
 
 def _read_surface(reader: _Reader, num_keypoints: int) -> Surface | None:

@@ -12,7 +12,6 @@ import torch
 from kp3d_core.files import atomic_writer
 from kp3d_core.models import ForeignOrientation, KeypointModel, WithoutFlag
 from kp3d_core.models.refiner import Refiner
-from kp3d_core.models.rounding import fix_steps
 from kp3d_core.training.networks import build_network
 
 ORIENTATION_KEY = "orientation_settings"
@@ -77,8 +76,6 @@ def load_checkpoint(path: Path) -> TrainedNetwork:
         raise ValueError(
             f"CHECKPOINT must be a file made by `kp3d train`, got {path}, which lacks {error}."
         ) from error
-    weight_step = float(settings.get("weight_step", 0.0))
-    fix_steps(model, weight_step)  # their values are among the weights
     model.load_state_dict(
         {name[len(_PREFIX) :]: value for name, value in weights.items() if name.startswith(_PREFIX)}
     )
@@ -89,7 +86,7 @@ def load_checkpoint(path: Path) -> TrainedNetwork:
         dict(content.get("datamodule_hyper_parameters", {})),
         int(content.get("global_step", 0)),
         tuple(content.get(STAGES_KEY, ())),
-        None if refined is None else _refiner(refined, weight_step),
+        None if refined is None else _refiner(refined),
         None if refined is None else refined["refinement"],
     )
 
@@ -131,9 +128,8 @@ def add_refiner(
         torch.save(content, stream)
 
 
-def _refiner(content: dict[str, Any], weight_step: float) -> Refiner:
+def _refiner(content: dict[str, Any]) -> Refiner:
     refiner = Refiner(**content["settings"])
-    fix_steps(refiner, weight_step)
     refiner.load_state_dict(content["state_dict"])
     return refiner.eval()
 

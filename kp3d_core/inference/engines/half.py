@@ -11,8 +11,6 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
-from kp3d_core.inference.engines.unpacking import unpack
-
 _STARTS = ("Conv",)
 """What float16 is for: nearly all of the arithmetic."""
 _FOLLOWS = ("Add", "Clip", "Concat", "LeakyRelu", "MaxPool", "Mul", "Relu", "Resize", "Slice",
@@ -25,7 +23,6 @@ _LARGEST = float(np.finfo(np.float16).max)
 def half_graph(data: bytes) -> bytes:
     """ONNX file with inputs, outputs, names and metadata of the given one."""
     model = onnx.load_from_string(data)
-    unpack(model)
     converter = _Converter(onnx.shape_inference.infer_shapes(model).graph)
     nodes = [new for node in model.graph.node for new in converter.convert(node)]
     converter.check_outputs()

@@ -70,8 +70,7 @@ def create_session(
     Args:
         graph: ONNX file.
         options: of the engine.
-        quantized: whether its arithmetic is. If not, packed weights are unpacked once, now; ONNX
-            Runtime would else keep them for quantized arithmetic, and unpack them in every run.
+        quantized: whether its arithmetic is.
     """
     threads = options.cpu_threads
     session = onnxruntime.SessionOptions()
@@ -88,8 +87,6 @@ def create_session(
         # are as before. On Zen 3 the shipped models take 5.9 ms either way; networks that were not
         # polished take longer, the paper's 152 instead of 87 ms.
         session.add_session_config_entry("session.x64quantprecision", "1")
-    else:
-        session.add_session_config_entry("session.disable_quant_qdq", "1")
     session.log_severity_level = 3
     return onnxruntime.InferenceSession(graph, session, providers=["CPUExecutionProvider"])
 

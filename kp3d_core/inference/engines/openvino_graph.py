@@ -50,9 +50,8 @@ def spare_overflowing_sums(model: openvino.Model) -> int:
 
     Such x86 processors multiply bytes by AVX2's vpmaddubsw, which saturates sums of two products at
     16 bits (https://docs.openvino.ai/latest/pot_saturation_issue.html). With weights up to 64 none
-    overflows: those that `kp3d polish` trains for steps are smaller, so that of such a network the
-    first layer alone is changed. Halved weights would keep all in int8, but cost more accuracy than
-    int8 itself: random networks were off by 2.9 px instead of 1.0.
+    overflows, and such are those of `kp3d quantize`: only in the first layer of the shipped models,
+    which had steps of another kind, is anything changed.
 
     Returns:
         How many layers were changed.

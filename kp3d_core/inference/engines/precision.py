@@ -90,13 +90,8 @@ def graph_in(model: Model, wanted: str | None) -> bytes:
 
 
 def tensorrt_graph(model: Model, wanted: str | None) -> bytes:
-    """The same in the form that TensorRT takes: no packed weights, another form of int8."""
-    precision = precision_of(model, wanted)
-    if precision == "fp32" and model.packed:
-        with _needs_onnx(model, "plain weights"):
-            from kp3d_core.inference.engines.unpacking import unpacked_graph
-        return unpacked_graph(model.data)
-    if precision != "int8":
+    """The same in the form that TensorRT takes, which has another int8."""
+    if precision_of(model, wanted) != "int8":
         return graph_in(model, wanted)
     with _needs_onnx(model, "int8"):
         from kp3d_core.inference.engines.signed import signed_graph

@@ -12,15 +12,12 @@ import onnx
 from numpy.typing import NDArray
 from onnx import helper, numpy_helper
 
-from kp3d_core.inference.engines.unpacking import unpack
-
 _QUANTIZERS = ("QuantizeLinear", "DequantizeLinear")
 
 
 def signed_graph(data: bytes) -> bytes:
     """ONNX file with the same ranges of all tensors, in steps of 1/127 of the larger end."""
     model = onnx.load_from_string(data)
-    unpack(model)
     values = {c.name: numpy_helper.to_array(c) for c in model.graph.initializer}
     nodes: list[onnx.NodeProto] = []
     added: dict[str, NDArray] = {}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +27,7 @@ from kp3d_core.losses.places import place_errors
 from kp3d_core.models import InBfloat16
 from kp3d_core.models.fast import FastModel
 from kp3d_core.models.refiner import Reading
-from kp3d_core.models.rounding import fix_steps, rounded_weights
+from kp3d_core.models.rounding import rounded_weights
 from kp3d_core.training.checkpoint import (
     REFINER_KEY,
     STAGES_KEY,
@@ -98,10 +98,7 @@ class PolishModule(L.LightningModule):
         self.model = trained.model if folded else trained.model.fold_batch_norm()
         self.model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.refiner = trained.refiner
-        step = trained.settings.get("weight_step") or settings.weight_step
-        self.settings = replace(settings, weight_step=step)
-        fix_steps(self.model, step)
-        fix_steps(self.refiner, step)
+        self.settings = settings
         self.precision = precision
         self.automatic_optimization = False
         self._index = {key: number for number, key in enumerate(places)}
@@ -116,10 +113,7 @@ class PolishModule(L.LightningModule):
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Write what `kp3d export` reads."""
         polish = asdict(self.settings)
-        checkpoint["hyper_parameters"] = self._network_settings | {
-            "weight_step": self.settings.weight_step,
-            "polish": polish,
-        }
+        checkpoint["hyper_parameters"] = self._network_settings | {"polish": polish}
         checkpoint[STAGES_KEY] = self._stages
         checkpoint[REFINER_KEY] = {
             "settings": self.refiner.settings,

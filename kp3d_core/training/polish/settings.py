@@ -5,8 +5,6 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from kp3d_core.models.rounding import WEIGHT_STEP
-
 
 @dataclass(frozen=True)
 class PolishSettings:
@@ -16,9 +14,6 @@ class PolishSettings:
     learning_rate: float = 2.5e-4
     """At its peak; it falls linearly to a hundredth."""
     warmup_steps: int = 200
-    weight_step: float = WEIGHT_STEP
-    """Weights are trained for whole steps of so many standard deviations; 0: exact ones. Those of a
-    checkpoint that has been polished before keep their steps."""
     pose: float = 1.0
     """Weight of the angle between the true rotation and the one read [rad]."""
     distance: float = 0.5
@@ -45,11 +40,6 @@ class PolishSettings:
             raise ValueError(
                 "steps must be at least 1 and learning_rate positive, got "
                 f"{self.steps} and {self.learning_rate}."
-            )
-        if not 0 <= self.weight_step <= 1:
-            raise ValueError(
-                f"weight_step must be in [0, 1], got {self.weight_step}. Coarser steps leave "
-                "nothing of a weight; 0 keeps weights exact."
             )
 
     def learning_rate_at(self, step: int) -> float:

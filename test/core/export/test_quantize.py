@@ -1,5 +1,6 @@
 """Smaller precisions: small differences, and everything else in the file as it was."""
 
+import copy
 import dataclasses
 import io
 import json
@@ -7,6 +8,7 @@ import json
 import numpy as np
 import onnx
 import pytest
+import torch
 
 from kp3d_core.data.memory import load_views
 from kp3d_core.evaluation.predictions import over_black
@@ -15,7 +17,7 @@ from kp3d_core.inference import create_engine, engine_names, load_model, shipped
 from kp3d_core.inference.engines.base import EngineOptions
 from kp3d_core.inference.engines.onnxruntime_engine import create_session
 from kp3d_core.inference.engines.signed import signed_graph
-from kp3d_core.inference.engines.unpacking import unpacked_graph
+from kp3d_core.models.rounding import MAX_STEPS, round_weights
 
 pytestmark = pytest.mark.skipif("car" not in shipped_models(), reason="no car model is shipped")
 
@@ -115,23 +117,39 @@ def _outputs(graph):
     return session.run(None, {"image": LEAKY_IMAGES})[0]
 
 
-def test_the_last_convolutions_have_weights_of_bytes(leaky):
+def test_the_last_convolutions_multiply_bytes_and_give_floats(leaky):
     graph = onnx.load_from_string(leaky[1]).graph
     makers = {output: node for node in graph.node for output in node.output}
     head = next(node for node in graph.node if node.name == "head_conv")
-    assert makers[head.input[1]].op_type == "Mul"
-    constants = {c.name: onnx.numpy_helper.to_array(c) for c in graph.initializer}
-    assert constants["head_quantized"].dtype == np.int8
+    assert [makers[name].op_type for name in head.input[:2]] == ["DequantizeLinear"] * 2
+    softmax = next(node for node in graph.node if node.op_type == "Softmax")
+    assert softmax.input[0] == head.output[0]
     exact, rounded = (_outputs(data) for data in leaky)
     # Logits of up to 4, in steps of 1/256 of the ranges before them.
     assert np.abs(rounded - exact).max() < 0.03
     assert exact.max() > 0.3
-    # TensorRT casts no bytes: its form has them as they are computed with.
-    signed = onnx.load_from_string(signed_graph(leaky[1])).graph
-    head = next(node for node in signed.node if node.name == "head_conv")
-    weights = {c.name: onnx.numpy_helper.to_array(c) for c in signed.initializer}[head.input[1]]
-    steps = constants["head_scale"]
-    np.testing.assert_allclose(weights, constants["head_quantized"] * steps, rtol=1e-6)
+
+
+def test_weights_that_were_rounded_in_training_stay_what_they_are(mirrored_graph, unpacked):
+    graph = copy.deepcopy(mirrored_graph)
+    round_weights(graph)
+    proto = onnx.load_from_string(unpacked)
+    state = graph.state_dict()
+    for constant in proto.graph.initializer:
+        if constant.name in state:
+            values = state[constant.name].numpy()
+            constant.CopyFrom(onnx.numpy_helper.from_array(values, constant.name))
+    images = np.random.default_rng(0).integers(0, 256, (2, 64, 64, 3), np.uint8)
+    data = int8_graph(proto.SerializeToString(), [images], seven_bits=True)
+    quantized = onnx.load_from_string(data).graph
+    constants = {c.name: onnx.numpy_helper.to_array(c) for c in quantized.initializer}
+    names = [n.removesuffix("_quantized") for n in constants if n.endswith("weight_quantized")]
+    assert len(names) == sum(isinstance(m, torch.nn.Conv2d) for m in graph.modules())
+    for name in names:
+        numbers, steps = constants[f"{name}_quantized"], constants[f"{name}_scale"]
+        assert np.abs(numbers).max() == MAX_STEPS  # no sum of two products overflows 16 bits
+        values = numbers * steps[:, None, None, None]
+        np.testing.assert_allclose(values, state[name].numpy(), rtol=1e-6, atol=1e-12)
 
 
 def test_openvino_gets_leaky_activations_around_zero(leaky):
@@ -162,9 +180,10 @@ def test_openvino_gets_leaky_activations_around_zero(leaky):
 
 def test_what_is_quantized_ends_at_the_logits():
     graph = onnx.load_from_string(load_model("car").data).graph
-    chosen = set(quantized_nodes(graph))
-    convolutions = [n.name for n in graph.node if n.op_type == "Conv"]
-    assert len(chosen & set(convolutions)) == len(convolutions) - 2  # without the two heads
+    chosen, heads = map(set, quantized_nodes(graph))
+    convolutions = {n.name for n in graph.node if n.op_type == "Conv"}
+    assert len(heads) == 2
+    assert chosen & convolutions == convolutions - heads
     assert not [n.name for n in graph.node if n.op_type == "Softmax" and n.name in chosen]
 
 
@@ -184,8 +203,7 @@ def test_fp16_file_needs_no_data(tmp_path, images):
     write_quantized("car", path, "fp16", None)
     model = load_model(path)
     assert model.precision == "fp16"
-    assert not model.packed  # weights of two bytes instead
-    assert path.stat().st_size < 0.6 * len(unpacked_graph(load_model("car").data))
+    assert path.stat().st_size < 0.6 * len(load_model("car").data)
     got = create_engine(model, "onnxruntime", threads=1).run(images)
     expected = create_engine(load_model("car"), "onnxruntime", threads=1, precision=None).run(
         images

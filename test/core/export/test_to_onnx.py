@@ -3,7 +3,6 @@
 from pathlib import Path
 
 import numpy as np
-import onnx
 import pytest
 import torch
 
@@ -12,9 +11,7 @@ from kp3d_core.export.graph import OUTPUT_NAMES, DetectorGraph
 from kp3d_core.export.to_onnx import (
     TOLERANCE_PX,
     TOLERANCE_UNITS,
-    WEIGHT_BITS,
     export_checkpoint,
-    round_weights,
 )
 from kp3d_core.inference import create_engine, load_model
 from kp3d_core.models import create_model
@@ -50,24 +47,6 @@ def test_file_is_complete(exported):
     assert model.calibration.rotation_scale > 0
     assert model.provenance["config"]["network"] == "fast"
     assert "commit" in model.provenance
-
-
-def test_rounded_are_weights_and_nothing_else(unpacked):
-    graph = onnx.load_from_string(unpacked)
-    before = {c.name: onnx.numpy_helper.to_array(c) for c in graph.graph.initializer}
-    round_weights(graph)
-    rounded = 0
-    for constant in graph.graph.initializer:
-        after, exact = onnx.numpy_helper.to_array(constant), before[constant.name]
-        if np.array_equal(after, exact):
-            # Rounded grids of coordinates gave sharp heatmaps negative variances.
-            assert not constant.name.endswith(".weight") or after.size < 1000
-            continue
-        rounded += after.size
-        assert np.abs(after - exact).max() <= 2**-11 * np.abs(exact).max()
-        low_bits = after.view(np.uint32) & ((1 << (24 - WEIGHT_BITS)) - 1)
-        assert not low_bits.any()
-    assert rounded > 1e6
 
 
 def test_batch_is_free_and_samples_do_not_mix(exported):
@@ -125,19 +104,6 @@ def test_checkpoint_restores_the_network(trained_run):
     assert not trained.model.training
     with pytest.raises(ValueError, match="CHECKPOINT must be a file .* got nowhere.ckpt"):
         load_checkpoint(Path("nowhere.ckpt"))
-
-
-def test_weights_are_rounded_to_what_compresses(exported):
-    graph = onnx.load(str(exported[0])).graph
-    constants = {c.name: onnx.numpy_helper.to_array(c) for c in graph.initializer}
-    weights = [constants[n.input[1]] for n in graph.node if n.op_type == "Conv"]
-    weights = [values for values in weights if values.size >= 1000]
-    assert len(weights) > 20
-    for values in weights:
-        assert values.dtype == np.float32
-        # 24 bits of a float32 less the 11 that are kept.
-        assert not (values.view(np.uint32) & (2**13 - 1)).any()
-        assert len(np.unique(values)) > 50
 
 
 def test_names_say_where_keypoints_sit():

@@ -55,36 +55,21 @@ def test_edges_may_be_empty(tmp_path):
     assert load_model(path).keypoints.edges.shape == (0, 2)
 
 
-def test_calibration_of_older_files(tmp_path):
-    """They have no figures for motions, which take those of absolute poses, and no growth."""
-    calibration = metadata()["calibration"] | {"rotation_scale": 1.5, "translation_scale": 1.7}
-    older = write_tiny_model(
-        tmp_path / "older.onnx", kp3d_metadata=_with("calibration", calibration)
-    )
-    found = load_model(older).calibration
-    assert (found.relative_rotation_scale, found.relative_translation_scale) == (1.5, 1.7)
-    assert found.typical == found.own_growth == found.scale_growth == ViewTraits()
-
-
-def test_calibration_of_newer_files(tmp_path):
-    # Without the traits that came last, which then say nothing.
-    growth = {"misfit": 9.0, "foreshortening": 0.3, "log_distance": -0.1}
-    calibration = metadata()["calibration"] | {"own_growth": growth, "relative_rotation_scale": 2.0}
+def test_calibration(tmp_path):
+    calibration = metadata()["calibration"] | {"relative_rotation_scale": 2.0}
+    calibration["own_growth"] |= {"misfit": 9.0, "elevation": -0.5}
     path = write_tiny_model(tmp_path / "m.onnx", kp3d_metadata=_with("calibration", calibration))
     found = load_model(path).calibration
-    assert found.own_growth == ViewTraits(9.0, 0.3, -0.1, certainty=0.0, elevation=0.0)
+    assert found.own_growth == ViewTraits(misfit=9.0, elevation=-0.5)
     assert found.relative_rotation_scale == 2.0
-    growth["elevation"] = -0.5
-    path = write_tiny_model(tmp_path / "m.onnx", kp3d_metadata=_with("calibration", calibration))
-    assert load_model(path).calibration.own_growth.elevation == -0.5
-    del growth["misfit"]
+    del calibration["own_growth"]["misfit"]
     path = write_tiny_model(tmp_path / "m.onnx", kp3d_metadata=_with("calibration", calibration))
     with pytest.raises(ValueError, match="calibration.own_growth.misfit is missing"):
         load_model(path)
 
 
 def test_precision_of_a_file(tmp_path):
-    assert load_model(write_tiny_model(tmp_path / "older.onnx")).precision == "fp32"
+    assert load_model(write_tiny_model(tmp_path / "exact.onnx")).precision == "fp32"
     path = write_tiny_model(tmp_path / "m.onnx", kp3d_metadata=_with("precision", "int8"))
     assert load_model(path).precision == "int8"
     path = write_tiny_model(tmp_path / "m.onnx", kp3d_metadata=_with("precision", "int4"))
@@ -143,8 +128,8 @@ def test_shipped_model_is_found_by_name(tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     ("path", "value", "message"),
     [
-        ("format_version", 3, "format_version must be 1 or 2, got 3. Use the release"),
-        ("format_version", None, "format_version must be 1 or 2, got None"),
+        ("format_version", 3, "format_version must be 2, got 3. Use the release"),
+        ("format_version", None, "format_version must be 2, got None"),
         ("name", None, "name is missing"),
         ("category", 3, "category must be of type str, got 3"),
         ("input_size", 64, r"input image must be tensor\(uint8\) of shape \(B, 64, 64, 3\).*128"),

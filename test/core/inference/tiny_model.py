@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import math
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -47,12 +48,15 @@ def focal_px(input_size: int) -> float:
 
 def metadata(input_size: int = 128) -> dict[str, Any]:
     """Metadata that fits the graph; tests change it to be wrong."""
+    from kp3d_core.inference.model import Calibration  # after jaxtyping's checks are installed
+
     colors = np.column_stack([COLORS_RG, np.full(len(NAMES), 128)]) / 255
     return {
         "format_version": 2,
         "name": "tiny",
         "category": "discs",
         "version": "1.0",
+        "precision": "fp32",
         "input_size": input_size,
         "training_camera": {"focal_px": focal_px(input_size), "distance": DISTANCE},
         "keypoints": {
@@ -62,16 +66,15 @@ def metadata(input_size: int = 128) -> dict[str, Any]:
             "canonical": CANONICAL.tolist(),
             "spread": np.full((len(NAMES), 3), 0.01).tolist(),
         },
-        "calibration": {
-            "keypoint_uv_scale": 0.2,
-            "keypoint_uv_floor_px": 0.1,
-            "keypoint_depth_scale": 1.0,
-            "keypoint_depth_floor": 0.01,
-            "scale_std": 0.02,
-            "rotation_scale": 1.0,
-            "translation_scale": 1.0,
-            "misfit_limit": 0.5,
-        },
+        "calibration": asdict(
+            Calibration(
+                keypoint_uv_scale=0.2,
+                keypoint_uv_floor_px=0.1,
+                keypoint_depth_scale=1.0,
+                keypoint_depth_floor=0.01,
+                scale_std=0.02,
+            )
+        ),
         "symmetry": "none",
         "metrics": {"rotation_deg": {"median": 0.1}},
         "provenance": {"command": "test", "config": {}, "commit": "", "created": ""},
