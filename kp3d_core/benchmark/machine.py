@@ -17,7 +17,8 @@ from kp3d_core.inference.engines.cpu import cpu_info
 from kp3d_core.provenance import provenance
 
 _CPU_FLAGS = ("avx2", "avx512f", "avx512_vnni", "avx512_bf16", "amx_bf16", "amx_int8", "asimddp")
-_LIBRARIES = ("openvino", "tensorrt", "opencv-python-headless", "numba")
+_LIBRARIES = ("openvino", "tensorrt", "tensorrt-rtx-cu12-libs", "onnxruntime-gpu",
+              "opencv-python-headless", "numba")  # fmt: skip
 _LIMITS = ("ONEDNN_MAX_CPU_ISA", "OMP_NUM_THREADS", "OMP_WAIT_POLICY")
 _GEMM_SIDE = 2048
 

@@ -99,7 +99,8 @@ class DetectorGraph(nn.Module):
 
     def read(self, image: UInt8[Tensor, "B S S 3"]) -> Reading:
         """What the network reads in the images, then, with `mirror`, in their mirror images."""
-        return self.look(image.permute(0, 3, 1, 2).float() / 255).reading
+        # Cast first: TensorRT refuses graphs that do anything else with uint8.
+        return self.look(image.float().permute(0, 3, 1, 2) / 255).reading
 
     def look(self, pixels: Float[Tensor, "B 3 S S"], flag: Tensor | None = None) -> Look:
         """The same of RGB in 0..1, with what it comes from.

@@ -1,40 +1,85 @@
 """What runs a model's network: one small protocol, engines chosen by name.
 
-To add one: write a module with a class that takes `(model, options)` and fulfils `Engine`, and add
-a line to `_ENGINES`. The module may import its library at the top; it is imported on use only.
+To add one: write a module with a class that takes `(model, options)` and fulfils `Engine`, and a
+function `check_machine`, and add an entry to `_ENGINES`. The module may import its library at the
+top; it is imported on use only.
 """
 
 from __future__ import annotations
 
 import importlib
-from dataclasses import replace
+import importlib.util
+import logging
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
-from kp3d_core.inference.engines.base import Engine, EngineOptions, EngineUnavailable
+from kp3d_core.inference.engines.base import DEVICES, Engine, EngineOptions, EngineUnavailable
 from kp3d_core.inference.engines.precision import in_precision
 from kp3d_core.inference.engines.timed import TimedEngine
 from kp3d_core.inference.model import Model
 
 __all__ = [
+    "DEVICES",
     "Engine",
     "EngineOptions",
     "EngineUnavailable",
     "TimedEngine",
     "create_engine",
+    "engine_devices",
     "engine_names",
+    "require_importable",
+    "why_unavailable",
 ]
 
+_LOGGER = logging.getLogger(__name__)
+_told: set[str] = set()
+"""What was said of engines that "auto" has left out: of several models it is said once."""
+
+
+@dataclass(frozen=True)
+class _Entry:
+    """One engine, not imported yet."""
+
+    module: str
+    """Has the class, and `check_machine(device)`, which raises `EngineUnavailable`."""
+    class_name: str
+    packages: tuple[str, ...]
+    """Any of them is its library."""
+    devices: tuple[str, ...]
+    """What it runs on; the first unless another is asked for."""
+    remedy: str
+    """What to do when its library is missing."""
+
+
 _ENGINES = {
-    "tensorrt": ("kp3d_core.inference.engines.nvidia.engine:TensorRtEngine",
-                 "install NVIDIA's TensorRT 10 or 11, then pip install 'kp3d[tensorrt]'"),
-    "onnxruntime": ("kp3d_core.inference.engines.onnxruntime_engine:OnnxRuntimeEngine",
-                    "pip install onnxruntime"),
-    "openvino": ("kp3d_core.inference.engines.openvino_engine:OpenVinoEngine",
-                 "pip install 'kp3d[openvino]'"),
-}  # fmt: skip
-"""Name -> (class, what to do when its library is missing), in the order that "auto" tries."""
+    "tensorrt": _Entry(
+        "kp3d_core.inference.engines.nvidia.engine",
+        "TensorRtEngine",
+        ("tensorrt", "tensorrt_rtx", "tensorrt_rtx_bindings"),
+        ("cuda",),
+        "install NVIDIA's TensorRT 10 or 11, then pip install 'kp3d[tensorrt]'; or pip install "
+        "'kp3d[tensorrt-rtx]'",
+    ),
+    "onnxruntime": _Entry(
+        "kp3d_core.inference.engines.onnxruntime_engine",
+        "OnnxRuntimeEngine",
+        ("onnxruntime",),
+        ("cpu", "cuda"),
+        "pip install onnxruntime",
+    ),
+    "openvino": _Entry(
+        "kp3d_core.inference.engines.openvino_engine",
+        "OpenVinoEngine",
+        ("openvino",),
+        ("cpu",),
+        "pip install 'kp3d[openvino]'",
+    ),
+}
+"""By name, in the order that "auto" tries."""
+_REQUIRED = "onnxruntime"
+"""Comes with kp3d, so that its errors are those of the model or of what is asked for."""
 
 
 def engine_names() -> tuple[str, ...]:
@@ -42,8 +87,16 @@ def engine_names() -> tuple[str, ...]:
     return tuple(_ENGINES)
 
 
+def engine_devices(name: str) -> tuple[str, ...]:
+    """Devices that an engine of `engine_names()` can run on, if they are there."""
+    return _ENGINES[name].devices
+
+
 def create_engine(model: Model, name: str = "auto", **options: Any) -> Engine:
     """Engine that is warm and has been checked against the model's declared outputs.
+
+    With "auto" an optional engine that cannot be imported, built or run is left out; a warning
+    names it, with the reason.
 
     Args:
         model: from `load_model`.
@@ -54,27 +107,91 @@ def create_engine(model: Model, name: str = "auto", **options: Any) -> Engine:
         ValueError: unknown name or precision; or the engine cannot run here, with what to install.
     """
     settings = EngineOptions(**options)
-    if name != "auto" and name not in _ENGINES:
+    left_out: dict[str, str] = {}
+    for candidate in _candidates(name, settings.device):
+        entry = _ENGINES[candidate]
+        device = entry.devices[0] if settings.device == "auto" else settings.device
+        # Before the import: a precision that cannot be had is no matter of what is installed.
+        chosen, precision = in_precision(model, settings.precision, device == "cpu")
+        try:
+            engine: Engine = _engine_class(candidate)(
+                chosen, replace(settings, precision=precision, device=device)
+            )
+            _warm_up(engine, model)
+        except EngineUnavailable as error:
+            left_out[candidate] = f"{candidate}: {error}"
+        except Exception as error:
+            if name == "auto" and candidate != _REQUIRED:
+                left_out[candidate] = f"{candidate}: {error}"
+            elif isinstance(error, RuntimeError):
+                raise ValueError(
+                    f"{candidate} cannot run {model.name} here: {str(error).rstrip('. ')}. Choose "
+                    "another engine."
+                ) from error
+            else:
+                raise
+        else:
+            _tell(left_out, engine)
+            return engine
+    raise ValueError("No inference engine is available. " + " ".join(left_out.values()))
+
+
+def why_unavailable(name: str, device: str = "auto") -> str:
+    """Why this machine cannot run an engine; empty if it can, as far as is known without a model.
+
+    Args:
+        name: one of `engine_names()`.
+        device: one of `engine_devices(name)`, or "auto" for the first of them.
+    """
+    entry = _ENGINES[name]
+    try:
+        _engine_class(name)
+        importlib.import_module(entry.module).check_machine(
+            entry.devices[0] if device == "auto" else device
+        )
+    except EngineUnavailable as error:
+        return str(error)
+    return ""
+
+
+def require_importable(name: str) -> None:
+    """`EngineUnavailable`, with what to install, unless an engine's library can be imported."""
+    _engine_class(name)
+
+
+def _candidates(name: str, device: str) -> list[str]:
+    """Engines to try, the best first; `ValueError` if there is none by that name or device."""
+    if name == "auto":
+        return [n for n, entry in _ENGINES.items() if device in ("auto", *entry.devices)]
+    if name not in _ENGINES:
         raise ValueError(
             f"engine must be auto or one of {', '.join(_ENGINES)}, got {name!r}. Check the name."
         )
-    missing = []
-    for candidate in _ENGINES if name == "auto" else (name,):
-        target, remedy = _ENGINES[candidate]
-        module_name, class_name = target.split(":")
-        # Before the import: a precision that cannot be had is no matter of what is installed.
-        chosen, precision = in_precision(model, settings.precision, candidate != "tensorrt")
-        try:
-            engine_class = getattr(importlib.import_module(module_name), class_name)
-            engine: Engine = engine_class(chosen, replace(settings, precision=precision))
-        except EngineUnavailable as error:
-            missing.append(f"{candidate}: {error}")
-        except (ImportError, OSError) as error:  # OSError: a package without its shared libraries
-            missing.append(f"{candidate} cannot be imported ({error}): {remedy}.")
-        else:
-            _warm_up(engine, model)
-            return engine
-    raise ValueError("No inference engine is available. " + " ".join(missing))
+    devices = _ENGINES[name].devices
+    if device not in ("auto", *devices):
+        raise ValueError(
+            f"device of {name} must be auto or {' or '.join(devices)}, got {device!r}. Change it, "
+            "or choose another engine."
+        )
+    return [name]
+
+
+def _engine_class(name: str) -> Any:
+    """Class of an engine; `EngineUnavailable` with what to install if it cannot be imported."""
+    entry = _ENGINES[name]
+    try:
+        return getattr(importlib.import_module(entry.module), entry.class_name)
+    except (ImportError, OSError) as error:  # OSError: a package without its shared libraries
+        raise EngineUnavailable(f"it cannot be imported ({error}): {entry.remedy}.") from error
+
+
+def _tell(left_out: dict[str, str], engine: Engine) -> None:
+    """Name engines that could not run, if they are installed: without them nothing is wrong."""
+    for name, reason in left_out.items():
+        installed = any(importlib.util.find_spec(p) is not None for p in _ENGINES[name].packages)
+        if installed and reason not in _told:
+            _told.add(reason)
+            _LOGGER.warning("Engine %s. %s takes over.", reason.rstrip(". "), engine.name)
 
 
 def _warm_up(engine: Engine, model: Model) -> None:

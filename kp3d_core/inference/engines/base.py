@@ -18,6 +18,8 @@ DEFAULT_THREADS = 2
 """More threads gain little on a network this small and take cores from the rest of the robot."""
 DEFAULT_BATCHES = (1, 4, 16)
 """Batch sizes that a compiled engine is optimised for."""
+DEVICES = ("auto", "cpu", "cuda")
+"""Where to run; "auto" is the engine's first choice."""
 
 
 class EngineUnavailable(ValueError):
@@ -51,6 +53,8 @@ class EngineOptions:
     uses, worse on one that others use too."""
     precision: str | None = "auto"
     """One of `model.PRECISIONS`; "auto": see `in_precision`; None: the model file's own."""
+    device: str = "auto"
+    """One of `DEVICES`."""
     batches: tuple[int, ...] = DEFAULT_BATCHES
     """Batch sizes that an engine compiles kernels for, if it does; all others work, too."""
     cache: Path | None = None
@@ -63,6 +67,10 @@ class EngineOptions:
         if self.threads is not None and self.threads < 1:
             raise ValueError(
                 f"threads must be at least 1, got {self.threads}. Pass None for the default."
+            )
+        if self.device not in DEVICES:
+            raise ValueError(
+                f"device must be one of {', '.join(DEVICES)}, got {self.device!r}. Check the name."
             )
         if not self.batches or min(self.batches) < 1:
             raise ValueError(

@@ -1,8 +1,8 @@
-"""ONNX Runtime on the CPU: the default engine, on every machine."""
+"""ONNX Runtime: on the CPU the default engine, on every machine; and on NVIDIA GPUs."""
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import onnxruntime
@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from kp3d_core.inference.engines.base import (
     EngineOptions,
+    EngineUnavailable,
     available_cores,
     check_images,
     check_outputs,
@@ -19,6 +20,18 @@ from kp3d_core.inference.engines.buffers import HostBuffers, PerBatchSize
 from kp3d_core.inference.engines.precision import graph_in, precision_of
 from kp3d_core.inference.model import Model
 from kp3d_core.inference.outputs import INPUT_NAME, output_shapes
+
+_CPU, _CUDA = "CPUExecutionProvider", "CUDAExecutionProvider"
+
+
+def check_machine(device: str) -> None:
+    """`EngineUnavailable` unless this ONNX Runtime is made for the device."""
+    if device == "cuda" and _CUDA not in onnxruntime.get_available_providers():
+        raise EngineUnavailable(
+            f"device cuda needs onnxruntime-gpu, this is onnxruntime {onnxruntime.__version__} "
+            f"with {', '.join(onnxruntime.get_available_providers())}. Replace it: pip uninstall "
+            "onnxruntime, then pip install 'onnxruntime-gpu[cuda,cudnn]'"
+        )
 
 
 class _Bound(NamedTuple):
@@ -39,7 +52,8 @@ class OnnxRuntimeEngine:
         self._session = create_session(graph, options, quantized=self.precision == "int8")
         self._bound = PerBatchSize(self._bind)
         self.name = f"onnxruntime {onnxruntime.__version__}"
-        self.device = describe_cpu(options.cpu_threads)
+        on_cuda = options.device == "cuda"
+        self.device = "cuda" if on_cuda else describe_cpu(options.cpu_threads)
         names = list(output_shapes(model.keypoints.count))
         outputs = self._session.run(names, {INPUT_NAME: HostBuffers.allocate(model, 1).images})
         check_outputs(self.name, dict(zip(names, outputs, strict=True)), model)
@@ -88,7 +102,27 @@ def create_session(
         # polished take longer, the paper's 152 instead of 87 ms.
         session.add_session_config_entry("session.x64quantprecision", "1")
     session.log_severity_level = 3
-    return onnxruntime.InferenceSession(graph, session, providers=["CPUExecutionProvider"])
+    created = onnxruntime.InferenceSession(graph, session, providers=_providers(options.device))
+    if options.device == "cuda" and _CUDA not in created.get_providers():
+        raise EngineUnavailable(
+            f"onnxruntime {onnxruntime.__version__} could not start CUDA and would run on the CPU. "
+            "Check `nvidia-smi`, and that CUDA and cuDNN 9 are installed: "
+            "pip install 'onnxruntime-gpu[cuda,cudnn]'"
+        )
+    return created
+
+
+def _providers(device: str) -> list[Any]:
+    """What runs the nodes of a graph, the first one as many as it can."""
+    if device != "cuda":
+        return [_CPU]
+    check_machine(device)
+    if hasattr(onnxruntime, "preload_dlls"):  # CUDA and cuDNN as packages from PyPI
+        onnxruntime.preload_dlls()
+    # fp32 means fp32, as with TensorRT. Batch sizes change while a node searches: trying out all
+    # algorithms for each new one would stall it.
+    options = {"device_id": 0, "use_tf32": 0, "cudnn_conv_algo_search": "HEURISTIC"}
+    return [(_CUDA, options), _CPU]
 
 
 def _affinities(threads: int) -> str:

@@ -70,6 +70,10 @@ class OpenVinoEngine:
         return _Bound(buffers, request)
 
 
+def check_machine(device: str) -> None:
+    """OpenVINO runs on every CPU that it can be installed on."""
+
+
 def settings(options: EngineOptions) -> dict[str, Any]:
     """Properties that a graph is compiled with."""
     return {

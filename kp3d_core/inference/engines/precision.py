@@ -90,12 +90,13 @@ def graph_in(model: Model, wanted: str | None) -> bytes:
 
 
 def tensorrt_graph(model: Model, wanted: str | None) -> bytes:
-    """The same in the form that TensorRT takes, which has another int8."""
-    if precision_of(model, wanted) != "int8":
-        return graph_in(model, wanted)
-    with _needs_onnx(model, "int8"):
+    """The same in the form that TensorRT takes: images cast first, int8 signed and symmetric."""
+    precision = precision_of(model, wanted)
+    with _needs_onnx(model, "TensorRT's form"):
+        from kp3d_core.inference.engines.cast_first import cast_images_first
         from kp3d_core.inference.engines.signed import signed_graph
-    return signed_graph(model.data)
+    int8 = precision == "int8"
+    return cast_images_first(signed_graph(model.data) if int8 else graph_in(model, wanted))
 
 
 @contextmanager

@@ -6,7 +6,8 @@ import subprocess
 import sys
 
 _FOREIGN = (
-    "torch", "rclpy", "onnx", "openvino", "tensorrt", "cuda.bindings", "scipy", "numba",
+    "torch", "rclpy", "onnx", "openvino", "tensorrt", "tensorrt_rtx_bindings", "cuda.bindings",
+    "scipy", "numba",
     "matplotlib", "trimesh", "webdataset",
     "kp3d_core.models", "kp3d_core.rendering", "kp3d_core.data", "kp3d_core.training",
 )  # fmt: skip

@@ -1,4 +1,4 @@
-"""Compile a model's graph for this GPU.
+"""Compile a model's graph for this GPU, or for targets.
 
 The network is strongly typed, the only kind that TensorRT 11 has: its precision is that of the
 graph, fp16 or int8 (Q/DQ nodes) where the graph says so.
@@ -9,9 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-import tensorrt
-
-from kp3d_core.inference.outputs import INPUT_NAME
+from kp3d_core.inference.engines.nvidia import library
+from kp3d_core.inference.engines.nvidia.library import tensorrt
 
 WORKSPACE_BYTES = 1 << 30
 """Most scratch memory of a kernel; a Jetson shares it with everything else."""
@@ -65,8 +64,9 @@ def build_plan(
     graph: bytes,
     inputs: Mapping[str, tuple[int, ...]],
     batches: Sequence[int],
-    timing_cache: bytes = b"",
+    timings: bytes = b"",
     on_progress: Progress | None = None,
+    targets: Sequence[str] = (),
 ) -> tuple[bytes, bytes]:
     """Serialized engine with one optimization profile per batch size.
 
@@ -75,28 +75,42 @@ def build_plan(
         inputs: shape of each of its inputs without the batch axis.
         batches: sizes, each the only one of its profile, so that every shape is fixed and the
             kernels are chosen for exactly that size.
-        timing_cache: of an earlier build with this TensorRT on this GPU; makes this one faster.
+        timings: of an earlier build with this TensorRT on this GPU; they make this one faster.
         on_progress: see `BuildProgress`.
+        targets: see `library.all_targets`; must be empty with TensorRT, and given with TensorRT
+            for RTX.
 
     Returns:
-        The engine, and the timing cache with what was timed now.
+        The engine, and the timings with those of now.
 
     Raises:
         ValueError: TensorRT cannot parse or build the graph; with what it said.
     """
     logger = BuildLogger()
     builder = tensorrt.Builder(logger)
-    network = builder.create_network(
-        1 << int(tensorrt.NetworkDefinitionCreationFlag.STRONGLY_TYPED)
-    )
-    parser = tensorrt.OnnxParser(network, logger)
-    if not parser.parse(graph):
-        errors = [parser.get_error(i).desc() for i in range(parser.num_errors)]
-        raise _failure("parse", errors or logger.messages)
-    convert_images_first(network)
+    network = parsed_network(builder, graph, logger)
+    config = build_config(builder, inputs, batches, targets, logger)
+    library.use_timings(config, timings)
+    if on_progress is not None:
+        config.progress_monitor = BuildProgress(on_progress)
+    plan = builder.build_serialized_network(network, config)
+    if plan is None:
+        raise _failure("build", logger.messages)
+    return bytes(plan), library.timings(config)
+
+
+def build_config(
+    builder: Any,
+    inputs: Mapping[str, tuple[int, ...]],
+    batches: Sequence[int],
+    targets: Sequence[str],
+    logger: BuildLogger,
+) -> Any:
+    """Settings of a build, with a profile per batch size."""
     config = builder.create_builder_config()
     config.set_memory_pool_limit(tensorrt.MemoryPoolType.WORKSPACE, WORKSPACE_BYTES)
     config.clear_flag(tensorrt.BuilderFlag.TF32)  # fp32 means fp32
+    library.configure(config, targets)
     for batch in sorted(set(batches)):
         profile = builder.create_optimization_profile()
         for name, rest in inputs.items():
@@ -104,40 +118,24 @@ def build_plan(
             profile.set_shape(name, shape, shape, shape)
         if config.add_optimization_profile(profile) < 0:
             raise _failure(f"take batches of {batch} for", logger.messages)
-    cache = config.create_timing_cache(timing_cache) or config.create_timing_cache(b"")
-    config.set_timing_cache(cache, ignore_mismatch=False)
-    if on_progress is not None:
-        config.progress_monitor = BuildProgress(on_progress)
-    plan = builder.build_serialized_network(network, config)
-    if plan is None:
-        raise _failure("build", logger.messages)
-    return bytes(plan), bytes(config.get_timing_cache().serialize())
+    return config
 
 
-def convert_images_first(network: Any) -> None:
-    """Put a cast to float32 before whatever reads the images.
-
-    TensorRT takes uint8 as a network's input only, for a cast; exporters transpose first.
-    """
-    inputs = map(network.get_input, range(network.num_inputs))
-    image = next(tensor for tensor in inputs if tensor.name == INPUT_NAME)
-    readers = [
-        (layer, index)
-        for layer in map(network.get_layer, range(network.num_layers))
-        if layer.type not in (tensorrt.LayerType.CAST, tensorrt.LayerType.SHAPE)
-        for index in range(layer.num_inputs)
-        if (tensor := layer.get_input(index)) is not None and tensor.name == image.name
-    ]
-    if not readers:
-        return
-    converted = network.add_cast(image, tensorrt.float32).get_output(0)
-    for layer, index in readers:
-        layer.set_input(index, converted)
+def parsed_network(builder: Any, graph: bytes, logger: BuildLogger) -> Any:
+    """Strongly typed network of an ONNX file; `ValueError` if TensorRT refuses it."""
+    network = builder.create_network(
+        1 << int(tensorrt.NetworkDefinitionCreationFlag.STRONGLY_TYPED)
+    )
+    parser = tensorrt.OnnxParser(network, logger)
+    if not parser.parse(graph):
+        errors = [parser.get_error(i).desc() for i in range(parser.num_errors)]
+        raise _failure("parse", errors or logger.messages)
+    return network
 
 
 def _failure(what: str, messages: Sequence[str]) -> ValueError:
     reason = "; ".join(dict.fromkeys(messages)) or "it gave no reason"
     return ValueError(
-        f"TensorRT {tensorrt.__version__} could not {what} the network: {reason}. Report this with "
-        "the model file, or choose another engine or precision."
+        f"{library.NAME} {library.VERSION} could not {what} the network: {reason}. Report this "
+        "with the model file, or choose another engine or precision."
     )

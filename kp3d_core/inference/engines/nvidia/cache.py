@@ -14,7 +14,7 @@ from typing import TypeVar
 
 from kp3d_core.files import atomic_writer, exclusive_lock
 
-BUILD_VERSION = 1
+BUILD_VERSION = 2
 """Raised whenever this software builds other engines of the same model."""
 
 _LOGGER = logging.getLogger(__name__)
@@ -31,10 +31,12 @@ class EngineKey:
     batches: tuple[int, ...]
     part: str
     """`both` networks, or one of them."""
-    tensorrt: str
-    """Version; engines of another one do not load."""
-    gpu: str
-    compute_capability: str
+    library: str
+    """`tensorrt` or `tensorrt_rtx`."""
+    version: str
+    """Of the library; engines of another one do not load."""
+    target: str
+    """What it is built for, see `library.target_of`."""
     build_version: int = BUILD_VERSION
 
     def text(self) -> str:
@@ -46,9 +48,13 @@ class EngineKey:
         return hashlib.sha256(self.text().encode()).hexdigest()[:32] + ".engine"
 
     def timing_file_name(self) -> str:
-        """Unique to TensorRT and the GPU: kernels are timed alike for all models."""
-        timed_by = json.dumps([self.tensorrt, self.gpu, self.compute_capability])
+        """Unique to library and target: kernels are timed alike for all models."""
+        timed_by = json.dumps([self.library, self.version, self.target])
         return hashlib.sha256(timed_by.encode()).hexdigest()[:32] + ".timing"
+
+    def kernels_file_name(self, gpu: str) -> str:
+        """Unique to the engine and the GPU that its kernels were compiled on."""
+        return hashlib.sha256((self.text() + gpu).encode()).hexdigest()[:32] + ".kernels"
 
 
 def default_folder() -> Path:
@@ -101,9 +107,9 @@ class EngineCache:
         build: Callable[[bytes], tuple[bytes, bytes]],
     ) -> Loaded:
         _LOGGER.warning(
-            "Building an engine in %s for %s: takes a minute or more, this once.",
+            "Building an engine in %s for %s: takes up to some minutes, this once.",
             key.precision,
-            key.gpu,
+            key.target,
         )
         timing_path = self.folder / key.timing_file_name()
         plan, timing = build(timing_path.read_bytes() if timing_path.is_file() else b"")
@@ -111,8 +117,9 @@ class EngineCache:
         try:
             with atomic_writer(self.folder / key.file_name()) as stream:
                 stream.write(_MAGIC + _header(key, plan) + b"\n" + plan)
-            with atomic_writer(timing_path) as stream:
-                stream.write(timing)
+            if timing:
+                with atomic_writer(timing_path) as stream:
+                    stream.write(timing)
         except OSError as error:
             self._warn_not_kept(error)
         return loaded
@@ -143,6 +150,24 @@ class EngineCache:
         if loaded is None:
             _LOGGER.warning("TensorRT refuses %s, so it is built again.", path)
         return loaded
+
+    def kernels(self, key: EngineKey, gpu: str) -> bytes:
+        """What `keep_kernels` was given for an engine on a GPU; empty if that cannot be had.
+
+        The library checks them itself.
+        """
+        try:
+            return (self.folder / key.kernels_file_name(gpu)).read_bytes()
+        except OSError:
+            return b""
+
+    def keep_kernels(self, key: EngineKey, gpu: str, kernels: bytes) -> None:
+        """Keep kernels that were compiled at run time; where that fails the next start compiles."""
+        try:
+            with atomic_writer(self.folder / key.kernels_file_name(gpu)) as stream:
+                stream.write(kernels)
+        except OSError as error:
+            _LOGGER.warning("Compiled kernels cannot be kept in %s (%s).", self.folder, error)
 
 
 def _header(key: EngineKey, plan: bytes) -> bytes:

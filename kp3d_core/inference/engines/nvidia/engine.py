@@ -1,35 +1,39 @@
-"""TensorRT at run time: memory allocated once, one stream, one recorded launch per batch size."""
+"""TensorRT at run time: memory allocated once, one stream, one recorded launch per batch size.
+
+All of it is the same with TensorRT for RTX; `library` knows where they differ.
+"""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
-import tensorrt
 from numpy.typing import NDArray
 
 from kp3d_core.inference.engines.base import EngineOptions, check_images
-from kp3d_core.inference.engines.nvidia.builder import build_plan
-from kp3d_core.inference.engines.nvidia.cache import EngineCache, EngineKey
-from kp3d_core.inference.engines.nvidia.device import (
-    ALIGNMENT,
-    DeviceBlock,
-    Graph,
-    Stream,
-    find_gpu,
-)
-from kp3d_core.inference.engines.precision import precision_of, tensorrt_graph
+from kp3d_core.inference.engines.nvidia import library
+from kp3d_core.inference.engines.nvidia.cache import EngineCache
+from kp3d_core.inference.engines.nvidia.device import ALIGNMENT, DeviceBlock, Stream, find_gpu
+from kp3d_core.inference.engines.nvidia.library import tensorrt
+from kp3d_core.inference.engines.nvidia.plans import batch_sizes, build_of, image_shape, key_of
 from kp3d_core.inference.model import Model
 from kp3d_core.inference.outputs import INPUT_NAME, output_shapes
+
+
+def check_machine(device: str) -> None:
+    """`EngineUnavailable` unless there is a GPU that the library supports."""
+    library.target_of(find_gpu())
 
 
 class _Lane(NamedTuple):
     """What runs one batch size."""
 
     context: Any
-    """Kept alive for the graph, which points into its memory."""
-    graph: Graph
+    """Kept alive for what is launched, which points into its memory."""
+    launch: Callable[[], None]
+    """Queues a run: of the recorded graph, where the library can be recorded."""
     outputs: dict[str, NDArray[np.float32]]
     """Views of the host's side of the output block."""
 
@@ -40,35 +44,25 @@ class TensorRtEngine:
     def __init__(self, model: Model, options: EngineOptions) -> None:
         """Load or build the engine, allocate, and record a launch for each batch size."""
         gpu = find_gpu()
-        self.name = f"tensorrt {tensorrt.__version__}"
+        key = key_of(model, options, library.target_of(gpu))
+        self.name = f"{library.NAME} {library.VERSION}"
         self.device = f"{gpu.name} (compute capability {gpu.compute_capability})"
-        self.precision = precision_of(model, options.precision)
+        self.precision = key.precision
         self._model = model
-        self._batches = tuple(sorted(set(options.batches)))
-        key = EngineKey(
-            model_sha256=model.sha256,
-            precision=self.precision,
-            batches=self._batches,
-            part="both",
-            tensorrt=tensorrt.__version__,
-            gpu=gpu.name,
-            compute_capability=gpu.compute_capability,
-        )
-
-        def build(timing_cache: bytes) -> tuple[bytes, bytes]:
-            graph = tensorrt_graph(model, options.precision)
-            inputs = {INPUT_NAME: _image_shape(model)}
-            return build_plan(graph, inputs, self._batches, timing_cache, options.on_progress)
-
+        self._batches = batch_sizes(options)
         self._runtime = tensorrt.Runtime(tensorrt.Logger(tensorrt.Logger.ERROR))
-        self._engine = EngineCache(options.cache).get(key, self._load, build)
+        cache = EngineCache(options.cache)
+        self._engine = cache.get(key, self._load, build_of(model, options, key.target))
+        self._contexts = library.Contexts(self._engine, cache.kernels(key, gpu.name))
         self._stream = Stream()
         largest = self._batches[-1]
-        self._images = DeviceBlock(largest * math.prod(_image_shape(model)))
+        self._images = DeviceBlock(largest * math.prod(image_shape(model)))
         self._outputs = DeviceBlock(sum(_layout(model, largest).values()))
         self._lanes = {
             batch: self._prepare(profile, batch) for profile, batch in enumerate(self._batches)
         }
+        if not self._contexts.knew_kernels and (kernels := self._contexts.kernels()):
+            cache.keep_kernels(key, gpu.name, kernels)
 
     def run(self, images: NDArray[np.uint8]) -> dict[str, NDArray[np.float32]]:
         """Outputs of `output_shapes` for RGB crops of shape (B, S, S, 3).
@@ -86,7 +80,7 @@ class TensorRtEngine:
         count = len(images)
         lane = self._lanes[min(batch for batch in self._batches if batch >= count)]
         np.copyto(self._images.host[: images.size].reshape(images.shape), images)
-        lane.graph.launch()
+        lane.launch()
         self._stream.synchronize()
         return {name: values[:count].copy() for name, values in lane.outputs.items()}
 
@@ -102,12 +96,9 @@ class TensorRtEngine:
 
     def _prepare(self, profile: int, batch: int) -> _Lane:
         """Fix the shapes of a profile, run it once, and record the launch."""
-        images_shape = (batch, *_image_shape(self._model))
+        images_shape = (batch, *image_shape(self._model))
         stream = int(self._stream.handle)
-        # Each context takes the memory of its own profile only, not that of the largest.
-        context = self._engine.create_execution_context(
-            tensorrt.ExecutionContextAllocationStrategy.ON_PROFILE_CHANGE
-        )
+        context = self._contexts.create()
         _require(context.set_optimization_profile_async(profile, stream), "select a profile")
         self._stream.synchronize()
         _require(context.set_input_shape(INPUT_NAME, images_shape), "take the images")
@@ -134,7 +125,8 @@ class TensorRtEngine:
         self._images.host[:] = 0
         work()  # the first run sets up what must not happen while recording
         self._stream.synchronize()
-        return _Lane(context, self._stream.record(work), outputs)
+        recorded = library.can_record(context, stream)
+        return _Lane(context, self._stream.record(work).launch if recorded else work, outputs)
 
 
 def _layout(model: Model, batch: int) -> dict[str, int]:
@@ -144,10 +136,6 @@ def _layout(model: Model, batch: int) -> dict[str, int]:
         name: math.ceil(4 * batch * math.prod(shape) / ALIGNMENT) * ALIGNMENT
         for name, shape in shapes.items()
     }
-
-
-def _image_shape(model: Model) -> tuple[int, int, int]:
-    return (model.input_size, model.input_size, 3)
 
 
 def _require(ok: bool, what: str) -> None:

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from kp3d_core.inference import Engine, create_engine, engine_names
+from kp3d_core.inference.engines import engine_devices, why_unavailable
 from kp3d_core.inference.outputs import output_shapes
 
 TOLERANCES = {
@@ -25,13 +26,17 @@ of all keypoints and images, and the mean in int8, where random networks, unlike
 keypoints that jump from one peak of a heatmap to another."""
 
 
-def engine_or_skip(model, name, **options) -> Engine:
-    try:
-        return create_engine(model, name, **options)
-    except ValueError as error:
-        if "No inference engine is available" not in str(error):
-            raise
-        pytest.skip(str(error))
+VARIANTS = [(name, device) for name in engine_names() for device in engine_devices(name)]
+REASONS = {variant: why_unavailable(*variant) for variant in VARIANTS}
+RUNNING = [variant for variant in VARIANTS if not REASONS[variant]]
+
+
+@pytest.mark.parametrize("variant", VARIANTS, ids="-".join)
+def test_this_machine_runs(variant):
+    """One skip for each engine and device that are not there: all else is run by those that are."""
+    if REASONS[variant]:
+        pytest.skip(" on ".join(variant) + f": {REASONS[variant]}")
+    assert variant in RUNNING
 
 
 @pytest.fixture(scope="module", params=TOLERANCES)
@@ -39,11 +44,13 @@ def precision(request):
     return request.param
 
 
-@pytest.fixture(scope="module", params=engine_names())
+@pytest.fixture(scope="module", params=RUNNING, ids="-".join)
 def engine(request, case, precision, tmp_path_factory):
-    return engine_or_skip(
+    name, device = request.param
+    return create_engine(
         case.int8 if precision == "int8" else case.model,
-        request.param,
+        name,
+        device=device,
         threads=1,
         precision=precision,
         cache=tmp_path_factory.mktemp("engines"),
@@ -115,6 +122,6 @@ def test_wrong_images_are_refused(engine, shape, message):
 def test_says_what_it_is(engine):
     assert isinstance(engine, Engine)
     kind, version = engine.name.split(" ", 1)
-    assert kind in engine_names()
+    assert kind in (*engine_names(), "tensorrt_rtx")
     assert version[0].isdigit()
     assert engine.device

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import dataclasses
 import importlib.util
-from types import SimpleNamespace
+import re
 
+import onnxruntime
 import pytest
 from tiny_model import write_tiny_model
 
-from kp3d_core.inference import Engine, Model, create_engine, engine_names, load_model
-from kp3d_core.inference.engines import EngineUnavailable, cpu
+from kp3d_core.inference import Engine, Model, create_engine, engine_names, engines, load_model
+from kp3d_core.inference.engines import EngineUnavailable, cpu, why_unavailable
+from kp3d_core.inference.engines.onnxruntime_engine import OnnxRuntimeEngine
 from kp3d_core.inference.engines.precision import in_precision
 
 
@@ -35,6 +37,7 @@ def test_default_threads_leave_cores_to_others(model):
     [
         ("onnx", {}, "engine must be auto or one of .*onnxruntime.*, got 'onnx'"),
         ("auto", {"threads": 0}, "threads must be at least 1, got 0"),
+        ("auto", {"device": "gpu"}, "device must be one of auto, cpu, cuda, got 'gpu'. Check"),
         ("auto", {"batches": ()}, r"batches must be one or more positive sizes, got \(\)"),
         ("auto", {"batches": (0, 4)}, r"positive sizes, got \(0, 4\)"),
         (
@@ -112,26 +115,144 @@ def test_missing_library_says_what_to_install(model, monkeypatch):
         ("tensorrt", "install NVIDIA's TensorRT 10 or 11"),
     ):
         for asked in (name, "auto"):
-            with pytest.raises(ValueError, match=f"{name} cannot be imported .*{remedy}"):
+            with pytest.raises(ValueError, match=f"{name}: it cannot be imported .*{remedy}"):
                 create_engine(model, asked)
 
 
-def test_auto_takes_the_next_engine_where_one_cannot_run(model, monkeypatch):
+class Broken:
+    """Stands for the module of an optional engine that fails in one of the ways there are."""
+
+    def __init__(self, built: Exception | None = None, run: Exception | None = None) -> None:
+        self.TensorRtEngine = self
+        self.name, self.device, self.precision = "broken", "nowhere", "fp32"
+        self.built, self.ran = built, run
+
+    def __call__(self, model: object, options: object) -> Broken:
+        if self.built is not None:
+            raise self.built
+        return self
+
+    def run(self, images: object) -> None:
+        assert self.ran is not None
+        raise self.ran
+
+    def check_machine(self, device: str) -> None:
+        pass
+
+
+@pytest.mark.parametrize(
+    ("broken", "asked_for", "reason"),
+    [
+        (ImportError("libnvinfer.so.10: not there"), ValueError, "libnvinfer.so.10: not there"),
+        (OSError("libcudart.so.12: not there"), ValueError, "libcudart.so.12: not there"),
+        (Broken(EngineUnavailable("no GPU was found.")), ValueError, "no GPU was found."),
+        (Broken(ValueError("could not parse the network")), ValueError, "could not parse the netw"),
+        (Broken(RuntimeError("cudaMalloc failed: 2.")), ValueError, "cudaMalloc failed: 2."),
+        (Broken(AttributeError("no IRuntimeConfig")), AttributeError, "no IRuntimeConfig"),
+        (Broken(run=RuntimeError("it could not run.")), ValueError, "it could not run."),
+    ],
+)
+def test_auto_goes_on_whatever_an_optional_engine_does(
+    model, monkeypatch, caplog, broken, asked_for, reason
+):
     real = importlib.import_module
 
-    def without_gpu(name: str) -> object:
+    def import_module(name: str) -> object:
         if not name.endswith("nvidia.engine"):
             return real(name)
+        if isinstance(broken, Exception):
+            raise broken
+        return broken
 
-        def fail(model: object, options: object) -> None:
-            raise EngineUnavailable("no NVIDIA GPU was found.")
-
-        return SimpleNamespace(TensorRtEngine=fail)
-
-    monkeypatch.setattr(importlib, "import_module", without_gpu)
-    assert create_engine(model).name.startswith("onnxruntime ")
-    with pytest.raises(ValueError, match="available. tensorrt: no NVIDIA GPU was found"):
+    monkeypatch.setattr(importlib, "import_module", import_module)
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: object())
+    monkeypatch.setattr(engines, "_told", set())
+    for _ in range(2):
+        assert create_engine(model, threads=1).name.startswith("onnxruntime ")
+    (told,) = [record.getMessage() for record in caplog.records]
+    assert told.startswith("Engine tensorrt: ")
+    assert reason in told
+    assert told.endswith("takes over.")
+    with pytest.raises(asked_for, match=reason):
         create_engine(model, "tensorrt")
+
+
+def test_what_is_not_installed_is_no_news(model, monkeypatch, caplog):
+    real = importlib.import_module
+
+    def import_module(name: str) -> object:
+        if name.endswith("nvidia.engine"):
+            raise ModuleNotFoundError("No module named 'tensorrt'")
+        return real(name)
+
+    monkeypatch.setattr(importlib, "import_module", import_module)
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    assert create_engine(model, threads=1).name.startswith("onnxruntime ")
+    assert not caplog.records
+
+
+def test_errors_of_the_default_engine_are_not_hidden(model, monkeypatch):
+    def fail(self, images):
+        raise ValueError("the file is wrong")
+
+    monkeypatch.setattr(OnnxRuntimeEngine, "run", fail)
+    with pytest.raises(ValueError, match="the file is wrong"):
+        create_engine(model)
+
+
+@pytest.mark.skipif(
+    not importlib.util.find_spec("tensorrt_rtx_bindings"), reason="needs TensorRT for RTX"
+)
+def test_tensorrt_without_a_gpu_leaves_the_robot_with_an_engine(model, caplog, monkeypatch):
+    """The real library, which imports on every machine and runs on few."""
+    reason = why_unavailable("tensorrt")
+    if not reason:
+        pytest.skip("this machine has a GPU that TensorRT runs on")
+    assert re.search(
+        r"no usable NVIDIA GPU was found \(.+\)\. Check `nvidia-smi`|supports GPUs of", reason
+    )
+    monkeypatch.setattr(engines, "_told", set())
+    for _ in range(2):
+        assert create_engine(model, threads=1).name.startswith("onnxruntime ")
+    (told,) = [record.getMessage() for record in caplog.records]
+    assert reason in told
+    with pytest.raises(ValueError, match="No inference engine is available. tensorrt: "):
+        create_engine(model, "tensorrt")
+
+
+def test_devices(model, monkeypatch):
+    assert why_unavailable("onnxruntime") == why_unavailable("onnxruntime", "cpu") == ""
+    assert create_engine(model, device="cpu", threads=1).device == "cpu (1 thread)"
+    with pytest.raises(ValueError, match="device of openvino must be auto or cpu, got 'cuda'. Cha"):
+        create_engine(model, "openvino", device="cuda")
+    with pytest.raises(ValueError, match="device of tensorrt must be auto or cuda, got 'cpu'"):
+        create_engine(model, "tensorrt", device="cpu")
+    monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: ["CPUExecutionProvider"])
+    needs = (
+        r"device cuda needs onnxruntime-gpu, this is onnxruntime .* with CPUExecutionProvider\. "
+    )
+    assert re.match(needs, why_unavailable("onnxruntime", "cuda"))
+    for name in ("onnxruntime", "auto"):  # asked for by name, the CPU is no way out
+        with pytest.raises(ValueError, match=needs):
+            create_engine(model, name, device="cuda")
+
+
+def test_a_cuda_that_does_not_start_is_not_the_cpu(model, monkeypatch):
+    """ONNX Runtime goes on without a provider that fails, and says so on stderr only."""
+    both = ["CUDAExecutionProvider", "CPUExecutionProvider"]
+    monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: both)
+    real = onnxruntime.InferenceSession
+    asked = []
+
+    def session(graph, options, providers):
+        asked.append([p if isinstance(p, str) else p[0] for p in providers])
+        return real(graph, options, providers=["CPUExecutionProvider"])
+
+    monkeypatch.setattr(onnxruntime, "InferenceSession", session)
+    monkeypatch.setattr(onnxruntime, "preload_dlls", lambda: None, raising=False)
+    with pytest.raises(ValueError, match="could not start CUDA and would run on the CPU. Check"):
+        create_engine(model, "onnxruntime", device="cuda")
+    assert asked == [both]
 
 
 def test_graph_that_contradicts_its_declaration_is_refused(model, tmp_path):

@@ -9,20 +9,24 @@ import sys
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import onnxruntime
+import onnx
 import pytest
+from onnx import TensorProto, helper
 
 sys.path.insert(0, str(Path(__file__).parent))
-from loaded_bindings import Overlay, trt  # noqa: E402, I001
+from loaded_bindings import FOR_RTX, Overlay, trt  # noqa: E402, I001
 from binding_doubles import Double, check_call, double_class, signatures  # noqa: E402
+from simulated_gpu import refuse_uint8  # noqa: E402
 
-from kp3d_core.inference import load_model  # noqa: E402
-from kp3d_core.inference.engines import EngineOptions  # noqa: E402
-from kp3d_core.inference.engines.nvidia import builder  # noqa: E402
-from kp3d_core.inference.engines.nvidia import parts as networks  # noqa: E402
-from kp3d_core.inference.outputs import output_shapes  # noqa: E402
+from kp3d_core.inference.engines.nvidia import builder, library  # noqa: E402
 
+ONLY_RTX = (
+    "ComputeCapability",
+    "DynamicShapesKernelSpecializationStrategy",
+    "EngineInvalidityDiagnostics",
+    "REQUIRE_USER_ALLOCATION",
+)
+"""What `library` uses of TensorRT for RTX alone."""
 SOURCES = Path(builder.__file__).parent.glob("*.py")
 
 
@@ -30,7 +34,9 @@ SOURCES = Path(builder.__file__).parent.glob("*.py")
 
 
 def test_version_is_the_one_asked_for():
-    assert trt.__version__.startswith(Path(os.environ["KP3D_TEST_BINDINGS"]).name)
+    assert trt.__version__.startswith(os.environ["KP3D_TEST_VERSION"])
+    assert library.VERSION == trt.__version__
+    assert library.NAME == ("tensorrt_rtx" if FOR_RTX else "tensorrt")
 
 
 def test_every_name_that_the_code_uses_exists():
@@ -40,7 +46,9 @@ def test_every_name_that_the_code_uses_exists():
             if isinstance(node, ast.Attribute) and ast.unparse(node).startswith("tensorrt."):
                 chains.add(ast.unparse(node))
     assert "tensorrt.NetworkDefinitionCreationFlag.STRONGLY_TYPED" in chains
-    for chain in chains:
+    only_rtx = {c for c in chains if any(name in c for name in ONLY_RTX)}
+    assert len(only_rtx) >= len(ONLY_RTX)
+    for chain in chains if FOR_RTX else chains - only_rtx:
         value: Any = trt
         for name in chain.split(".")[1:]:
             value = getattr(value, name)
@@ -82,11 +90,7 @@ def test_doubles_refuse_what_the_real_classes_lack():
 class Parts:
     """Doubles of everything that a build touches."""
 
-    def __init__(self, parses: bool = True, plan: bytes | None = b"plan") -> None:
-        image = Double(trt.ITensor, name="image")
-        self.network = Double(
-            trt.INetworkDefinition, num_inputs=1, get_input=lambda index: image, num_layers=0
-        )
+    def __init__(self) -> None:
         self.profiles: list[Double] = []
         timing = Double(trt.ITimingCache, serialize=b"timed")
         self.config = Double(
@@ -98,17 +102,12 @@ class Parts:
         )
         self.builder = Double(
             trt.Builder,
-            create_network=self.network,
+            create_network=Double(trt.INetworkDefinition),
             create_builder_config=self.config,
             create_optimization_profile=self._profile,
-            build_serialized_network=plan,
+            build_serialized_network=b"plan",
         )
-        self.parser = Double(
-            trt.OnnxParser,
-            parse=parses,
-            num_errors=1,
-            get_error=Double(trt.ParserError, desc="no importer for NonZero"),
-        )
+        self.parser = Double(trt.OnnxParser, parse=True)
 
     def _profile(self) -> Double:
         self.profiles.append(Double(trt.IOptimizationProfile))
@@ -121,132 +120,111 @@ class Parts:
         )
 
 
-def run_graph(graph: bytes, outputs: list[str], **inputs: Any) -> dict[str, Any]:
-    session = onnxruntime.InferenceSession(graph, providers=["CPUExecutionProvider"])
-    return dict(zip(outputs, session.run(outputs, inputs), strict=True))
-
-
-def test_the_two_networks_apart_answer_as_both_together(monkeypatch, tmp_path):
-    model = load_model("car")
-    built = []
-    monkeypatch.setattr(
-        networks, "build_plan", lambda *arguments: built.append(arguments) or (b"plan", b"")
-    )
-    paths = networks.build_parts(model, EngineOptions(batches=(2,)), tmp_path)
-    assert [path.name for path in paths] == ["car_orientation.engine", "car_keypoints.engine"]
-    assert [path.read_bytes() for path in paths] == [b"plan", b"plan"]
-    size = (model.input_size, model.input_size, 3)
-    assert [inputs for _, inputs, *_ in built] == [{"image": size}, {"image": size, "flag": ()}]
-
-    image = np.random.default_rng(0).integers(0, 256, (3, *size), np.uint8)
-    names = list(output_shapes(model.keypoints.count))
-    expected = run_graph(model.data, names, image=image)
-    first = list(networks.ORIENTATION_OUTPUTS)
-    got = run_graph(built[0][0], first, image=image)
-    flag = got["orientation_uv"][:, 0, 0] > got["orientation_uv"][:, 1, 0]
-    others = [name for name in names if name not in first]
-    got |= run_graph(built[1][0], others, image=image, flag=flag)
-    for name in names:
-        np.testing.assert_allclose(got[name], expected[name], rtol=1e-5, atol=1e-5)
-    turned = run_graph(built[1][0], others, image=image, flag=~flag)
-    assert np.abs(turned["keypoints_uv"] - expected["keypoints_uv"]).max() > 1
-
-
-def test_a_graph_without_a_flag_cannot_be_cut():
-    with pytest.raises(ValueError, match="must decide the flag by one comparison, got 0. Use a"):
-        networks.split_graph(load_model(os.environ["KP3D_TEST_MODEL"]).data)
-
-
-def build(monkeypatch, parts: Parts, **options):
-    monkeypatch.setattr(builder, "tensorrt", parts.module())
-    return builder.build_plan(b"graph", {"image": (64, 64, 3), "flag": ()}, (4, 1, 4), **options)
-
-
-def test_build_is_strongly_typed_with_one_fixed_profile_per_batch(monkeypatch):
+@pytest.mark.skipif(FOR_RTX, reason="test_real_builds.py builds with it")
+@pytest.mark.parametrize("timings", [b"old", b"damaged"])
+def test_a_build_makes_calls_that_this_version_takes(monkeypatch, timings):
     parts = Parts()
-    assert build(monkeypatch, parts, timing_cache=b"old") == (b"plan", b"timed")
-    strong = 1 << int(trt.NetworkDefinitionCreationFlag.STRONGLY_TYPED)
-    assert ("create_network", strong) in parts.builder.calls
-    assert parts.parser.calls == [("parse", b"graph")]
+    monkeypatch.setattr(builder, "tensorrt", parts.module())
+    inputs = {"image": (64, 64, 3), "flag": ()}
+    plan = builder.build_plan(b"graph", inputs, (4, 1, 4), timings, lambda *step: None)
+    assert plan == (b"plan", b"timed")
+    assert isinstance(parts.config.progress_monitor, trt.IProgressMonitor)
     for profile, batch in zip(parts.profiles, (1, 4), strict=True):
         shape = (batch, 64, 64, 3)
         assert profile.calls == [
             ("set_shape", "image", shape, shape, shape),
             ("set_shape", "flag", (batch,), (batch,), (batch,)),
         ]
-    names = [call[0] for call in parts.config.calls]
-    assert names.count("add_optimization_profile") == 2
-    assert ("clear_flag", trt.BuilderFlag.TF32) in parts.config.calls
-    assert ("create_timing_cache", b"old") in parts.config.calls
-    assert names.index("set_timing_cache") > names.index("create_timing_cache")
-
-
-def test_damaged_timing_cache_is_replaced_by_an_empty_one(monkeypatch):
-    parts = Parts()
-    build(monkeypatch, parts, timing_cache=b"damaged")
     caches = [call[1] for call in parts.config.calls if call[0] == "create_timing_cache"]
-    assert caches == [b"damaged", b""]
+    assert caches == {b"old": [b"old"], b"damaged": [b"damaged", b""]}[timings]
 
 
-def test_failures_say_what_tensorrt_said(monkeypatch):
-    with pytest.raises(ValueError, match="could not parse the network: no importer for NonZero."):
-        build(monkeypatch, Parts(parses=False))
-    with pytest.raises(ValueError, match=rf"TensorRT {trt.__version__} could not build the netw"):
-        build(monkeypatch, Parts(plan=None))
+@pytest.mark.skipif(FOR_RTX, reason="it can")
+def test_targets_are_refused_where_there_is_no_building_for_them():
+    assert library.all_targets() == ()
+    library.check_targets([])
+    with pytest.raises(ValueError, match="builds for the GPU of this machine only, got the"):
+        library.check_targets(["sm_89"])
+
+
+# What the doubles refuse, against the real library --------------------------------------------
+
+
+@pytest.mark.skipif(not FOR_RTX, reason="needs the real library")
+@pytest.mark.parametrize(
+    ("kind", "name", "args", "kwargs"),
+    [
+        (trt.Builder, "create_network", (1,), {}),
+        (trt.Builder, "create_network", ("strong",), {}),
+        (trt.Builder, "create_network", (1, 2), {}),
+        (trt.Builder, "create_optimization_profile", (), {}),
+        (trt.IBuilderConfig, "clear_flag", (trt.BuilderFlag.TF32,), {}),
+        (trt.IBuilderConfig, "clear_flag", (6,), {}),
+        (trt.IBuilderConfig, "set_memory_pool_limit", (trt.MemoryPoolType.WORKSPACE, 1), {}),
+        (trt.IBuilderConfig, "set_memory_pool_limit", (trt.MemoryPoolType.WORKSPACE,), {}),
+        (trt.IBuilderConfig, "set_memory_pool_limit", (), {"pool": 1}),
+        (trt.IOptimizationProfile, "set_shape", ("image", (1, 2), (1, 2), (1, 2)), {}),
+        (trt.IOptimizationProfile, "set_shape", ("image", (1, 2), (1, 2)), {}),
+        (trt.IOptimizationProfile, "set_shape", (0, (1, 2), (1, 2), (1, 2)), {}),
+        (trt.IOptimizationProfile, "set_shape", ("image", ("a",), (1,), (1,)), {}),
+        (trt.Runtime, "deserialize_cuda_engine", (b"no engine",), {}),
+        (trt.Runtime, "deserialize_cuda_engine", ("text",), {}),
+        (trt.Runtime, "deserialize_cuda_engine", (), {}),
+    ],
+)
+def test_doubles_refuse_what_the_real_library_refuses(kind, name, args, kwargs):
     logger = builder.BuildLogger()
-    logger.log(trt.ILogger.Severity.WARNING, "slow")
-    logger.log(trt.ILogger.Severity.ERROR, "out of memory")
-    assert "reason" not in str(builder._failure("build", logger.messages))
-    assert "out of memory" in str(builder._failure("build", logger.messages))
-    assert logger.messages == ["out of memory"]
+    real_builder = trt.Builder(logger)
+    real = {
+        trt.Builder: lambda: real_builder,
+        trt.IBuilderConfig: real_builder.create_builder_config,
+        trt.IOptimizationProfile: real_builder.create_optimization_profile,
+        trt.Runtime: lambda: trt.Runtime(logger),
+    }[kind]()
+    verdicts = []
+    for call in (getattr(real, name), getattr(Double(kind), name)):
+        try:
+            call(*args, **kwargs)
+        except TypeError:
+            verdicts.append("refused")
+        else:
+            verdicts.append("taken")
+    assert verdicts[0] == verdicts[1]
 
 
-def test_progress_is_handed_on(monkeypatch):
-    seen = []
-    parts = Parts()
-    build(monkeypatch, parts, on_progress=lambda *step: seen.append(step))
-    monitor = parts.config.progress_monitor
-    assert isinstance(monitor, trt.IProgressMonitor)
-    monitor.phase_start("Timing", "", 3)
-    assert monitor.step_complete("Timing", 1) is True
-    assert monitor.step_complete("Timing", 0) is True  # repeated or late: never goes back
-    monitor.phase_finish("Timing")
-    assert seen == [("Timing", 0, 3), ("Timing", 2, 3), ("Timing", 2, 3), ("Timing", 3, 3)]
-
-
-def test_images_are_cast_before_anything_else_reads_them():
-    image, weights = (Double(trt.ITensor, name=name) for name in ("image", "weights"))
-
-    def layer(kind: Any, *inputs: Any) -> Double:
-        return Double(trt.ILayer, type=kind, num_inputs=len(inputs), get_input=lambda i: inputs[i])
-
-    kinds = trt.LayerType
-    layers = [
-        layer(kinds.SHAPE, image),
-        layer(kinds.SHUFFLE, image),
-        layer(kinds.CAST, image),
-        layer(kinds.ELEMENTWISE, weights, image),
-        layer(kinds.CONVOLUTION, weights, None),
-    ]
-    converted = Double(trt.ITensor, name="converted")
-    cast = Double(trt.ILayer, get_output=converted)
-    network = Double(
-        trt.INetworkDefinition,
-        num_inputs=2,
-        get_input=lambda index: (weights, image)[index],
-        num_layers=len(layers),
-        get_layer=lambda index: layers[index],
-        add_cast=cast,
+def reading_of(*kinds: str) -> bytes:
+    """Graph whose images are read by nodes of these kinds, one after the other."""
+    made = {
+        "Cast": lambda x, y: helper.make_node("Cast", [x], [y], to=TensorProto.FLOAT),
+        "Transpose": lambda x, y: helper.make_node("Transpose", [x], [y], perm=[0, 3, 1, 2]),
+    }
+    names = ["image", *(f"t{i}" for i in range(len(kinds) - 1)), "y"]
+    nodes = [made[kind](names[i], names[i + 1]) for i, kind in enumerate(kinds)]
+    graph = helper.make_graph(
+        nodes,
+        "images",
+        [helper.make_tensor_value_info("image", TensorProto.UINT8, ["b", 4, 4, 3])],
+        [helper.make_tensor_value_info("y", TensorProto.FLOAT, ["b", None, None, None])],
     )
-    builder.convert_images_first(network)
-    assert [call for call in network.calls if call[0] == "add_cast"] == [
-        ("add_cast", image, trt.float32)
-    ]
-    changed = [[c for c in each.calls if c[0] == "set_input"] for each in layers]
-    assert changed == [
-        [],
-        [("set_input", 0, converted)],
-        [],
-        [("set_input", 1, converted)],
-        [],
-    ]
+    proto = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=9)
+    onnx.checker.check_model(proto, full_check=True)
+    return proto.SerializeToString()
+
+
+@pytest.mark.skipif(not FOR_RTX, reason="needs the real library")
+@pytest.mark.parametrize(
+    ("kinds", "refused"),
+    [(("Transpose", "Cast"), True), (("Cast", "Transpose"), False), (("Cast",), False)],
+)
+def test_the_simulated_gpu_knows_the_rule_of_uint8(kinds, refused):
+    graph = reading_of(*kinds)
+    logger = builder.BuildLogger()
+    for check in (
+        refuse_uint8,
+        lambda graph: builder.parsed_network(trt.Builder(logger), graph, logger),
+    ):
+        if refused:
+            with pytest.raises(ValueError, match="UInt8 but must have type Float"):
+                check(graph)
+        else:
+            check(graph)

@@ -1,4 +1,8 @@
-"""The bindings of one version of TensorRT in place of TensorRT itself: import this first."""
+"""The bindings of one version of TensorRT in place of TensorRT itself: import this first.
+
+TensorRT for RTX, which is no double but the whole library, takes their place where no folder of
+bindings is named.
+"""
 
 from __future__ import annotations
 
@@ -7,10 +11,15 @@ import sys
 from types import ModuleType
 from typing import Any
 
-sys.path.insert(0, os.environ["KP3D_TEST_BINDINGS"])
-import tensorrt_bindings as trt
+if folder := os.environ.get("KP3D_TEST_BINDINGS"):
+    sys.path.insert(0, folder)
+    import tensorrt_bindings as trt
 
-sys.modules["tensorrt"] = trt
+    sys.modules["tensorrt"] = trt
+else:
+    import tensorrt_rtx_bindings as trt
+
+FOR_RTX = not folder
 
 
 class Overlay(ModuleType):

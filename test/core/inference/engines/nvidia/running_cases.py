@@ -4,20 +4,22 @@ from __future__ import annotations
 
 import ast
 import gc
+import logging
 import os
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
-from loaded_bindings import Overlay, trt  # noqa: E402, I001
+from loaded_bindings import FOR_RTX, Overlay, trt  # noqa: E402, I001
 from binding_doubles import Double, double_class  # noqa: E402
-from simulated_gpu import SimulatedCuda, simulated_engine  # noqa: E402
+from simulated_gpu import SimulatedCuda, refuse_uint8, simulated_engine  # noqa: E402
 
 from kp3d_core.inference import create_engine, load_model  # noqa: E402
-from kp3d_core.inference.engines.nvidia import device, engine  # noqa: E402
+from kp3d_core.inference.engines.nvidia import device, engine, library, plans  # noqa: E402
 
 
 class Machine:
@@ -33,10 +35,12 @@ class Machine:
         overlay = Overlay(Runtime=double_class(trt.Runtime, lambda logger: runtime))
         monkeypatch.setattr(device, "cuda", self.cuda)
         monkeypatch.setattr(engine, "tensorrt", overlay)
-        monkeypatch.setattr(engine, "build_plan", self._build)
+        monkeypatch.setattr(plans, "build_plan", self._build)
 
-    def _build(self, graph, inputs, batches, timing_cache, on_progress):
+    def _build(self, graph, inputs, batches, timings, on_progress, targets):
         assert inputs == {"image": (128, 128, 3)}
+        assert targets == (("sm_89",) if FOR_RTX else ())
+        refuse_uint8(graph)
         self.builds += 1
         return repr(list(batches)).encode() + b"\n" + graph, b""
 
@@ -69,8 +73,8 @@ def test_answers_are_those_of_onnxruntime_for_every_batch(machine, images, tmp_p
         for name, values in expected.items():
             assert got[name].shape == values.shape
             np.testing.assert_allclose(got[name], values, rtol=1e-4, atol=1e-3)
-    assert ours.name == f"tensorrt {trt.__version__}"
-    assert ours.device == "Simulated (compute capability 8.7)"
+    assert ours.name == f"{library.NAME} {trt.__version__}"
+    assert ours.device == "Simulated (compute capability 8.9)"
 
 
 def test_a_frame_is_one_launch_and_allocates_nothing(machine, images, tmp_path):
@@ -128,14 +132,18 @@ def test_without_a_gpu_it_says_so_and_auto_goes_on(monkeypatch, tmp_path):
     assert create_engine(machine.model).name.startswith("onnxruntime ")
 
 
-def test_failed_cuda_call_is_named(machine, tmp_path, monkeypatch):
+def test_failed_cuda_call_is_named_and_auto_goes_on(machine, tmp_path, monkeypatch, caplog):
     monkeypatch.setattr(
         SimulatedCuda,
         "_cudaMalloc",
         lambda self, size: (device.cuda.cudaError_t.cudaErrorMemoryAllocation, None),
     )
-    with pytest.raises(RuntimeError, match="cudaMalloc failed: out of memory"):
+    message = "tensorrt cannot run tiny here: cudaMalloc failed: out of memory. Choose another"
+    with pytest.raises(ValueError, match=message):
         machine.engine(tmp_path)
+    with caplog.at_level(logging.WARNING):
+        assert create_engine(machine.model, cache=tmp_path).name.startswith("onnxruntime ")
+    assert "tensorrt: cudaMalloc failed: out of memory. onnxruntime" in caplog.text
 
 
 def test_error_while_recording_ends_the_recording(machine):
@@ -147,3 +155,37 @@ def test_error_while_recording_ends_the_recording(machine):
     with pytest.raises(RuntimeError, match="could not run"):
         stream.record(fail)
     stream.synchronize()  # would fail on a stream that still records
+
+
+@pytest.mark.skipif(not FOR_RTX, reason="TensorRT compiles nothing at run time")
+def test_kernels_compiled_at_run_time_are_kept(machine, tmp_path):
+    machine.engine(tmp_path)
+    (kept,) = tmp_path.glob("*.kernels")
+    assert kept.read_bytes() == b"kernels"
+    machine.engine(tmp_path)
+    assert machine.cuda.knew_kernels
+    kept.write_bytes(b"of another driver")
+    machine.engine(tmp_path)
+    assert not machine.cuda.knew_kernels
+    assert kept.read_bytes() == b"kernels"
+
+
+@pytest.mark.skipif(not FOR_RTX, reason="TensorRT can always be recorded")
+def test_what_cannot_be_recorded_is_queued_each_time(machine, images, tmp_path):
+    recorded = machine.engine(tmp_path).run(images[:1])
+    launches = machine.cuda.launches
+    machine.cuda.capturable = False
+    queued = machine.engine(tmp_path).run(images[:1])
+    assert machine.cuda.launches == launches
+    for name, values in recorded.items():
+        assert np.array_equal(values, queued[name])
+
+
+@pytest.mark.skipif(not FOR_RTX, reason="TensorRT builds for any GPU")
+def test_a_gpu_that_the_library_does_not_list_is_named(machine, tmp_path, monkeypatch):
+    hopper = SimpleNamespace(name=b"H200", major=9, minor=0)
+    monkeypatch.setattr(SimulatedCuda, "_cudaGetDeviceProperties", lambda self, device: hopper)
+    message = r"supports GPUs of sm_75, .*, this one, H200, is sm_90. Choose engine onnxruntime"
+    with pytest.raises(ValueError, match=message):
+        machine.engine(tmp_path)
+    assert create_engine(machine.model).name.startswith("onnxruntime ")

@@ -13,10 +13,11 @@ from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
+import onnx
 import onnxruntime
-import tensorrt_bindings as trt
 from binding_doubles import Double, check_call
 from cuda.bindings import runtime as real_cuda
+from loaded_bindings import FOR_RTX, trt
 
 SUCCESS = real_cuda.cudaError_t.cudaSuccess
 STREAM = 77
@@ -32,6 +33,8 @@ class SimulatedCuda:
         self.allocations = 0
         self.launches = 0
         self.live_streams = self.live_graphs = 0
+        self.knew_kernels = False
+        self.capturable = True
         self._queue: list[Callable[[], None]] = []
         self._recording: list[Callable[[], None]] | None = None
 
@@ -63,7 +66,7 @@ class SimulatedCuda:
         return real_cuda.cudaError_t.cudaErrorNoDevice, None
 
     def _cudaGetDeviceProperties(self, device: int) -> Any:
-        return SimpleNamespace(name=b"Simulated", major=8, minor=7)
+        return SimpleNamespace(name=b"Simulated", major=8, minor=9)
 
     def _cudaGetErrorString(self, error: Any) -> Any:
         return real_cuda.cudaGetErrorString(error)
@@ -141,6 +144,14 @@ class SimulatedCuda:
         return (SUCCESS,)
 
 
+def refuse_uint8(graph: bytes) -> None:
+    """`ValueError`, as the real parser says it, if anything but a cast reads the images."""
+    nodes = onnx.load_from_string(graph).graph.node
+    for node in nodes:
+        if "image" in node.input and node.op_type != "Cast":
+            raise ValueError(f"{node.name}: first input has type UInt8 but must have type Float")
+
+
 def simulated_engine(cuda: SimulatedCuda, onnx_bytes: bytes, batches: list[int]) -> Double:
     """Engine of a graph with one optimization profile per batch size."""
     session = onnxruntime.InferenceSession(onnx_bytes, providers=["CPUExecutionProvider"])
@@ -150,8 +161,20 @@ def simulated_engine(cuda: SimulatedCuda, onnx_bytes: bytes, batches: list[int])
         num_io_tensors=len(names),
         get_tensor_name=lambda index: names[index],
         num_optimization_profiles=len(batches),
-        create_execution_context=lambda strategy: _context(cuda, session, batches),
+        create_execution_context=lambda settings: _context(cuda, session, batches),
+        **({"create_runtime_config": lambda: _runtime_config(cuda)} if FOR_RTX else {}),
     )
+
+
+def _runtime_config(cuda: SimulatedCuda) -> Double:
+    """Knows kernels that an earlier process has compiled, unless they are damaged."""
+
+    def deserialize(kernels: bytes) -> bool:
+        cuda.knew_kernels = kernels == b"kernels"
+        return cuda.knew_kernels
+
+    cache = Double(trt.IRuntimeCache, deserialize=deserialize, serialize=b"kernels")
+    return Double(trt.IRuntimeConfig, create_runtime_cache=cache, set_runtime_cache=True)
 
 
 def _context(cuda: SimulatedCuda, session: Any, batches: list[int]) -> Double:
@@ -199,6 +222,7 @@ def _context(cuda: SimulatedCuda, session: Any, batches: list[int]) -> Double:
         get_tensor_shape=shape_of,
         set_tensor_address=bind,
         execute_async_v3=execute,
+        **({"is_stream_capturable": lambda stream: cuda.capturable} if FOR_RTX else {}),
     )
 
 

@@ -17,9 +17,9 @@ KEY = EngineKey(
     precision="fp16",
     batches=(1, 4),
     part="both",
-    tensorrt="10.3.0",
-    gpu="Orin",
-    compute_capability="8.7",
+    library="tensorrt",
+    version="10.3.0",
+    target="Orin, sm_87",
 )
 
 
@@ -58,9 +58,9 @@ def test_built_once_then_read(tmp_path):
         {"precision": "int8"},
         {"batches": (1,)},
         {"part": "orientation"},
-        {"tensorrt": "10.3.1"},
-        {"gpu": "Orin Nano"},
-        {"compute_capability": "8.9"},
+        {"library": "tensorrt_rtx"},
+        {"version": "10.3.1"},
+        {"target": "Orin Nano, sm_87"},
         {"build_version": 0},
     ],
 )
@@ -85,7 +85,7 @@ def test_every_flipped_byte_and_every_cut_is_noticed(tmp_path, caplog):
 
 
 def test_file_of_another_key_under_this_name_is_not_used(tmp_path):
-    foreign = dataclasses.replace(KEY, gpu="Thor")
+    foreign = dataclasses.replace(KEY, target="Thor, sm_110")
     get(tmp_path, foreign, Builds(b"foreign"))
     (tmp_path / foreign.file_name()).rename(tmp_path / KEY.file_name())
     assert get(tmp_path) == (b"plan\nwith a line", 1)
@@ -114,7 +114,7 @@ def test_timings_are_kept_for_the_next_build_on_the_same_gpu(tmp_path):
     builds = Builds()
     get(tmp_path, KEY, builds)
     get(tmp_path, dataclasses.replace(KEY, precision="int8"), builds)
-    get(tmp_path, dataclasses.replace(KEY, gpu="Thor"), builds)
+    get(tmp_path, dataclasses.replace(KEY, target="Thor, sm_110"), builds)
     assert builds.timings == [b"", b"t", b""]
 
 
@@ -134,6 +134,17 @@ def test_folder_that_cannot_be_written_only_costs_time(tmp_path, caplog):
         assert get(tmp_path / "file" / "engines") == (b"plan\nwith a line", 1)
     assert "cannot be kept in" in caplog.text
     assert "XDG_CACHE_HOME" in caplog.text
+
+
+def test_kernels_belong_to_the_engine_and_the_gpu(tmp_path, caplog):
+    cache = EngineCache(tmp_path)
+    assert cache.kernels(KEY, "RTX 4090") == b""
+    cache.keep_kernels(KEY, "RTX 4090", b"compiled")
+    assert cache.kernels(KEY, "RTX 4090") == b"compiled"
+    assert cache.kernels(KEY, "RTX 4080") == b""
+    assert cache.kernels(dataclasses.replace(KEY, version="2"), "RTX 4090") == b""
+    EngineCache(tmp_path / "nowhere").keep_kernels(KEY, "RTX 4090", b"compiled")
+    assert "Compiled kernels cannot be kept in" in caplog.text
 
 
 def test_folder_is_the_users_cache(monkeypatch, tmp_path):
@@ -161,7 +172,7 @@ def test_of_two_processes_one_builds_and_both_get_the_engine(tmp_path):
         while len(list(folder.glob("ready*"))) < 2:
             time.sleep(0.01)
         engine = EngineCache(folder / "cache").get(
-            EngineKey("m", "fp32", (1,), "both", "10", "gpu", "8.7"), lambda plan: plan, build
+            EngineKey("m", "fp32", (1,), "both", "tensorrt", "10", "gpu"), lambda plan: plan, build
         )
         assert engine == b"plan" * 100_000
         """

@@ -8,12 +8,14 @@ import numpy as np
 import pytest
 
 from kp3d_core.inference import create_engine, load_model
+from kp3d_core.inference.engines import why_unavailable
 
 pytestmark = pytest.mark.gpu
 
 
 def test_second_start_takes_the_engine_from_the_cache(tmp_path):
-    pytest.importorskip("tensorrt", reason="needs TensorRT", exc_type=ImportError)
+    if reason := why_unavailable("tensorrt"):
+        pytest.skip(reason)
     model = load_model("car")
     seconds = []
     for _ in range(2):

