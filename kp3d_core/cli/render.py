@@ -27,7 +27,7 @@ from kp3d_core.cli.errors import user_errors
 
 if TYPE_CHECKING:
     from kp3d_core.data.cameras import CameraSettings
-    from kp3d_core.data.generate import GenerateSettings
+    from kp3d_core.data.generate import GenerateSettings, InstanceSource
 
 
 def render(
@@ -43,9 +43,21 @@ def render(
     camera: Annotated[
         str,
         typer.Option(
-            help="paper = the paper's far, narrow camera; robot = also near ones, zoom and roll."
+            help="paper = the paper's far, narrow camera; robot = also near ones, zoom and roll; "
+            "eye_level = half of them at the height of people and robots, for photographs."
         ),
     ] = "paper",
+    light: Annotated[
+        str,
+        typer.Option(help="overhead = the paper's; varied = another one for every view."),
+    ] = "overhead",
+    meshes: Annotated[
+        Path | None,
+        typer.Option(help="JSON list of mesh files to make objects of, see docs/training.md."),
+    ] = None,
+    mesh_share: Annotated[
+        float, typer.Option(help="Share of the objects made of --meshes; the rest is procedural.")
+    ] = 1.0,
     size: Annotated[int, typer.Option(help="Width and height of the images in pixels.")] = 128,
     seed_offset: Annotated[
         int,
@@ -70,7 +82,10 @@ def render(
     already_there: list[int] = []
     try:
         with user_errors():
-            settings = _settings(category, split, instances, views, camera, size, seed_offset, jobs)
+            settings = _settings(
+                category, split, instances, views, camera, light, size, seed_offset, jobs
+            )
+            source = _source(category, split, meshes, mesh_share)
             with _interrupt_once(), _progress(views) as progress:
                 bar = progress.add_task(f"{category} {split}", total=instances, already_there=0)
 
@@ -80,7 +95,9 @@ def render(
                         bar, completed=done, total=total, already_there=already_there[0]
                     )
 
-                manifest = generate(settings, output, jobs=jobs, on_progress=on_progress)
+                manifest = generate(
+                    settings, output, jobs=jobs, source=source, on_progress=on_progress
+                )
     except KeyboardInterrupt as error:
         typer.echo(
             "Interrupted. Finished shards are kept: the same command continues after them.",
@@ -102,6 +119,7 @@ def _settings(
     instances: int,
     views: int,
     camera: str,
+    light: str,
     size: int,
     seed_offset: int,
     jobs: int,
@@ -130,6 +148,7 @@ def _settings(
             instances=instances,
             views=views,
             camera=camera_settings,
+            light=light,
             image_size=size,
             seed_offset=seed_offset,
         )
@@ -138,6 +157,21 @@ def _settings(
     if errors:
         raise ValueError(" ".join(errors))
     return settings
+
+
+def _source(category: str, split: str, meshes: Path | None, share: float) -> InstanceSource:
+    """What makes the objects: code, listed meshes, or both.
+
+    Meshes that may serve for training make training sets, the others all other sets.
+    """
+    from kp3d_core.data.generate import procedural_source
+    from kp3d_core.objects.meshes.mesh_list import read_mesh_list
+    from kp3d_core.objects.meshes.source import MeshSource
+
+    if meshes is None:
+        return procedural_source
+    listed = read_mesh_list(meshes, category, train=split == "train")
+    return MeshSource(listed, share=share, others=procedural_source)
 
 
 @contextmanager

@@ -7,7 +7,9 @@ of the top-left pixel is (0, 0), so the principal point of an S x S view is ((S-
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -98,12 +100,25 @@ class RobotCamera:
     """Largest roll to either side [deg]."""
     aim_jitter: float = 0.15
     """Largest miss of the optical axis at the origin, to the right and down [model units]."""
+    eye_level_probability: float = 0.0
+    """Share of the other views whose camera stands at eye level: its elevation is uniform between
+    the two angles below. The rest see the upper hemisphere uniformly, half of it over 30 deg."""
+    eye_level_min_deg: float = -5.0
+    """Lowest elevation at eye level; negative looks up at the object [deg]."""
+    eye_level_max_deg: float = 30.0
+    """Highest elevation at eye level [deg]."""
 
     def __post_init__(self) -> None:
         """Report all impossible settings at once."""
         problems = [p for name in ("roll_deg", "aim_jitter") for p in _problems(self, name)]
-        if not 0 <= self.paper_probability <= 1:
-            problems.append(f"paper_probability must be in [0, 1], got {self.paper_probability}")
+        for name in ("paper_probability", "eye_level_probability"):
+            if not 0 <= getattr(self, name) <= 1:
+                problems.append(f"{name} must be in [0, 1], got {getattr(self, name)}")
+        if not -90 <= self.eye_level_min_deg <= self.eye_level_max_deg <= 90:
+            problems.append(
+                "eye_level_min_deg and eye_level_max_deg must satisfy -90 <= min <= max <= 90, "
+                f"got {self.eye_level_min_deg} and {self.eye_level_max_deg}"
+            )
         if not 0 < self.nearest_distance <= self.paper.distance:
             problems.append(
                 f"nearest_distance must be in (0, {self.paper.distance}], "
@@ -128,18 +143,32 @@ class RobotCamera:
         zoom = math.exp(rng.uniform(math.log(self.zoom_min), math.log(self.zoom_max)))
         roll = math.radians(rng.uniform(-self.roll_deg, self.roll_deg))
         miss = rng.uniform(-self.aim_jitter, self.aim_jitter, 2)
-        position = distance * sample_upper_hemisphere(rng)
+        position = distance * self._direction(rng)
         upright = look_along(-position)
         aim = miss @ upright[:2]  # right and down of the axis, through the origin
         R = roll_matrix(roll) @ look_along(aim - position)
         focal_px = self.focal_px(image_size) * distance / self.paper.distance * zoom
         return _view(focal_px, image_size, R, -R @ position, "dolly")
 
+    def _direction(self, rng: np.random.Generator) -> Array:
+        """From the object to the camera, unit."""
+        if self.eye_level_probability == 0 or rng.random() >= self.eye_level_probability:
+            return sample_upper_hemisphere(rng)
+        low, high = math.radians(self.eye_level_min_deg), math.radians(self.eye_level_max_deg)
+        return _direction_at(rng.uniform(-math.pi, math.pi), rng.uniform(low, high))
+
 
 CameraSettings = PaperCamera | RobotCamera
-CAMERAS: dict[str, type[PaperCamera] | type[RobotCamera]] = {
+_SAMPLINGS: dict[str, type[PaperCamera] | type[RobotCamera]] = {
     "paper": PaperCamera,
     "robot": RobotCamera,
+}
+CAMERAS: dict[str, Callable[[], CameraSettings]] = {
+    **_SAMPLINGS,
+    # For photographs: half of the views at eye level, from 2 units (a car at 4 m) to far away.
+    "eye_level": partial(
+        RobotCamera, paper_probability=0.1, nearest_distance=2.0, eye_level_probability=0.55
+    ),
 }
 
 
@@ -152,7 +181,7 @@ def camera_by_name(name: str) -> CameraSettings:
 
 def camera_to_dict(camera: CameraSettings) -> dict[str, Any]:
     """Return the settings as plain values, with the sampling's name under "sampling"."""
-    name = next(key for key, kind in CAMERAS.items() if type(camera) is kind)
+    name = next(key for key, kind in _SAMPLINGS.items() if type(camera) is kind)
     return {"sampling": name, **asdict(camera)}
 
 
@@ -163,10 +192,10 @@ def camera_from_dict(content: dict[str, Any]) -> CameraSettings:
     try:
         if name == "robot":
             return RobotCamera(**{**values, "paper": PaperCamera(**values["paper"])})
-        return CAMERAS[name](**values)
+        return _SAMPLINGS[name](**values)
     except (KeyError, TypeError) as error:
         raise ValueError(
-            f"Camera settings must be those of one of the samplings {', '.join(CAMERAS)}, got "
+            f"Camera settings must be those of one of the samplings {', '.join(_SAMPLINGS)}, got "
             f"{content}. Render the set again with this version."
         ) from error
 
@@ -179,6 +208,11 @@ def sample_upper_hemisphere(rng: np.random.Generator) -> Array:
         if length > 1e-9:
             vector[2] = abs(vector[2])
             return vector / length
+
+
+def _direction_at(azimuth: float, elevation: float) -> Array:
+    c = math.cos(elevation)
+    return np.array([c * math.cos(azimuth), c * math.sin(azimuth), math.sin(elevation)])
 
 
 def look_along(forward: Array) -> Array:

@@ -78,6 +78,10 @@ class BatchDraws:
         """One number from `low` to below `high` for all rows of the batch."""
         return int(self._decisions.integers(low, high))
 
+    def common_order(self, length: int) -> list[int]:
+        """The numbers from 0 to below `length` in one random order for all rows of the batch."""
+        return [int(number) for number in self._decisions.permutation(length)]
+
     def choose(self, probability: float) -> tuple[Tensor, BatchDraws]:
         """Pick each row with a probability.
 

@@ -25,6 +25,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kp3d_core.data.cameras import CameraSettings, PaperCamera, camera_to_dict
+from kp3d_core.data.lights import LIGHTS
 from kp3d_core.data.manifest import (
     MANIFEST_NAME,
     Manifest,
@@ -43,10 +44,12 @@ from kp3d_core.files import (
 )
 from kp3d_core.rendering.mesh import Mesh
 from kp3d_core.rendering.packing import pack
-from kp3d_core.rendering.rasterizer import DEFAULT_GROUND, DEFAULT_SKY, render
+from kp3d_core.rendering.rasterizer import render
 
 _VIEW_STREAM = 0x76696577
 """Keeps the random numbers of cameras apart from those of shapes with the same seed."""
+_LIGHT_STREAM = 0x6C696774
+"""The same for lights."""
 _LIBRARIES = ("numpy", "numba", "opencv-python-headless", "opencv-python")
 
 
@@ -88,6 +91,8 @@ class GenerateSettings:
     """Views of each; the paper renders 200."""
     camera: CameraSettings = field(default_factory=PaperCamera)
     """Where the views are taken from."""
+    light: str = "overhead"
+    """One of `lights.LIGHTS`: "overhead" as in the paper, or "varied" from view to view."""
     image_size: int = 128
     """Width and height of the images [px]."""
     seed_offset: int = 0
@@ -100,6 +105,8 @@ class GenerateSettings:
         problems = split_problems(self.split, self.instances, self.seed_offset)
         if not 1 <= self.views <= 1000:
             problems.append(f"views must be between 1 and 1000, got {self.views}")
+        if self.light not in LIGHTS:
+            problems.append(f"light must be one of {', '.join(LIGHTS)}, got {self.light!r}")
         if not 8 <= self.image_size <= 4096:
             problems.append(f"image_size must be between 8 and 4096 px, got {self.image_size}")
         if self.instances_per_shard < 1:
@@ -169,8 +176,12 @@ def render_instance(
         settings.camera.sample(np.random.default_rng((_VIEW_STREAM, seed, k)), settings.image_size)
         for k in range(settings.views)
     ]
-    size = settings.image_size
-    images = [render(mesh, view.K, view.T_camera_object, size, size) for view in views]
+    size, draw_light = settings.image_size, LIGHTS[settings.light]
+    images = []
+    for k, view in enumerate(views):
+        light = draw_light(np.random.default_rng((_LIGHT_STREAM, seed, k)))
+        arguments = light.arguments(view.T_camera_object)
+        images.append(render(mesh, view.K, view.T_camera_object, size, size, **arguments))
     return InstanceRecord(
         category=settings.category,
         seed=seed,
@@ -231,7 +242,7 @@ def _new_manifest(settings: GenerateSettings, source: InstanceSource) -> Manifes
         category=settings.category,
         split=settings.split,
         camera=camera_to_dict(settings.camera),
-        shading={"sky": DEFAULT_SKY, "ground": DEFAULT_GROUND},
+        light=settings.light,
         image_size=settings.image_size,
         views=settings.views,
         first_seed=first_seed(settings.split, settings.instances, settings.seed_offset),
@@ -272,8 +283,10 @@ def _start_or_resume(folder: Path, wanted: Manifest) -> Manifest:
 def _generator_digest(source: InstanceSource) -> str:
     if source is procedural_source:
         return _source_digest("kp3d_core.data.procedural")
-    # Foreign code is known by name only.
-    return f"{source.__module__}.{getattr(source, '__qualname__', type(source).__name__)}"
+    name = f"{source.__module__}.{getattr(source, '__qualname__', type(source).__name__)}"
+    if hasattr(source, "digest"):
+        return f"{name} {source.digest} {_source_digest('kp3d_core.data.procedural')}"
+    return name  # foreign code is known by name only
 
 
 def _source_digest(package: str) -> str:

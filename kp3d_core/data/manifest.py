@@ -36,7 +36,8 @@ class Manifest:
     split: str
     camera: dict[str, Any]
     """Settings of the camera sampling, its name under "sampling"."""
-    shading: dict[str, float]
+    light: str
+    """Light of the views, one of `lights.LIGHTS`."""
     image_size: int
     """Images are square [px]."""
     views: int

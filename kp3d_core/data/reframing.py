@@ -33,11 +33,21 @@ class Reframing:
     """Largest factor on the focal length."""
     shift: float = 0.2
     """Largest movement of the image content along each axis [NDC]; cuts objects off at the edge."""
+    box_probability: float = 0.0
+    """Share of the changed views that are framed as a detector's box is: the box around the
+    silhouette in the middle, its larger side as large as a first look makes it. `zoom_min`,
+    `zoom_max` and `shift` do not apply to them."""
+    box_fill: float = 0.649
+    """Length of the box's larger side, as a share of the image's. A first look takes it for
+    1.7 model units, `inference.DetectorSettings.region_extent`: 1.7 x focal length / distance."""
+    box_jitter: float = 0.25
+    """Largest relative error of the box's size, and of its place as a share of its size."""
 
     def __post_init__(self) -> None:
         """Report impossible settings."""
-        if not 0 <= self.probability <= 1:
-            raise ValueError(f"reframing.probability must be in [0, 1], got {self.probability}.")
+        for name in ("probability", "box_probability"):
+            if not 0 <= getattr(self, name) <= 1:
+                raise ValueError(f"reframing.{name} must be in [0, 1], got {getattr(self, name)}.")
         if not 0 < self.zoom_min <= self.zoom_max:
             raise ValueError(
                 "reframing must have 0 < zoom_min <= zoom_max, "
@@ -102,6 +112,45 @@ def reframe(
     return warped, pixel_intrinsics(K_new, (size, size)), roll_matrix @ T_camera_object
 
 
+def silhouette_boxes(
+    alpha: UInt8[Tensor, "num H W"],
+) -> tuple[Float[Tensor, "num 2"], Float[Tensor, "num 2"]]:
+    """Centre and size (width, height) of the box around each silhouette [NDC].
+
+    The whole image where there is none.
+    """
+    limits = []
+    for axis in (2, 1):  # columns, rows
+        covered = (alpha > 127).any(dim=3 - axis)
+        length = covered.shape[1]
+        first = covered.int().argmax(1)
+        last = length - covered.flip(1).int().argmax(1)
+        empty = ~covered.any(1)
+        first, last = first.masked_fill(empty, 0), last.masked_fill(empty, length)
+        limits.append(torch.stack([first, last], -1).float() * 2 / length - 1)
+    edges = torch.stack(limits, dim=1)
+    return edges.mean(-1), edges[..., 1] - edges[..., 0]
+
+
+def _box_framing(
+    rgba: UInt8[Tensor, "num H W 4"],
+    roll: Float[Tensor, " num"],
+    settings: Reframing,
+    draws: BatchDraws,
+) -> tuple[Tensor, Tensor]:
+    """Zoom and shift that show a detector's box of each object, with the detector's errors."""
+    centre, size = silhouette_boxes(rgba[..., 3])
+    larger = size.amax(1)
+    jitter = settings.box_jitter
+    fill = 2 * settings.box_fill * (1 + draws.uniform(low=-jitter, high=jitter))
+    zoom = fill / larger
+    cos, sin = roll.cos(), roll.sin()
+    R = torch.stack([torch.stack([cos, -sin], -1), torch.stack([sin, cos], -1)], -2)
+    turned = (R @ centre[..., None])[..., 0]
+    miss = size * draws.uniform(2, low=-jitter, high=jitter)
+    return zoom, zoom[:, None] * (miss - turned)
+
+
 def random_reframe(
     rgba: UInt8[Tensor, "num H W 4"],
     K: Float[Tensor, "num 3 3"],
@@ -124,13 +173,21 @@ def random_reframe(
     zoom = torch.exp(
         some.uniform(low=math.log(settings.zoom_min), high=math.log(settings.zoom_max))
     )
+    shift = some.uniform(2, low=-settings.shift, high=settings.shift)
+    boxed, few = some.choose(settings.box_probability)
+    if len(boxed):
+        zoom_boxed, shift_boxed = _box_framing(
+            rgba[chosen[boxed]], torch.deg2rad(roll_deg[boxed]), settings, few
+        )
+        zoom = zoom.index_copy(0, boxed, zoom_boxed)
+        shift = shift.index_copy(0, boxed, shift_boxed)
     warped, K_warped, T_warped = reframe(
         rgba[chosen],
         K[chosen],
         T_camera_object[chosen],
         roll=torch.deg2rad(roll_deg).to(K),
         zoom=zoom.to(K),
-        shift=some.uniform(2, low=-settings.shift, high=settings.shift).to(K),
+        shift=shift.to(K),
         size=size,
     )
     return (

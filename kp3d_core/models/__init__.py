@@ -1,4 +1,7 @@
-"""Keypoint networks: `paper`, as published and trained by its authors, and `fast`, the default."""
+"""Keypoint networks: `paper`, as published and trained by its authors; `fast`, the default; `lite`.
+
+`lite` is `fast` with a trunk that has seen photographs.
+"""
 
 from kp3d_core.models.composed import ForeignOrientation, InBfloat16, WithoutFlag
 from kp3d_core.models.interface import Encoding, KeypointModel, KeypointPrediction

@@ -97,9 +97,7 @@ class FastModel(KeypointModel):
         c2, c4, c8, c16 = (max(8, 8 * round(width * c / 8)) for c in self.channels)
         Conv = partial(ConvBlock, folded=folded)
         Residual = partial(ResidualBlock, folded=folded)
-        self.stem = nn.Sequential(Conv(3, c2, 2), Conv(c2, c4, 2), Residual(c4))
-        self.down8 = nn.Sequential(Conv(c4, c8, 2), Residual(c8), Residual(c8))
-        self.down16 = nn.Sequential(Conv(c8, c16, 2), Residual(c16), Residual(c16))
+        self._add_trunk((c2, c4, c8, c16), folded)
         self.orientation_stage = nn.Sequential(Conv(c16 + c8, c8), Conv(c8, c8))
         self.orientation_head = nn.Conv2d(c8, len(self.orientation_points), 3, padding=1)
         self.scale_head = nn.Sequential(nn.Linear(c16, 64), nn.ReLU(inplace=True), nn.Linear(64, 1))
@@ -108,21 +106,34 @@ class FastModel(KeypointModel):
         self.up4 = nn.Sequential(Conv(c8 + c4 + 1, c4), Residual(c4))
         self.keypoint_head = nn.Conv2d(c4, 2 * num_keypoints, 3, padding=1)
 
+    def _add_trunk(self, channels: tuple[int, int, int, int], folded: bool) -> None:
+        """Create what `_trunk` uses; channels at 1/2, 1/4, 1/8 and 1/16 resolution."""
+        Conv = partial(ConvBlock, folded=folded)
+        Residual = partial(ResidualBlock, folded=folded)
+        c2, c4, c8, c16 = channels
+        self.stem = nn.Sequential(Conv(3, c2, 2), Conv(c2, c4, 2), Residual(c4))
+        self.down8 = nn.Sequential(Conv(c4, c8, 2), Residual(c8), Residual(c8))
+        self.down16 = nn.Sequential(Conv(c8, c16, 2), Residual(c16), Residual(c16))
+
+    def _trunk(self, image: Float[Tensor, "B 3 H W"]) -> tuple[Tensor, Tensor, Tensor]:
+        """Features at 1/4, 1/8 and 1/16 resolution."""
+        features4 = self.stem(image)
+        features8 = self.down8(features4)
+        return features4, features8, self.down16(features8)
+
     def fold_batch_norm(self) -> FastModel:
         """The same function without batch normalisation: convolutions scale and shift themselves.
 
         That is the form in which a model file holds the network. Trained on, it sees no statistics
         of its batches, and does the same then and later.
         """
-        plain = FastModel(self.num_keypoints, self.width, folded=True)
+        plain = type(self)(self.num_keypoints, self.width, folded=True)
         plain.load_state_dict(_folded(self))
         return plain.train(self.training)
 
     def encode(self, image: Float[Tensor, "B 3 H W"]) -> Encoding:
         """Trunk, orientation and scale; H and W must be multiples of 16."""
-        features4 = self.stem(image)
-        features8 = self.down8(features4)
-        features16 = self.down16(features8)
+        features4, features8, features16 = self._trunk(image)
         orientation = self.orientation_head(self.orientation_stage(_join(features16, features8)))
         summary = features16.mean((-2, -1))
         log_scale = self.scale_head(summary)[:, 0]

@@ -7,9 +7,15 @@ from collections.abc import Callable
 
 from kp3d_core.models.fast import FastModel
 from kp3d_core.models.interface import KeypointModel
+from kp3d_core.models.lite import LiteModel
 from kp3d_core.models.paper import PaperModel
 
-MODELS: dict[str, Callable[[int, float], KeypointModel]] = {"fast": FastModel, "paper": PaperModel}
+MODELS: dict[str, Callable[[int, float], KeypointModel]] = {
+    "fast": FastModel,
+    "lite": LiteModel,
+    "paper": PaperModel,
+}
+_FOLDABLE: dict[str, type[FastModel]] = {"fast": FastModel, "lite": LiteModel}
 
 
 def create_model(
@@ -21,15 +27,17 @@ def create_model(
         network: one of `MODELS`.
         num_keypoints: N.
         width: factor on the numbers of channels.
-        folded: without batch normalisation; `fast` only, see `FastModel.fold_batch_norm`.
+        folded: without batch normalisation, see `FastModel.fold_batch_norm`; not for `paper`.
 
     Raises:
         ValueError: unknown name, no width, or fewer keypoints than a pose needs.
     """
     if network not in MODELS:
         raise ValueError(f"model must be one of {sorted(MODELS)}, got {network!r}.")
-    if folded and network != "fast":
-        raise ValueError(f"folded is for the network `fast` only, got {network!r}.")
+    if folded and network not in _FOLDABLE:
+        raise ValueError(
+            f"folded is for the networks {sorted(_FOLDABLE)} only, got {network!r}. Leave it out."
+        )
     if num_keypoints < 3:
         raise ValueError(
             f"num_keypoints must be at least 3, got {num_keypoints}. "
@@ -38,5 +46,5 @@ def create_model(
     if not 0 < width < math.inf:
         raise ValueError(f"width must be positive, got {width}; 1.0 is the network as designed.")
     if folded:
-        return FastModel(num_keypoints, width, folded=True)
+        return _FOLDABLE[network](num_keypoints, width, folded=True)
     return MODELS[network](num_keypoints, width)

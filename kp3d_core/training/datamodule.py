@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import lightning as L
+import torch
+from lightning.pytorch.utilities import rank_zero_warn
+from torch import Tensor
 from torch.utils.data import DataLoader
 
 from kp3d_core.data.memory import RandomBatches, ViewSet, ViewTensors, load_views
+from kp3d_core.data.photographs import read_photographs
 from kp3d_core.data.sharing import Share
 from kp3d_core.training.module import TrainingCamera
 
@@ -25,6 +29,8 @@ class ShardDataModule(L.LightningDataModule):
         val_batches: int = 25,
         seed: int = 0,
         gpu_cache_gb: float = 16.0,
+        backgrounds: str | None = None,
+        background_size: int = 160,
     ) -> None:
         """Remember where the views are; they are read at the start of a run.
 
@@ -41,6 +47,11 @@ class ShardDataModule(L.LightningDataModule):
             seed: of the choice of objects and views.
             gpu_cache_gb: sets up to this size are held on the GPU [GB] and cost the step nothing;
                 batches of larger ones are sent to it.
+            backgrounds: folder of photographs, at any depth, that augmentation puts behind and
+                before the objects; made-up scenes only if None. What it costs to have none is
+                measured in docs/training.md.
+            background_size: side at which photographs are held in memory [px]; at least the
+                input's, better twice.
         """
         super().__init__()
         self.save_hyperparameters()
@@ -58,6 +69,9 @@ class ShardDataModule(L.LightningDataModule):
         self.val_batches = val_batches
         self.seed = seed
         self.gpu_cache_gb = gpu_cache_gb
+        self.background_folder = backgrounds
+        self.background_size = background_size
+        self._photographs: Tensor | None = None
         self._train: ViewSet | None = None
         self._val: ViewSet | None = None
         self._tensors: dict[str, ViewTensors] = {}
@@ -73,6 +87,8 @@ class ShardDataModule(L.LightningDataModule):
                 f"train and val must hold the same category, got {self._train.category!r} and "
                 f"{self._val.category!r}."
             )
+        if self.background_folder is not None:
+            self._photographs = _read_backgrounds(self.background_folder, self.background_size)
         common = set(self._train.keys) & set(self._val.keys)
         if common:
             raise ValueError(
@@ -93,6 +109,11 @@ class ShardDataModule(L.LightningDataModule):
         """Training views at the size at which they are held."""
         assert self._train is not None
         return self._train
+
+    @property
+    def photographs(self) -> Tensor | None:
+        """Scenes for augmentation, (P, 3, S, S) uint8, if there is a folder of them."""
+        return self._photographs
 
     @property
     def category(self) -> str:
@@ -137,3 +158,10 @@ class ShardDataModule(L.LightningDataModule):
         )
         sent = self._tensors[name].rgba.device != device
         return DataLoader(batches, batch_size=None, pin_memory=sent)
+
+
+def _read_backgrounds(folder: str, size: int) -> Tensor:
+    found = read_photographs(folder, size)
+    for file, reason in found.skipped:
+        rank_zero_warn(f"{file} is left out of the backgrounds: {reason}.")
+    return torch.from_numpy(found.images)

@@ -29,7 +29,12 @@ from kp3d_core.training.checkpoint import (
 )
 from kp3d_core.training.forward import ForwardResult, forward_views, orientation_targets
 from kp3d_core.training.monitor import ViewMetrics, view_metrics
-from kp3d_core.training.networks import build_network, network_settings
+from kp3d_core.training.networks import (
+    IMAGENET,
+    build_network,
+    load_imagenet,
+    network_settings,
+)
 from kp3d_core.training.precision import uses_bf16
 from kp3d_core.training.schedule import Schedule
 
@@ -83,7 +88,8 @@ class KeypointModule(L.LightningModule):
                 training camera's distance ("nominal", as the authors').
             gradient_clip: largest global norm of the gradient.
             precision: of the network's arithmetic: "auto", "bf16" or "fp32".
-            initial_weights: checkpoint of the same kind of network to start from; random if None.
+            initial_weights: checkpoint of the same kind of network to start from, or "imagenet"
+                for a trunk that has seen photographs (`lite` only); random if None.
             seed: of weights and of the noise in losses.
             compile_backend: of `torch.compile` for the network, such as "inductor"; None: as it is.
             use_flag: whether the keypoint stage is told the orientation.
@@ -100,7 +106,9 @@ class KeypointModule(L.LightningModule):
         self.model = build_network(self.hparams, foreign.model if foreign else None)
         self._orientation_settings = foreign and network_settings(foreign.settings)
         self._earlier_stages: tuple[Stage, ...] = ()
-        if initial_weights is not None:
+        if initial_weights == IMAGENET:
+            load_imagenet(self.model)
+        elif initial_weights is not None:
             self._earlier_stages = copy_weights(Path(initial_weights), self.model)
         for parameter in self.model.parameters():  # channels last: what CPU convolutions want
             if parameter.ndim == 4:
@@ -187,7 +195,8 @@ class KeypointModule(L.LightningModule):
                 landmarks[index] = mirror_landmarks(landmarks[index], self._mirror_partners)
         per_view = draws.per_view(rgba.shape[1])
         rgba, K, T = self._reframe(rgba, K, T, self.reframing, per_view)
-        images = _images(rgba, self.augmentation, per_view)
+        photographs = self.trainer.datamodule.photographs  # type: ignore[attr-defined]
+        images = _images(rgba, self.augmentation, per_view, photographs)
         views = self._view_batch(rgba, K, T)._replace(landmarks=landmarks)
         targets_uv = self._orientation_targets(views, images.shape[-1])
         start, end = (int(share * self.total_steps) for share in self.schedule.flag_anneal)
@@ -329,6 +338,9 @@ def _require_one_keypoint_each(names: tuple[str, ...], num_keypoints: int) -> No
         )
 
 
-def _images(rgba: Tensor, settings: Augmentation, draws: BatchDraws) -> Float[Tensor, "B V 3 S S"]:
+def _images(
+    rgba: Tensor, settings: Augmentation, draws: BatchDraws, photographs: Tensor | None = None
+) -> Float[Tensor, "B V 3 S S"]:
     """Network inputs of views (B, V, S, S, 4)."""
-    return composite(rgba.flatten(0, 1), settings, draws).unflatten(0, rgba.shape[:2])
+    images = composite(rgba.flatten(0, 1), settings, draws, photographs)
+    return images.unflatten(0, rgba.shape[:2])

@@ -6,6 +6,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from kp3d_core.models import ForeignOrientation, KeypointModel, WithoutFlag, create_model
+from kp3d_core.models.lite import LiteModel
+
+IMAGENET = "imagenet"
+"""Value of `initial_weights` for a trunk that has seen photographs."""
 
 
 def network_settings(settings: Mapping[str, Any]) -> dict[str, Any]:
@@ -37,3 +41,18 @@ def build_network(
             "that is told no orientation has no use for one. Leave one of them out."
         )
     return ForeignOrientation(network, orientation)
+
+
+def load_imagenet(model: KeypointModel) -> None:
+    """Give a network's trunk weights that were trained on photographs.
+
+    Raises:
+        ValueError: a network without such a trunk, or the weights are not installed.
+    """
+    network = model.network if isinstance(model, ForeignOrientation | WithoutFlag) else model
+    if not isinstance(network, LiteModel):
+        raise ValueError(
+            f"initial_weights={IMAGENET} needs the network `lite`, got {type(network).__name__}. "
+            "Set model.network=lite, or name a checkpoint."
+        )
+    network.trunk.load_imagenet()

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kp3d_core.rendering.mesh import Material, Mesh
+from kp3d_core.rendering.normals import corner_normals
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
@@ -27,9 +28,6 @@ Z_TO_X: FloatArray = np.array([[0.0, 0.0, 1.0], [0.0, 1.0, 0.0], [-1.0, 0.0, 0.0
 """Rotation that lays a part built along z forwards."""
 Z_TO_Y: FloatArray = np.array([[1.0, 0.0, 0.0], [0.0, 0.0, 1.0], [0.0, -1.0, 0.0]])
 """Rotation that lays a part built along z to the left."""
-
-CREASE_ANGLE_DEG = 40.0
-"""Edges that bend more than this stay sharp; flatter ones are shaded smoothly."""
 
 
 @dataclass(frozen=True)
@@ -285,45 +283,6 @@ def square_to_disc(u: FloatArray, v: FloatArray) -> tuple[FloatArray, FloatArray
     Reference: Fong, Analytical Methods for Squaring the Disc, arXiv:1509.06344, section 3.
     """
     return np.asarray(u * np.sqrt(1.0 - v**2 / 2.0)), np.asarray(v * np.sqrt(1.0 - u**2 / 2.0))
-
-
-def corner_normals(
-    vertices: FloatArray, faces: IntArray, crease_angle_deg: float = CREASE_ANGLE_DEG
-) -> FloatArray:
-    """Unit normals per face corner, shape (F, 3, 3), smooth across edges flatter than the crease.
-
-    The normal of a corner is the area-weighted mean over the faces at that vertex whose own normals
-    lie within the crease angle of this face's.
-    """
-    a, b, c = (vertices[faces[:, k]] for k in range(3))
-    area_normal = np.cross(b - a, c - a)
-    length = np.linalg.norm(area_normal, axis=1, keepdims=True)
-    normal = np.where(length > 0.0, area_normal / np.maximum(length, 1e-300), [0.0, 0.0, 1.0])
-
-    corner_vertex = faces.ravel()
-    order = np.argsort(corner_vertex, kind="stable")
-    valence = np.bincount(corner_vertex, minlength=len(vertices))
-    first = np.concatenate([[0], np.cumsum(valence)[:-1]])
-    count = valence[corner_vertex]
-    corner = np.repeat(np.arange(len(corner_vertex)), count)
-    step = np.arange(len(corner)) - np.repeat(np.cumsum(count) - count, count)
-    neighbour_face = order[first[corner_vertex[corner]] + step] // 3
-
-    cosine = np.einsum("ij,ij->i", normal[corner // 3], normal[neighbour_face])
-    joined = cosine >= np.cos(np.radians(crease_angle_deg))
-    corner, neighbour_face = corner[joined], neighbour_face[joined]
-    total = np.stack(
-        [
-            np.bincount(corner, area_normal[neighbour_face, k], minlength=len(corner_vertex))
-            for k in range(3)
-        ],
-        axis=-1,
-    )
-    length = np.linalg.norm(total, axis=1, keepdims=True)
-    own = np.repeat(normal, 3, axis=0)
-    # A sliver without area keeps the plain face normal.
-    unit = np.where(length > 1e-20, total / np.maximum(length, 1e-20), own)
-    return unit.reshape(-1, 3, 3)
 
 
 class MeshBuilder:

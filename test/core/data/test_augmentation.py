@@ -6,9 +6,12 @@ import torch
 
 from kp3d_core.data.augmentation import (
     Augmentation,
+    Sensor,
     composite,
     image_borders,
     mirror,
+    neighbours,
+    photograph_crops,
     random_backgrounds,
     random_occluders,
     random_shadows,
@@ -115,3 +118,83 @@ def test_occluded_share_of_views():
 def test_no_chosen_view_is_no_problem():
     settings = Augmentation(background_probability=1e-9, occlusion_probability=1e-9)
     assert torch.isfinite(composite(disc(), settings, draws(1))).all()
+
+
+def photographs(num=6):
+    """Pictures of one colour each."""
+    values = torch.arange(1, num + 1, dtype=torch.uint8) * 40
+    return values[:, None, None, None].expand(num, 3, 96, 96).contiguous()
+
+
+def test_photographs_stand_behind_the_object():
+    settings = Augmentation(background_probability=1.0, photograph_probability=1.0)
+    pictures = torch.zeros(3, 3, 96, 96, dtype=torch.uint8)
+    pictures[:, 1] = 200  # all green
+    images = composite(disc().repeat(32, 1, 1, 1), settings, draws(32), pictures)
+    corner = images[:, :, 2:12, 27:37].mean((2, 3))
+    assert (corner[:, [0, 2]] < 1e-3).all()
+    assert (corner[:, 1] > 0.2).float().mean() > 0.7  # image borders make some black
+    centre = images[:, :, 32, 32] * 255
+    assert torch.allclose(centre, torch.tensor([90.0, 120, 150]).expand(32, 3), atol=1e-3)
+
+
+def test_photographs_are_cropped_everywhere_mirrored_and_not_aliased():
+    ramp = torch.arange(96).expand(96, 96).to(torch.uint8)[None, None].expand(1, 3, 96, 96)
+    crops = photograph_crops(ramp, 32, 32, draws(200))[:, 0, 16] * 255
+    rising = (crops[:, -1] > crops[:, 0]).float().mean()
+    assert 0.35 < rising < 0.65
+    extent = (crops.amax(1) - crops.amin(1)) / crops.mean(1)
+    assert extent.max() / extent.min() > 2
+    stripes = (255 * (torch.arange(96) % 2)).expand(96, 96).to(torch.uint8)[None, None]
+    flat = photograph_crops(stripes.expand(1, 3, 96, 96), 16, 16, draws(100))
+    assert flat[:, 0].std((-2, -1)).mean() < 0.25  # of 0.5 without averaging
+
+
+def test_neighbours_stand_beside_and_the_object_stays_visible():
+    view = disc()
+    settings = Augmentation(background_probability=1.0, neighbour_probability=1.0)
+    rgba = view.repeat(64, 1, 1, 1)
+    rgba[::2, ..., 0], rgba[::2, ..., 2] = rgba[::2, ..., 2].clone(), rgba[::2, ..., 0].clone()
+    values = rgba.permute(0, 3, 1, 2).float() / 255
+    beside = neighbours(values, draws(64))
+    assert beside.shape == (64, 4, 64, 64)
+    assert (beside[:, 3].flatten(1).sum(1) > 20).float().mean() > 0.8
+    assert (beside[:, 3, 32, 32] > 0.5).float().mean() < 0.2  # seldom in the very middle
+    images = composite(rgba, settings, draws(64))
+    own = values[:, :3, 32, 32]
+    assert ((images[:, :, 32, 32] - own).abs().amax(1) < 1e-3).float().mean() > 0.7
+
+
+def test_reflections_and_uneven_light_change_the_object_only():
+    settings = Augmentation(
+        reflection_probability=1.0, uneven_light_probability=1.0, photograph_probability=1.0
+    )
+    images = composite(disc().repeat(64, 1, 1, 1), settings, draws(64), photographs())
+    plain = composite(disc(), Augmentation(), draws(1))
+    outside = disc()[0, ..., 3] == 0
+    assert images[:, :, outside].abs().max() == 0
+    inside = images[:, :, ~outside]
+    assert (inside - plain[:, :, ~outside]).abs().amax((1, 2)).min() > 0.01
+    assert inside.max() <= 1
+
+
+def test_the_sensor_comes_last():
+    settings = Augmentation(sensor=Sensor(probability=1.0, offset_probability=1.0))
+    images = composite(disc().repeat(16, 1, 1, 1), settings, draws(16))
+    assert images[:, :, 0, 0].amax() > 0  # also what was black changes
+
+
+def test_together_occluders_and_neighbours_hide_no_more_than_allowed():
+    settings = Augmentation(
+        background_probability=1.0,
+        neighbour_probability=1.0,
+        occlusion_probability=1.0,
+        occlusion_max=0.3,
+    )
+    images = composite(disc().repeat(300, 1, 1, 1), settings, draws(300))
+    inside = disc()[0, ..., 3] > 0
+    own = torch.tensor([90.0, 120, 150]) / 255
+    hidden = ((images[:, :, inside] - own[:, None]).abs().amax(1) > 0.02).float().mean(1)
+    # A crop that ends before the object hides some more, in few views.
+    assert hidden.quantile(0.9) <= 0.31
+    assert hidden.max() > 0.1

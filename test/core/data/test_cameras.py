@@ -175,7 +175,9 @@ def test_settings_survive_a_dictionary(camera):
 
 
 def test_unknown_settings_are_refused():
-    with pytest.raises(ValueError, match="camera must be one of paper, robot, got 'orbit'"):
+    with pytest.raises(
+        ValueError, match="camera must be one of paper, robot, eye_level, got 'orbit'"
+    ):
         camera_by_name("orbit")
     with pytest.raises(ValueError, match="must be those of one of the samplings paper, robot"):
         camera_from_dict({"sampling": "paper", "lens": 3})
@@ -193,3 +195,42 @@ def test_impossible_settings_are_reported_together():
         "roll_deg must be zero or more",
     ):
         assert part in str(error.value)
+
+
+def elevations_deg(views):
+    position = positions(views)
+    return np.degrees(np.arcsin(position[:, 2] / np.linalg.norm(position, axis=1)))
+
+
+def test_half_of_the_eye_level_views_are_at_eye_level_all_around():
+    views = sample_many(camera_by_name("eye_level"), 4000)
+    elevation = elevations_deg(views)
+    # 0.9 x 0.55 at eye level; of the other dolly views and the paper's half are below 30 deg.
+    assert ((elevation > -5) & (elevation < 30)).mean() == pytest.approx(
+        0.495 + 0.505 / 2, abs=0.03
+    )
+    assert elevation.min() == pytest.approx(-5, abs=0.3)
+    assert (elevation < 0).mean() == pytest.approx(0.495 * 5 / 35, abs=0.015)
+    position = positions(views)
+    counts = np.histogram(np.arctan2(position[:, 1], position[:, 0]), bins=8)[0]
+    assert counts == pytest.approx(len(views) / 8, rel=0.15)
+    near = min(view.distance for view in views)
+    assert 1.9 < near < 2.1
+
+
+def test_without_eye_level_views_are_as_before():
+    assert all(
+        np.array_equal(a.T_camera_object, b.T_camera_object)
+        for a, b in zip(
+            sample_many(RobotCamera(), 20),
+            sample_many(RobotCamera(eye_level_min_deg=10.0), 20),
+            strict=True,
+        )
+    )
+
+
+def test_impossible_eye_levels_are_refused():
+    with pytest.raises(ValueError, match="eye_level_min_deg and eye_level_max_deg must satisfy"):
+        RobotCamera(eye_level_min_deg=40.0)
+    with pytest.raises(ValueError, match="eye_level_probability must be in"):
+        RobotCamera(eye_level_probability=1.5)

@@ -8,7 +8,7 @@ import torch
 
 from kp3d_core.data.cameras import RobotCamera
 from kp3d_core.data.draws import BatchDraws
-from kp3d_core.data.reframing import Reframing, random_reframe, reframe, shrink
+from kp3d_core.data.reframing import Reframing, random_reframe, reframe, shrink, silhouette_boxes
 from kp3d_core.geometry.camera import project
 from kp3d_core.geometry.rotation import transform_points
 
@@ -104,3 +104,56 @@ def test_random_cameras_stay_in_their_limits():
 def test_impossible_settings_are_refused(settings, message):
     with pytest.raises(ValueError, match=message):
         Reframing(**settings)
+
+
+def rectangles(*bounds):
+    """Views of 128 px with a white rectangle each: (left, top, right, bottom), ends excluded."""
+    rgba = torch.zeros(len(bounds), 128, 128, 4, dtype=torch.uint8)
+    for view, (left, top, right, bottom) in zip(rgba, bounds, strict=True):
+        view[top:bottom, left:right] = 255
+    return rgba
+
+
+def test_boxes_around_silhouettes():
+    rgba = rectangles((32, 64, 96, 80), (0, 0, 128, 128), (0, 0, 0, 0), (127, 5, 128, 6))
+    centre, size = silhouette_boxes(rgba[..., 3])
+    assert centre[0].tolist() == pytest.approx([0, 0.125])
+    assert size[0].tolist() == pytest.approx([1.0, 0.25])
+    assert size[1].tolist() == size[2].tolist() == [2, 2]  # full, and empty
+    assert centre[2].tolist() == [0, 0]
+    assert size[3].tolist() == pytest.approx([2 / 128, 2 / 128])
+
+
+def test_a_box_is_framed_as_a_first_look_frames_it():
+    rgba = rectangles((20, 90, 60, 110)).repeat(300, 1, 1, 1)
+    K = torch.tensor([[1466.0, 0, 63.5], [0, 1466.0, 63.5], [0, 0, 1]]).repeat(300, 1, 1)
+    T = torch.eye(4).repeat(300, 1, 1)
+    T[:, 2, 3] = 30.0
+
+    def framed(jitter):
+        settings = Reframing(
+            probability=1.0, roll_deg=0.0, box_probability=1.0, box_jitter=jitter, box_fill=0.65
+        )
+        images, K_new, _ = random_reframe(rgba, K, T, 64, settings, BatchDraws(0, 300))
+        centre, size = silhouette_boxes(images[..., 3])
+        # The camera moves with the image: the rectangle's corner stays on its ray.
+        corner = torch.tensor([19.5, 89.5, 1.0])
+        ray = K_new @ torch.linalg.inv(K) @ corner
+        edge = (centre - size / 2 + 1) * 32 - 0.5
+        whole = (edge > 0).all(1) & (edge + 32 * size < 63).all(1)
+        assert whole.sum() > 150
+        assert torch.allclose((ray[:, :2] / ray[:, 2:])[whole], edge[whole], atol=1.1)
+        return centre, size
+
+    centre, size = framed(0.0)
+    assert centre.abs().max() < 2 / 64
+    assert size[:, 0].numpy() == pytest.approx(2 * 0.65, abs=2.1 / 64)
+    centre, size = framed(0.25)
+    assert size[:, 0].min() < 2 * 0.65 * 0.8
+    assert size[:, 0].max() > 2 * 0.65 * 1.2
+    assert 0.2 < centre[:, 0].abs().max() < 0.25 * 2 * 0.65 * 1.25 + 0.05
+
+
+def test_box_probability_is_checked():
+    with pytest.raises(ValueError, match="reframing.box_probability must be in"):
+        Reframing(box_probability=-0.1)

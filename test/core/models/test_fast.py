@@ -40,8 +40,8 @@ def test_folded_batch_normalisation_is_the_same_function(network):
     again.load_state_dict(folded.state_dict())  # what a checkpoint of it needs
 
 
-def test_only_fast_can_be_folded():
-    with pytest.raises(ValueError, match="folded is for the network `fast` only, got 'paper'"):
+def test_not_every_network_can_be_folded():
+    with pytest.raises(ValueError, match="folded is for the networks .*'lite'. only, got 'paper'"):
         create_model("paper", folded=True)
 
 

@@ -1,0 +1,1 @@
+"""Objects from mesh files that others made: a list of them, reading, random variation."""
