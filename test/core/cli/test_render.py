@@ -27,7 +27,7 @@ def test_everything_wrong_is_told_at_once(kp3d, tmp_path):
         "category must be one of",
         "split must be one of train, val, test, got 'dev'",
         "views must be between",
-        "camera must be one of paper, robot, got 'x'",
+        "camera must be one of paper, robot, eye_level, got 'x'",
         "jobs must be at least 1, got 0",
     ):
         assert part in output
