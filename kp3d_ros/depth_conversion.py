@@ -14,6 +14,45 @@ _FORMATS = {"32FC1": ("f4", 1.0), "16UC1": ("u2", 1e-3), "mono16": ("u2", 1e-3)}
 """Encoding -> type of a value, metres per unit."""
 
 
+_ASPECT_TOLERANCE = 0.02
+"""Half-size images of odd sizes differ by a pixel."""
+_STEP = 8
+"""Every so many rows and columns are enough to tell the unit."""
+_NEAR_SHARE = 10.0
+"""So many percent of the pixels are near: even outdoors, where the sky may be at any distance."""
+_FARTHEST_NEAR_M = 300.0
+"""Where those never all are: the values then are millimetres."""
+
+
+def require_registered(message: Image, frame_id: str, size_wh: tuple[int, int]) -> None:
+    """Refuse a depth image whose pixels are not those of the image.
+
+    A frame without a name may be any. Any resolution will do.
+
+    Args:
+        message: depth image.
+        frame_id: camera frame of the image.
+        size_wh: of the image [px].
+
+    Raises:
+        ValueError: it is from another frame, or shows another rectangle.
+    """
+    frame, image_frame = message.header.frame_id.lstrip("/"), frame_id.lstrip("/")
+    if frame and image_frame and frame != image_frame:
+        raise ValueError(
+            f"Depth image must be registered to the image, in frame '{image_frame}', got one in "
+            f"frame '{frame}': its scale is not used. Remap 'depth' to the camera's registered "
+            "(aligned) depth."
+        )
+    width, height = size_wh
+    if abs(message.width * height / max(message.height * width, 1) - 1) > _ASPECT_TOLERANCE:
+        raise ValueError(
+            f"Depth image must be registered to the image of {width} x {height} pixels, and have "
+            f"its aspect ratio, got {message.width} x {message.height}: its scale is not used. "
+            "Remap 'depth' to the camera's registered (aligned) depth."
+        )
+
+
 def depth_to_metres(message: Image) -> NDArray[np.float32]:
     """Depth along the optical axis [m], shape (height, width); NaN where it is not known.
 
@@ -40,3 +79,23 @@ def depth_to_metres(message: Image) -> NDArray[np.float32]:
     depth_m = values.astype(np.float32) * np.float32(unit_m)
     depth_m[~(np.isfinite(depth_m) & (depth_m > 0))] = np.nan
     return depth_m
+
+
+def require_plausible(depth_m: NDArray[np.float32]) -> None:
+    """Refuse depths so large that they can only be millimetres: for objects of unknown size.
+
+    Args:
+        depth_m: from `depth_to_metres`.
+
+    Raises:
+        ValueError: even what is near would be farther than robots see.
+    """
+    sample_m = depth_m[::_STEP, ::_STEP]
+    known = sample_m[np.isfinite(sample_m)]
+    near_m = float(np.percentile(known, _NEAR_SHARE)) if known.size else 0.0
+    if near_m > _FARTHEST_NEAR_M:
+        raise ValueError(
+            f"Depth must be in metres (32FC1) or millimetres (16UC1), got an image with nine "
+            f"pixels of ten beyond {near_m:.0f} m: its scale is not used. Check the publisher's "
+            "unit (REP 118)."
+        )

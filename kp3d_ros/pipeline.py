@@ -8,12 +8,22 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from kp3d_core.inference import CameraModel, Detection, rescale, scale_from_depth
+from kp3d_core.inference import (
+    Detection,
+    contradicts,
+    rescale,
+    scale_from_depth,
+    without_scale,
+)
 from kp3d_ros.answer import NO_CALIBRATION, Answer, FoundObject, Unused, is_finite
 from kp3d_ros.calibrations import Calibrations, CameraMatch
 from kp3d_ros.categories import Category, detector_settings, update_categories
 from kp3d_ros.compressed_conversion import compressed_to_rgb
-from kp3d_ros.depth_conversion import depth_to_metres
+from kp3d_ros.depth_conversion import (
+    depth_to_metres,
+    require_plausible,
+    require_registered,
+)
 from kp3d_ros.handover import Handover, Inbox
 from kp3d_ros.image_conversion import image_to_rgb
 from kp3d_ros.references import Placement, References
@@ -109,7 +119,7 @@ class Pipeline:
         depth_m = self._depth(answer)
         for category in self.categories:
             for number, detection in self._look(category, answer, down_camera):
-                detection, from_depth = _measure(category, detection, depth_m, camera)
+                detection, from_depth = _measure(category, detection, depth_m, answer)
                 if is_finite(detection):
                     answer.objects.append(
                         FoundObject(
@@ -275,6 +285,8 @@ class Pipeline:
             )
             return None
         try:
+            size_wh = answer.camera.width, answer.camera.height
+            require_registered(message, answer.header.frame_id, size_wh)
             return depth_to_metres(message)
         except ValueError as error:
             answer.problems.append(str(error))
@@ -307,16 +319,30 @@ class Pipeline:
 
 
 def _measure(
-    category: Category,
-    detection: Detection,
-    depth_m: NDArray[np.float32] | None,
-    camera: CameraModel,
+    category: Category, detection: Detection, depth_m: NDArray[np.float32] | None, answer: Answer
 ) -> tuple[Detection, bool]:
-    """The detection with the scale of the depth image, if that tells one, and whether it does."""
+    """The detection with the scale of the depth image, if that tells one, and whether it does.
+
+    Up to scale, with a problem for the answer, where depth image and known size exclude each other.
+    """
     if depth_m is None:
         return detection, False
-    size_wh = (camera.width, camera.height)
+    size_wh = (answer.camera.width, answer.camera.height)
     scale = scale_from_depth(detection, depth_m, size_wh, category.model.surface)
     if scale is None:
         return detection, False
+    if not detection.metric:  # no known size judges the unit
+        try:
+            require_plausible(depth_m)
+        except ValueError as error:
+            answer.problems.append(str(error))
+            return detection, False
+    if contradicts(scale, detection):
+        answer.problems.append(
+            f"Nothing about '{category.name}' is published in metres: its size must be "
+            f"{2 * detection.unit_m:.3g} m by 'object_size', and is {2 * scale.unit_m:.3g} m by "
+            "the depth image. Correct the one that is wrong; check that depth is registered to the "
+            "image, in metres (32FC1) or millimetres (16UC1)."
+        )
+        return without_scale(detection, category.model), False
     return rescale(detection, category.model, scale), True

@@ -1,7 +1,13 @@
 """Run time: model files, engines, and the way from a camera image to keypoints and pose."""
 
 from kp3d_core.inference.camera import CameraModel
-from kp3d_core.inference.depth_scale import DepthScale, rescale, scale_from_depth
+from kp3d_core.inference.depth_scale import (
+    DepthScale,
+    contradicts,
+    rescale,
+    scale_from_depth,
+    without_scale,
+)
 from kp3d_core.inference.detection import Detection
 from kp3d_core.inference.detector import Detector
 from kp3d_core.inference.engines import Engine, TimedEngine, create_engine, engine_names
@@ -36,7 +42,9 @@ __all__ = [
     "create_engine",
     "engine_names",
     "load_model",
+    "contradicts",
     "rescale",
     "scale_from_depth",
+    "without_scale",
     "shipped_models",
 ]

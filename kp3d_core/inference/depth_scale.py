@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -26,6 +27,10 @@ _SURFACE_STD = 0.16
 """How far the surface is from where keypoints lie in it [model units]: all of a group err alike, so
 their number does not help. Measured on 18 cars, chairs and planes, 426 views: 0.16, 0.17, 0.16.
 Model files with a `Surface` have their own figure."""
+_CONTRADICTION = math.log(2.0)
+"""Difference of the logarithms of two sizes that no object of roughly known size explains."""
+_STDS = 3.0
+"""The same as standard deviations of the known size, where its own is large."""
 
 
 @dataclass(frozen=True)
@@ -106,6 +111,42 @@ def _scale_by_agreement(
     return DepthScale(unit_m, float(std), int(group.sum()))
 
 
+def contradicts(scale: DepthScale, detection: Detection) -> bool:
+    """Whether a depth image and the size that an object is known to have exclude each other.
+
+    One of them then is wrong, by its units or its camera, and nothing tells which.
+
+    Args:
+        scale: from `scale_from_depth`.
+        detection: that it was asked for, before `rescale`.
+    """
+    if not detection.metric:
+        return False
+    points, by_size = detection.keypoints_camera, detection.common_errors[1]
+    relative_std = float(np.linalg.norm(by_size) / np.linalg.norm(points))
+    difference = abs(math.log(scale.unit_m / detection.unit_m))
+    return difference > max(_CONTRADICTION, _STDS * relative_std)
+
+
+def without_scale(detection: Detection, model: Model) -> Detection:
+    """The detection in model units, as of an object whose size is not known.
+
+    Args:
+        detection: in any unit.
+        model: that it was found with.
+    """
+    factor = 1 / detection.unit_m
+    T = detection.T_camera_object.copy()
+    T[:3, 3] *= factor
+    by_apparent_size = detection.common_errors[0] * factor
+    lifted = LiftedKeypoints(
+        detection.keypoints_camera * factor,
+        detection.own_covariance * factor**2,
+        np.stack([by_apparent_size, np.zeros_like(by_apparent_size)]),
+    )
+    return _told(detection, model, lifted, T, metric=False, unit_m=1.0)
+
+
 def rescale(detection: Detection, model: Model, scale: DepthScale) -> Detection:
     """The detection in metres, as a depth image tells them.
 
@@ -128,17 +169,30 @@ def rescale(detection: Detection, model: Model, scale: DepthScale) -> Detection:
         detection.own_covariance * factor**2,
         np.stack([apparent_std * (points - T[:3, 3]), scale.relative_std * points]),
     )
+    return _told(detection, model, lifted, T, metric=True, unit_m=scale.unit_m)
+
+
+def _told(
+    detection: Detection,
+    model: Model,
+    lifted: LiftedKeypoints,
+    T_camera_object: FloatArray,
+    *,
+    metric: bool,
+    unit_m: float,
+) -> Detection:
+    """The detection with its keypoints in another unit, and the covariance of its pose in that."""
     calibration = model.calibration
-    fit = fit_layout(model.keypoints, lifted, scale.unit_m, detection.growth)
+    fit = fit_layout(model.keypoints, lifted, unit_m, detection.growth)
     return dataclasses.replace(
         detection,
-        keypoints_camera=points,
+        keypoints_camera=lifted.points_camera,
         own_covariance=lifted.covariance,
         common_errors=lifted.common,
-        T_camera_object=T,
+        T_camera_object=T_camera_object,
         pose_covariance=fit.covariance(calibration.translation_scale, calibration.rotation_scale),
-        metric=True,
-        unit_m=scale.unit_m,
+        metric=metric,
+        unit_m=unit_m,
     )
 
 

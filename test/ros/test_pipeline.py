@@ -21,8 +21,8 @@ from kp3d_ros.settings import Settings
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "core/inference"))
 sys.path.insert(0, str(Path(__file__).parent))
-from node_rig import CAMERA, UNIT_M, image_message, pose  # noqa: E402
-from tiny_model import draw_scene, write_tiny_model  # noqa: E402
+from node_rig import CAMERA, FRAME, UNIT_M, image_message, pose  # noqa: E402
+from tiny_model import CANONICAL, draw_scene, write_tiny_model  # noqa: E402
 
 T_CAMERA_OBJECT = pose(2.0, (0.1, 0.05, 2.0))
 SCENE = draw_scene(CAMERA, T_CAMERA_OBJECT, UNIT_M)
@@ -110,6 +110,86 @@ def test_without_depth_there_are_no_metres_and_no_frames(model: str) -> None:
     assert not found.detection.metric
     assert found.placement is None
     assert "No depth image within 0.05 s" in answer.problems[0]
+
+
+def depth_image(unit: float, frame: str = FRAME, shape_hw: tuple[int, int] = (480, 640)) -> Image:
+    """Depth of the scene as 32FC1, with plates at the keypoints; 1 is right, 1000 millimetres."""
+    points = CANONICAL * UNIT_M @ T_CAMERA_OBJECT[:3, :3].T + T_CAMERA_OBJECT[:3, 3]
+    depth = np.full((480, 640), 20.0, np.float32)
+    for (u, v), z in zip(CAMERA.project(points), points[:, 2], strict=True):
+        depth[int(v) - 2 : int(v) + 4, int(u) - 2 : int(u) + 4] = z
+    depth = np.float32(unit) * cv2.resize(depth, shape_hw[::-1], interpolation=cv2.INTER_NEAREST)
+    message = Image(width=shape_hw[1], height=shape_hw[0], encoding="32FC1", step=4 * shape_hw[1])
+    message.data.frombytes(depth.tobytes())
+    message.header.frame_id = frame
+    message.header.stamp = Time(sec=1)
+    return message
+
+
+def test_depth_that_agrees_with_the_size_tells_the_scale(model: str) -> None:
+    pipeline = make_pipeline(model, use_depth=True)
+    pipeline.inbox.put_depth(depth_image(1.0))
+
+    answer = pipeline.process(image_at(1))
+
+    (found,) = answer.objects
+    assert (found.from_depth, answer.problems) == (True, [])
+    assert found.detection.unit_m == pytest.approx(UNIT_M, rel=0.02)
+
+
+@pytest.mark.parametrize(
+    ("depth", "text"),
+    [
+        (depth_image(1.0, frame="depth_optical_frame"), "got one in frame 'depth_optical_frame'"),
+        (depth_image(1.0, shape_hw=(480, 848)), "its aspect ratio, got 848 x 480"),
+    ],
+    ids=["another frame", "another shape"],
+)
+def test_depth_that_cannot_be_right_is_named_and_not_used(
+    model: str, depth: Image, text: str
+) -> None:
+    pipeline = make_pipeline(model, use_depth=True)
+    pipeline.inbox.put_depth(depth)
+
+    answer = pipeline.process(image_at(1))
+
+    (found,) = answer.objects
+    assert text in answer.problems[0]
+    assert not found.from_depth
+    assert found.detection.unit_m == UNIT_M  # that of 'object_size'
+
+
+def test_depth_in_millimetres_gives_an_object_of_unknown_size_no_metres(model: str) -> None:
+    settings = Settings(model=model, use_depth=True)
+    pipeline = Pipeline(create_categories(settings), settings, None)
+    pipeline.calibrations.put(CameraInfo(width=640, height=480, k=CAMERA.K.ravel()))
+    pipeline.inbox.put_depth(depth_image(1000.0))
+
+    answer = pipeline.process(image_at(1))
+
+    (found,) = answer.objects
+    assert "Depth must be in metres (32FC1)" in answer.problems[0]
+    assert (found.detection.metric, found.from_depth, found.placement) == (False, False, None)
+
+
+@pytest.mark.parametrize("factor", [0.001, 0.4, 3.0, 1000.0])
+def test_contradiction_of_depth_and_size_gives_no_metres(model: str, factor: float) -> None:
+    pipeline = make_pipeline(model, use_depth=True)
+    pipeline.inbox.put_depth(depth_image(factor))
+
+    answer = pipeline.process(image_at(1))
+
+    (found,) = answer.objects
+    assert "must be 0.6 m by 'object_size', and is" in answer.problems[0]
+    assert not found.detection.metric
+    assert found.placement is None
+    wanted = {"~/keypoints", "~/pose", "~/detections_3d", "/tf"}
+    messages = dict(answer_messages(answer, pipeline.settings, wanted, True))
+    (instance,) = messages.pop("~/keypoints").instances
+    assert not instance.metric
+    assert instance.scale_source == instance.SCALE_UNKNOWN
+    assert messages.pop("~/detections_3d").detections == []
+    assert messages == {}  # neither a pose nor a frame
 
 
 def test_filter_is_surer_than_one_image(model: str) -> None:

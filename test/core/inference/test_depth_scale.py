@@ -8,7 +8,15 @@ from scipy.spatial.transform import Rotation
 from tiny_model import CANONICAL, draw_scene
 
 from kp3d_core.geometry.rotation import make_transform
-from kp3d_core.inference import DepthScale, Detector, Region, rescale, scale_from_depth
+from kp3d_core.inference import (
+    DepthScale,
+    Detector,
+    Region,
+    contradicts,
+    rescale,
+    scale_from_depth,
+    without_scale,
+)
 from kp3d_core.inference.depth_scale import sample_depth
 from kp3d_core.inference.surface import Surface, input_count
 
@@ -92,6 +100,46 @@ def test_rescaled_detection_is_metric(model, detection):
     assert std[2] == pytest.approx(0.004 * 9.0, rel=0.3)  # the depth image's error, in metres
     std_before = np.sqrt(np.diag(detection.pose_covariance))
     np.testing.assert_allclose(std[3:], std_before[3:], rtol=0.3)  # rotation has no unit
+
+
+def test_a_known_size_and_a_depth_image_may_differ_by_less_than_twice(detection, model):
+    of_known_size = rescale(detection, model, DepthScale(UNIT_M, 0.05, 6))
+
+    def is_contradicted(unit_m, known=of_known_size):
+        return contradicts(DepthScale(unit_m, 0.01, 6), known)
+
+    assert [is_contradicted(UNIT_M * f) for f in (0.001, 0.49, 0.51, 1.0, 1.9, 2.1, 1000)] == [
+        True, True, False, False, False, True, True,
+    ]  # fmt: skip
+    assert not is_contradicted(1000.0, known=detection)  # its size is not known
+    roughly_known = rescale(detection, model, DepthScale(UNIT_M, 0.5, 6))
+    assert not is_contradicted(UNIT_M * 4, known=roughly_known)
+    assert is_contradicted(UNIT_M * 5, known=roughly_known)
+
+
+def test_without_scale_is_as_it_was_without_a_size(detection, model):
+    again = without_scale(rescale(detection, model, DepthScale(UNIT_M, 0.004, 6)), model)
+
+    assert not again.metric
+    assert again.unit_m == 1.0
+    np.testing.assert_allclose(again.keypoints_camera, detection.keypoints_camera)
+    np.testing.assert_allclose(again.T_camera_object, detection.T_camera_object)
+    np.testing.assert_allclose(again.own_covariance, detection.own_covariance)
+
+
+def test_detection_of_known_size_without_scale(model, engine, pinhole):
+    """The same as if no size had been given."""
+    image = draw_scene(pinhole, T, UNIT_M)
+    region = Region(200.0, 100.0, 240.0, 240.0)
+    plain = Detector(model, engine).detect(image, pinhole, region)
+    known = Detector(model, engine, object_size_m=2 * UNIT_M, object_size_std_m=0.2)
+
+    stripped = without_scale(known.detect(image, pinhole, region), model)
+
+    for name in ("keypoints_camera", "T_camera_object", "common_errors", "pose_covariance"):
+        np.testing.assert_allclose(
+            getattr(stripped, name), getattr(plain, name), atol=1e-9, err_msg=name
+        )
 
 
 def test_samples_are_medians_of_what_is_known():
