@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from kp3d_core.inference import CameraModel, Detection
+from kp3d_core.inference import CameraModel, Detection, Model
 from kp3d_ros.categories import Category
 from kp3d_ros.handover import Handover
 from kp3d_ros.references import Placement
@@ -64,8 +64,10 @@ class Answer:
     objects: list[FoundObject] = field(default_factory=list)
     lost: list[tuple[Category, str]] = field(default_factory=list)
     """Category and instance id of each object that is given up now."""
-    refused: list[str] = field(default_factory=list)
-    """Why detections were not accepted."""
+    refused: list[tuple[Model, Detection]] = field(default_factory=list)
+    """What was seen and not accepted, and by which model."""
+    ignored: str = ""
+    """Why the boxes of the 2D detector are of no use; empty if they are, or there are none."""
     problems: list[str] = field(default_factory=list)
     """What kept the answer from being as good as it could be."""
 

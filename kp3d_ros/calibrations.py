@@ -73,6 +73,11 @@ class Calibrations:
         self._cameras: list[tuple[CameraInfo, bool, CameraModel]] = []
         """Of the asking thread: the last ones, newest first."""
 
+    @property
+    def any_known(self) -> bool:
+        """Whether there is any."""
+        return bool(self._entries)
+
     def put(self, info: CameraInfo) -> None:
         """Take in a message."""
         header = info.header

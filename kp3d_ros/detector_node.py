@@ -13,19 +13,18 @@ import traceback
 from typing import Any
 
 import rclpy
-from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
 from rcl_interfaces.msg import SetParametersResult
+from rclpy.clock import Clock, ClockType
 from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
 from rclpy.logging import get_logger
 from rclpy.parameter import Parameter
 from sensor_msgs.msg import CompressedImage, Image
-from std_msgs.msg import Header
 from std_srvs.srv import Trigger
 
 from kp3d_ros.calibrations import LIVE_FIRST_WAIT_S, LIVE_WAIT_S, Calibrations
 from kp3d_ros.categories import create_categories
-from kp3d_ros.diagnostics import Statistics, status_message
+from kp3d_ros.diagnostics import Statistics
 from kp3d_ros.inputs import Inputs, TfListener
 from kp3d_ros.memory import reuse_large_buffers
 from kp3d_ros.outputs import TF_TOPIC
@@ -33,7 +32,9 @@ from kp3d_ros.parameters import change, declare
 from kp3d_ros.pipeline import Pipeline
 from kp3d_ros.processing import Processor
 from kp3d_ros.publishing import Outputs
+from kp3d_ros.reporting import Reporter
 from kp3d_ros.tf_buffer import TfBuffer
+from kp3d_ros.watchdog import Watchdog
 from kp3d_ros.worker import Worker
 
 NODE_NAME = "detector"
@@ -59,19 +60,23 @@ class DetectorNode(LifecycleNode):  # type: ignore[misc]
         super().__init__(NODE_NAME, **options)
         self.problem = ""
         """Why the last transition failed."""
+        self.is_starting = False
+        """Whether `main` is bringing it up, and will say why that failed."""
         self._pipeline: Pipeline | None = None
         self._outputs: Outputs | None = None
         self._inputs: Inputs | None = None
         self._worker: Worker[Image | CompressedImage] | None = None
         self._tf_listener: TfListener | None = None
-        self._statistics = Statistics()
+        self._statistics, self._watchdog = Statistics(), Watchdog()
         self._dropped = 0
         self.settings = declare(self)
         self.add_on_set_parameters_callback(self._on_parameters)
-        self._diagnostics = self.create_publisher(DiagnosticArray, "/diagnostics", 10)
+        self._reporter = Reporter(self, self._statistics, self._watchdog)
         self.create_service(Trigger, "~/set_reference", self._on_set_reference)
-        self.create_timer(1.0, self._report)
-        self.create_timer(_DEMAND_PERIOD_S, self._follow_demand)
+        # Timers of the node's clock stand still while simulated time does.
+        steady = Clock(clock_type=ClockType.STEADY_TIME)
+        self.create_timer(1.0, self._report, clock=steady)
+        self.create_timer(_DEMAND_PERIOD_S, self._follow_demand, clock=steady)
 
     # Transitions, in the executor's thread.
 
@@ -81,7 +86,8 @@ class DetectorNode(LifecycleNode):  # type: ignore[misc]
             categories = create_categories(self.settings)
         except ValueError as error:
             self.problem = str(error)
-            self.get_logger().error(f"Cannot be configured: {error}")
+            if not self.is_starting:
+                self.get_logger().error(f"Cannot be configured: {error}")
             return TransitionCallbackReturn.FAILURE
         except Exception:  # rclpy would swallow it
             self.get_logger().error(f"Cannot be configured, by a bug:\n{traceback.format_exc()}")
@@ -105,11 +111,11 @@ class DetectorNode(LifecycleNode):  # type: ignore[misc]
         """Listen and work."""
         assert self._pipeline is not None
         assert self._outputs is not None
-        processor = Processor(self, self._pipeline, self._outputs, self._statistics)
+        processor = Processor(self, self._pipeline, self._outputs, self._statistics, self._watchdog)
         self._worker = Worker(processor.process)
         self._inputs = Inputs(self, self._pipeline, self.settings, self._on_image)
-        self._follow_demand()
         self._log_start()
+        self._follow_demand()
         return TransitionCallbackReturn.SUCCESS
 
     def on_deactivate(self, state: LifecycleState) -> TransitionCallbackReturn:
@@ -159,14 +165,13 @@ class DetectorNode(LifecycleNode):  # type: ignore[misc]
 
     def _log_start(self) -> None:
         assert self._pipeline is not None
-        assert self._inputs is not None
         logger = self.get_logger()
         for category in self._pipeline.categories:
             model, engine = category.model, category.detector.engine
             logger.info(
                 f"Model {model.name} {model.version} ({model.category}, "
                 f"{model.keypoints.count} keypoints) on {engine.name}, {engine.device}, in "
-                f"{engine.precision}. Waiting for images on {self._inputs.image_topic}."
+                f"{engine.precision}."
             )
             if not category.detector.metric and not self.settings.use_depth:
                 logger.warning(
@@ -214,26 +219,14 @@ class DetectorNode(LifecycleNode):  # type: ignore[misc]
         is_wanted = self.settings.always_on or bool(wanted)
         if is_wanted and not self._inputs.is_open:
             self._inputs.open()
+            self._watchdog.restart()
+            self.get_logger().info(f"Waiting for images on {self._inputs.image_topic}.")
         elif not is_wanted and self._inputs.is_open:
             self._inputs.close()
 
     def _report(self) -> None:
         dropped = self._dropped + (self._worker.dropped if self._worker else 0)
-        facts = self._pipeline.facts() if self._pipeline else {}
-        problem, processed, figures = self._statistics.report(facts, dropped)
-        level, text = DiagnosticStatus.OK, "running"
-        if self._inputs is None:
-            text = self.problem or ("inactive" if self._pipeline else "unconfigured")
-            level = DiagnosticStatus.ERROR if self.problem else DiagnosticStatus.OK
-        elif not self._inputs.is_open:
-            text = "idle: nobody listens to the results"
-        elif problem:
-            level, text = DiagnosticStatus.ERROR, problem
-        elif not processed:
-            level, text = DiagnosticStatus.WARN, "no images"
-        name = f"{self.get_fully_qualified_name().lstrip('/')}: images"
-        header = Header(stamp=self.get_clock().now().to_msg())
-        self._diagnostics.publish(status_message(header, level, name, text, figures))
+        self._reporter.report(self._pipeline, self._inputs, self._outputs, self.problem, dropped)
 
     def destroy_node(self) -> None:
         """Stop the worker, then close the topics it publishes on."""
@@ -289,10 +282,12 @@ def _start(node: DetectorNode) -> str:
     """Bring the node up if it is to do so itself; returns what went wrong."""
     if not node.settings.autostart:
         return ""
+    node.is_starting = True
     if node.trigger_configure() != TransitionCallbackReturn.SUCCESS:
         return node.problem or "the node cannot be configured"
     if node.trigger_activate() != TransitionCallbackReturn.SUCCESS:
         return node.problem or "the node cannot be activated"
+    node.is_starting = False
     return ""
 
 

@@ -58,14 +58,14 @@ class Statistics:
             self.received += 1
 
     def count_processed(
-        self, duration_s: float, engine_s: float, latency_s: float, found: bool
+        self, duration_s: float, engine_s: float, latency_s: float | None, found: bool
     ) -> None:
         """An image has been processed.
 
         Args:
             duration_s: how long that took [s].
             engine_s: part of it that was spent in engine calls [s].
-            latency_s: from its stamp until its results were published [s].
+            latency_s: from its stamp until its results were published [s]; None if no clock tells.
             found: whether an object was in it.
         """
         with self._lock:
@@ -76,7 +76,8 @@ class Statistics:
                 ("engine time", engine_s),
                 ("latency", latency_s),
             ):
-                self._times_s.setdefault(name, []).append(value_s)
+                if value_s is not None:
+                    self._times_s.setdefault(name, []).append(value_s)
 
     def count_unused(self, reason: str) -> None:
         """An image has not been processed; `reason` is a word or two."""
@@ -88,8 +89,8 @@ class Statistics:
         with self._lock:
             self._problem = text
 
-    def report(self, facts: dict[str, str], dropped: int) -> tuple[str, int, dict[str, str]]:
-        """Last problem, images processed since the last report, and all figures.
+    def report(self, facts: dict[str, str], dropped: int) -> tuple[str, dict[str, str]]:
+        """Last problem since the last report, and all figures.
 
         The problem and the times start anew.
 
@@ -101,8 +102,10 @@ class Statistics:
             now_s = time.monotonic()
             received, processed, then_s = self._reported
             pause_s = max(now_s - then_s, 1e-6)
-            new = self.processed - processed
-            rates = (self.received - received) / pause_s, new / pause_s
+            rates = (
+                (self.received - received) / pause_s,
+                (self.processed - processed) / pause_s,
+            )
             self._reported = self.received, self.processed, now_s
             times_s, self._times_s = self._times_s, {}
             problem, self._problem = self._problem, ""
@@ -120,7 +123,7 @@ class Statistics:
             p50, p99 = np.percentile(values_s, [50, 99]) * 1e3
             figures[f"{name}, p50 [ms]"] = f"{p50:.2f}"
             figures[f"{name}, p99 [ms]"] = f"{p99:.2f}"
-        return problem, new, figures
+        return problem, figures
 
 
 def status_message(

@@ -12,10 +12,12 @@ from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 from tf2_msgs.msg import TFMessage
 from vision_msgs.msg import Detection2DArray
 
+from kp3d_ros.connections import own, subscriptions_of, why_nothing_comes
 from kp3d_ros.pipeline import Pipeline
 from kp3d_ros.serialized import SerializedCompressedImage, SerializedImage
 from kp3d_ros.settings import Settings
 from kp3d_ros.tf_buffer import TfBuffer
+from kp3d_ros.watchdog import Arrivals
 
 _INFOS = 10
 _TF_QOS = QoSProfile(depth=100)
@@ -67,7 +69,9 @@ class Inputs:
         self._pipeline = pipeline
         self._settings = settings
         self._on_image = on_image
-        self._subscriptions: list[Any] = []
+        self._subscriptions: dict[str, Any] = {}
+        self.arrivals: dict[str, Arrivals] = {}
+        """When messages came, by the name of the input: image, camera_info, detections, depth."""
 
     @property
     def is_open(self) -> bool:
@@ -85,23 +89,42 @@ class Inputs:
         pipeline = self._pipeline
         is_compressed = self._settings.image_transport == "compressed"
         # An image takes the calibration of its own stamp: none may be overwritten before.
-        self._subscribe(CameraInfo, "camera_info", pipeline.calibrations.put, depth=_INFOS)
-        self._subscribe(Detection2DArray, "detections", pipeline.inbox.put_detections)
+        put_info = pipeline.calibrations.put
+        self._subscribe("camera_info", CameraInfo, "camera_info", put_info, depth=_INFOS)
+        put_detections = pipeline.inbox.put_detections
+        self._subscribe("detections", Detection2DArray, "detections", put_detections)
         if self._settings.use_depth:
             put_depth = pipeline.inbox.put_depth
-            self._subscribe(Image, "depth", lambda data: put_depth(SerializedImage(data)), raw=True)
+            self._subscribe(
+                "depth", Image, "depth", lambda data: put_depth(SerializedImage(data)), raw=True
+            )
         kind = CompressedImage if is_compressed else Image
         view = SerializedCompressedImage if is_compressed else SerializedImage
-        self._subscribe(kind, self.image_topic, lambda data: self._on_image(view(data)), raw=True)
+        self._subscribe(
+            "image", kind, self.image_topic, lambda data: self._on_image(view(data)), raw=True
+        )
 
     def close(self) -> None:
         """Unsubscribe from all topics."""
-        for subscription in self._subscriptions:
+        for subscription in self._subscriptions.values():
             self._node.destroy_subscription(subscription)
-        self._subscriptions = []
+        self._subscriptions = {}
+
+    def is_published(self, name: str) -> bool:
+        """Whether anybody publishes on the topic of an input, whatever its type and QoS."""
+        return bool(self._node.count_publishers(self._subscriptions[name].topic_name))
+
+    def why_nothing_comes(self, name: str) -> str:
+        """Why an input gets no message, in a sentence or two."""
+        topic = self._subscriptions[name].topic_name
+        subscription = own(self._node, subscriptions_of(self._node, topic))
+        if subscription is None:
+            return ""
+        return why_nothing_comes(self._node, topic, subscription, argument=name)
 
     def _subscribe(
         self,
+        name: str,
         kind: type,
         topic: str,
         callback: Callable[[Any], None],
@@ -109,11 +132,15 @@ class Inputs:
         depth: int = 1,
         raw: bool = False,
     ) -> None:
+        arrivals = self.arrivals[name] = Arrivals()
+
+        def note(message: Any) -> None:
+            arrivals.note()
+            callback(message)
+
         # Sensor data, newest message only. A new profile each time: overrides are written into it.
         qos = QoSProfile(depth=depth, reliability=ReliabilityPolicy.BEST_EFFORT)
         overridable = QoSOverridingOptions.with_default_policies()
-        self._subscriptions.append(
-            self._node.create_subscription(
-                kind, topic, callback, qos, qos_overriding_options=overridable, raw=raw
-            )
+        self._subscriptions[name] = self._node.create_subscription(
+            kind, topic, note, qos, qos_overriding_options=overridable, raw=raw
         )

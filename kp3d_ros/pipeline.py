@@ -27,13 +27,14 @@ from kp3d_ros.depth_conversion import (
 from kp3d_ros.handover import Handover, Inbox
 from kp3d_ros.image_conversion import image_to_rgb
 from kp3d_ros.references import Placement, References
-from kp3d_ros.regions import places_for, stamp_nanoseconds, stamp_seconds
+from kp3d_ros.regions import places_for, stamp_nanoseconds, stamp_seconds, why_ignored
 from kp3d_ros.settings import Settings
 from kp3d_ros.tf_buffer import Lookup
 
 if TYPE_CHECKING:
     from sensor_msgs.msg import CompressedImage, Image
     from std_msgs.msg import Header
+    from vision_msgs.msg import Detection2DArray
 
 FloatArray = NDArray[np.float64]
 
@@ -77,6 +78,8 @@ class Pipeline:
         self._lookup = lookup
         self._down_camera: FloatArray | None = None
         self._last_s = 0.0
+        self._used: Detection2DArray | None = None
+        """The last detections that were of use."""
         self._told = _Told()
 
     @property
@@ -130,6 +133,7 @@ class Pipeline:
                             from_depth,
                         )
                     )
+        answer.ignored = self._why_ignored(answer)
         self._last_s = stamp_seconds(message.header.stamp)
         self._tell()
         return answer
@@ -205,8 +209,19 @@ class Pipeline:
             if category.tracker.max_objects > 1 or time_s < self._last_s:
                 self.references.forget(category.frame(number))
         answer.problems += problems
-        answer.refused += ["; ".join(d.problems) for d in sightings.refused]
+        answer.refused += [(category.model, detection) for detection in sightings.refused]
         return sightings.found
+
+    def _why_ignored(self, answer: Answer) -> str:
+        """Why the newest detections are of no use; empty if they are, or have been."""
+        detections, settings = answer.given.detections, answer.given.settings
+        if detections is None or detections is self._used:
+            return ""
+        classes = [category.class_id for category in self.categories]
+        why = why_ignored(detections, answer.header.stamp, classes, settings)
+        if not why:
+            self._used = detections
+        return why
 
     def _place(
         self, found: FoundObject, T_anchor_camera: FloatArray | None, answer: Answer

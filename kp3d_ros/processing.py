@@ -15,6 +15,7 @@ from kp3d_ros.outputs import needs_places
 from kp3d_ros.pipeline import Pipeline
 from kp3d_ros.publishing import Outputs
 from kp3d_ros.regions import stamp_seconds
+from kp3d_ros.watchdog import Watchdog
 
 _ONCE = float("inf")
 
@@ -23,7 +24,12 @@ class Processor:
     """The one place where errors about images become log entries."""
 
     def __init__(
-        self, node: Node, pipeline: Pipeline, outputs: Outputs, statistics: Statistics
+        self,
+        node: Node,
+        pipeline: Pipeline,
+        outputs: Outputs,
+        statistics: Statistics,
+        watchdog: Watchdog,
     ) -> None:
         """Remember what works together.
 
@@ -32,11 +38,13 @@ class Processor:
             pipeline: finds objects.
             outputs: publishes them.
             statistics: counts.
+            watchdog: is told what came of each image.
         """
         self._node = node
         self._pipeline = pipeline
         self._outputs = outputs
         self._statistics = statistics
+        self._watchdog = watchdog
         self._throttle = Throttle()
 
     def process(self, message: Image | CompressedImage) -> None:
@@ -46,7 +54,8 @@ class Processor:
             answer = self._process(message)
         except Unused as error:
             self._statistics.count_unused(error.reason)
-            self._problem(self._text_of(error), kind=error.reason)
+            if error.reason != NO_CALIBRATION:  # the watchdog knows more about that
+                self._problem(str(error), kind=error.reason)
         except ValueError as error:
             self._statistics.count_unused("unusable")
             self._problem(str(error))
@@ -63,7 +72,7 @@ class Processor:
             self._statistics.count_processed(
                 duration_s=time.perf_counter() - start,
                 engine_s=self._pipeline.engine_s - engine_s,
-                latency_s=self._age_s(message),
+                latency_s=self._age_s(message) if self._has_time() else None,
                 found=bool(answer.objects),
             )
 
@@ -83,22 +92,16 @@ class Processor:
         self._outputs.publish_poses(answer, answer.given.settings, wanted, self._pipeline.remembers)
         for text in answer.problems:
             self._problem(text, kind=text[:40])
-        if not answer.objects and answer.refused and self._throttle.allows("no object"):
-            self._node.get_logger().info(f"No object: {answer.refused[0]}.")
+        self._watchdog.note_answer(len(answer.objects), answer.refused, answer.ignored)
         return answer
-
-    def _text_of(self, error: Unused) -> str:
-        """What the error says, with the names of topics as they are here."""
-        if error.reason != NO_CALIBRATION:
-            return str(error)
-        return (
-            f"No CameraInfo on {self._node.resolve_topic_name('camera_info')} yet: no "
-            "keypoints without the calibration. Remap the topic, or start its publisher."
-        )
 
     def _age_s(self, message: Image | CompressedImage) -> float:
         now_s = self._node.get_clock().now().nanoseconds * 1e-9
         return float(now_s - stamp_seconds(message.header.stamp))
+
+    def _has_time(self) -> bool:
+        """Whether the clock runs: simulated time stands at 0 until it comes in on /clock."""
+        return bool(self._node.get_clock().now().nanoseconds)
 
     def _problem(self, text: str, kind: str = "") -> None:
         """Log a problem: the same text once only, or one of a kind every now and then."""

@@ -61,6 +61,16 @@ class Outputs:
             topics.add(TF_TOPIC)
         return topics
 
+    @property
+    def example(self) -> str:
+        """Full name of the topic that most users want."""
+        return str(self._publishers["~/keypoints"].topic_name)
+
+    @property
+    def topics(self) -> list[str]:
+        """Full names of all topics."""
+        return [str(p.topic_name) for p in (*self._publishers.values(), self._tf)]
+
     def publish_keypoints(self, answer: Answer, wanted: Collection[str]) -> None:
         """Publish what is known as soon as objects are found.
 

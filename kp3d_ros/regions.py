@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from kp3d_core.inference import Places, Region
@@ -14,6 +15,10 @@ if TYPE_CHECKING:
 
 FRESH_S = 0.2
 """A moving object is still near its box after this time [s]."""
+
+
+_SHOWN = 5
+"""So many classes are named in a text."""
 
 
 def stamp_seconds(stamp: Time) -> float:
@@ -59,6 +64,48 @@ def places_for(
     return places, problems
 
 
+def why_ignored(
+    detections: Detection2DArray, image_stamp: Time, classes: Sequence[str], settings: Settings
+) -> str:
+    """Why a message of the 2D detector is of no use for an image, though it holds detections.
+
+    Args:
+        detections: the message.
+        image_stamp: when the image was taken.
+        classes: those of the objects that are looked for; empty: any.
+        settings: of the node.
+    """
+    items = detections.detections
+    if not items:
+        return ""
+    later_s = stamp_seconds(detections.header.stamp) - stamp_seconds(image_stamp)
+    if abs(later_s) > settings.detection_max_age:
+        return (
+            f"Detections are not used: their stamp must be within {settings.detection_max_age:g} s "
+            f"of the image's ('detection_max_age'), it is {abs(later_s):.3g} s "
+            f"{'later' if later_s > 0 else 'earlier'}. Give them the stamp of the image that they "
+            "were made of, or raise that parameter."
+        )
+    wanted = [item for item in items if any(score_of(item, c) > -math.inf for c in classes)]
+    if not wanted:
+        seen = sorted({r.hypothesis.class_id for item in items for r in item.results})
+        texts = [", ".join(f"'{name}'" for name in names) for names in (classes, seen[:_SHOWN])]
+        return (
+            f"Detections are not used: none of the {len(items)} has class_id {texts[0]}, they have "
+            f"{texts[1] or 'no result at all'}. Set 'detection_class', or CLASS in 'models', to "
+            "what the 2D detector says; empty: any class."
+        )
+    problems = []
+    for item in wanted:
+        try:
+            box_region(item)
+        except ValueError as error:
+            problems.append(str(error))
+    if len(problems) == len(wanted):
+        return f"Detections are not used: {problems[0]}"
+    return ""
+
+
 def configured_regions(settings: Settings) -> list[Region]:
     """The regions that the user gave; none stand for the whole image."""
     values = settings.region
@@ -85,7 +132,7 @@ def box_region(detection: Detection2D) -> Region:
     The size of a box counts pixels from edge to edge, as that of `Region` does.
 
     Raises:
-        ValueError: the box has no area or is not finite.
+        ValueError: the box has no area, is not finite or is not in pixels.
     """
     box = detection.bbox
     theta = float(box.center.theta)
@@ -95,4 +142,11 @@ def box_region(detection: Detection2D) -> Region:
     width = box.size_x * cosine + box.size_y * sine
     height = box.size_x * sine + box.size_y * cosine
     center = box.center.position
+    is_unit = 0 < width <= 1 and 0 < height <= 1 and max(abs(center.x), abs(center.y)) <= 1
+    if is_unit:
+        raise ValueError(
+            f"its box must be in pixels, got {width:.3g} x {height:.3g} at ({center.x:.3g}, "
+            f"{center.y:.3g}), which looks like fractions of the image. Multiply by the image's "
+            "width and height."
+        )
     return Region(center.x - width / 2, center.y - height / 2, width, height)

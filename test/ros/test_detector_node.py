@@ -70,7 +70,7 @@ def detector(model_path: Path, tmp_path_factory: pytest.TempPathFactory) -> Iter
         detection_max_age=10.0,
         threads=1,
     )
-    node.wait_for("Waiting for images")
+    node.wait_for("Model tiny")
     yield node
     assert node.stop() == 0
     assert "Traceback" not in node.log()

@@ -33,6 +33,9 @@ def refusal(*arguments: str) -> str:
     assert process.returncode == 1
     assert output.count("[FATAL]") == 1
     assert "Cannot start: " in output
+    sentences = [line.partition("Cannot start: ")[2] for line in output.splitlines()]
+    (sentence,) = filter(None, sentences)
+    assert output.count(sentence[:60]) == 1  # said once, not by each layer
     assert "Traceback" not in output
     return output
 
@@ -77,8 +80,8 @@ def test_malformed_argument() -> None:
 def test_stops_without_a_word(model_path: Path, numbers: list[signal.Signals]) -> None:
     process = start("-p", f"model:={model_path}")
     assert process.stdout is not None
-    lines = [process.stdout.readline() for _ in range(2)]
-    time.sleep(0.2)  # let it start to spin
+    lines = [process.stdout.readline() for _ in range(3)]  # the last one comes when it spins
+    time.sleep(0.2)  # it goes to /rosout, too
 
     for number in numbers:
         process.send_signal(number)
@@ -86,8 +89,9 @@ def test_stops_without_a_word(model_path: Path, numbers: list[signal.Signals]) -
     rest, _ = process.communicate(timeout=20)
 
     assert "Model tiny 1.0 (discs, 6 keypoints) on onnxruntime" in lines[0]
-    assert "Waiting for images on /image" in lines[0]
     # Without a size the user is told what that means.
     assert "Parameter 'object_size' is 0: positions are known up to scale only" in lines[1]
+    # It does not claim to wait for images while it does not even subscribe.
+    assert "Idle: nobody listens to the results, so /image is not even subscribed to" in lines[2]
     assert rest == ""
     assert process.returncode == 0

@@ -10,7 +10,7 @@ from builtin_interfaces.msg import Time
 from vision_msgs.msg import Detection2D, Detection2DArray, ObjectHypothesisWithPose
 
 from kp3d_core.inference import Region
-from kp3d_ros.regions import configured_regions, places_for
+from kp3d_ros.regions import configured_regions, places_for, why_ignored
 from kp3d_ros.settings import Settings
 
 
@@ -100,6 +100,44 @@ def test_box_that_is_none_is_left_out(field: str, value: float, text: str) -> No
 
     assert [box.x for box in places.boxes] == [180.0]
     assert text in problems[0]
+
+
+def test_box_in_fractions_of_the_image_is_left_out() -> None:
+    wrong = detection(0.9, x=0.4)
+    wrong.bbox.center.position.y, wrong.bbox.size_x, wrong.bbox.size_y = 0.5, 0.3, 0.2
+
+    places, problems = places_for(detections(wrong), NOW, "", Settings())
+
+    assert list(places.boxes) == []
+    assert problems == [
+        "Detection left out: its box must be in pixels, got 0.3 x 0.2 at (0.4, 0.5), which looks "
+        "like fractions of the image. Multiply by the image's width and height."
+    ]
+    assert "which looks like fractions" in why_ignored(detections(wrong), NOW, [""], Settings())
+
+
+def test_why_detections_are_ignored() -> None:
+    def why(message: Detection2DArray, *classes: str, **settings: float) -> str:
+        return why_ignored(message, NOW, classes or [""], Settings(**settings))
+
+    cars = detections(detection(0.9), detection(0.8, "bus"))
+    assert why(cars) == why(cars, "car") == why(cars, "cat", "bus") == why(detections()) == ""
+    assert why(cars, "cat", "dog") == (
+        "Detections are not used: none of the 2 has class_id 'cat', 'dog', they have 'bus', 'car'. "
+        "Set 'detection_class', or CLASS in 'models', to what the 2D detector says; empty: any "
+        "class."
+    )
+    late = detections(detection(0.9), sec=3)
+    assert why(late) == (
+        "Detections are not used: their stamp must be within 1 s of the image's "
+        "('detection_max_age'), it is 7.1 s earlier. Give them the stamp of the image that they "
+        "were made of, or raise that parameter."
+    )
+    assert "it is 2.9 s later" in why(detections(detection(0.9), sec=13))
+    assert why(late, detection_max_age=8.0) == ""
+    bare = detection(0.9)
+    bare.results = []
+    assert "they have no result at all" in why(detections(bare), "car")
 
 
 def test_configured_regions() -> None:

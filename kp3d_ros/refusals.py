@@ -1,0 +1,40 @@
+"""What was seen where no object was accepted, in words, and what to set."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from kp3d_core.inference import Detection, Model
+from kp3d_ros.settings import Settings
+
+
+def certainty(detection: Detection) -> float:
+    """Orders refused detections: the one that is most likely the object is the largest."""
+    return float(detection.score.mean()) - detection.misfit
+
+
+def describe(detection: Detection, model: Model) -> str:
+    """Score, misfit, size and place of a refused detection, and why it was refused."""
+    low, high = detection.keypoints_uv.min(axis=0), detection.keypoints_uv.max(axis=0)
+    (u, v), length = (low + high) / 2, float(np.max(high - low))
+    return (
+        f"The most likely one of '{model.name}' had score {detection.score.mean():.2f} and misfit "
+        f"{detection.misfit:.2f}, {length:.0f} pixels long around ({u:.0f}, {v:.0f}); refused: "
+        f"{'; '.join(detection.problems)}."
+    )
+
+
+def advice(detection: Detection, model: Model, settings: Settings) -> str:
+    """What to set if a refused detection is the object after all."""
+    low, high = detection.keypoints_uv.min(axis=0), detection.keypoints_uv.max(axis=0)
+    hints = []
+    if detection.score.mean() < settings.min_score:
+        hints.append("lower 'min_score'")
+    if np.max(high - low) < model.input_size / 2:
+        hints.append(f"come closer (the network looks at {model.input_size} pixels)")
+    if not any(settings.region):
+        hints.append("say where it is by detections or 'region'")
+    if not any(settings.gravity) and not settings.gravity_frame:
+        hints.append("set 'gravity' or 'gravity_frame' if the camera is tilted")
+    hints.append(f"check that 'model' is of its kind ({model.category})")
+    return f"If that is the object: {', '.join(hints)}."
