@@ -130,7 +130,7 @@ class Watchdog:
         Args:
             found: how many objects are in it.
             refused: models, and what they saw that was not accepted.
-            ignored: why the newest detections were of no use; empty if they were, or there are none.
+            ignored: why the newest detections were of no use; empty if there is no reason.
         """
         now_s = self._clock()
         with self._lock:

@@ -78,7 +78,7 @@ def test_malformed_argument() -> None:
     ids=["SIGINT", "SIGTERM", "SIGINT twice, as under ros2 launch"],
 )
 def test_stops_without_a_word(model_path: Path, numbers: list[signal.Signals]) -> None:
-    process = start("-p", f"model:={model_path}")
+    process = start("-p", f"model:={model_path}", "-p", "engine:=onnxruntime")
     assert process.stdout is not None
     lines = [process.stdout.readline() for _ in range(3)]  # the last one comes when it spins
     time.sleep(0.2)  # it goes to /rosout, too
