@@ -1,4 +1,4 @@
-"""`kp3d evaluate`: measure a model file on rendered objects."""
+"""`kp3d evaluate`: measure a model file on rendered objects or labelled photographs."""
 
 from __future__ import annotations
 
@@ -16,7 +16,12 @@ from kp3d_core.files import check_output_folder
 
 def evaluate(
     model: Annotated[str, typer.Argument(help="Path of an .onnx model file or a shipped name.")],
-    data: Annotated[Path, typer.Argument(help="Folder made by `kp3d render --split test`.")],
+    data: Annotated[
+        Path,
+        typer.Argument(
+            help="Folder made by `kp3d render --split test`, or photographs with truth_kp3d.json."
+        ),
+    ],
     output: Annotated[Path, typer.Option(help="Folder for metrics.json and pictures.")],
     engine: Annotated[str, typer.Option(help="Inference engine, or auto.")] = "auto",
     precision: Annotated[
@@ -24,9 +29,22 @@ def evaluate(
     ] = None,
     pairs: Annotated[int, typer.Option(help="Random pairs of views of each object.")] = 100,
     seed: Annotated[int, typer.Option(help="Seed of the choice of pairs.")] = 0,
+    looks: Annotated[
+        int | None,
+        typer.Option(
+            help="Photographs: most looks at an object.", show_default="the detector's default"
+        ),
+    ] = None,
 ) -> None:
-    """Measure relative rotation, orientation flag and keypoints, as in the KeypointNet paper."""
+    """Measure a model: on renders as in the KeypointNet paper, on photographs with boxes given."""
     with user_errors():
+        from kp3d_core.evaluation.photographs.truth import truth_file
+
+        truth = truth_file(data)
+        if truth is not None:
+            check_output_folder(output)
+            _evaluate_photographs(model, truth, output, engine, precision, looks)
+            return
         from kp3d_core.evaluation import evaluate as evaluation
 
         check_output_folder(output)
@@ -46,6 +64,54 @@ def evaluate(
     typer.echo(
         f"Written to {output}: metrics.json, histogram.png, views.png, instances.png, failures.png"
     )
+
+
+def _evaluate_photographs(
+    model: str, truth: Path, output: Path, engine: str, precision: str | None, looks: int | None
+) -> None:
+    """Needs no torch."""
+    from kp3d_core.evaluation.photographs.measure import evaluate_photographs
+
+    with Progress(transient=True) as progress:
+        task = progress.add_task("looking")
+        metrics = evaluate_photographs(
+            model,
+            truth,
+            output,
+            engine,
+            precision,
+            looks,
+            on_progress=lambda done, total: progress.update(task, completed=done, total=total),
+        )
+    Console(markup=False).print(_photograph_table(metrics))
+    typer.echo(f"Written to {output}: metrics.json, photographs.png")
+
+
+def _photograph_table(metrics: dict[str, Any]) -> Table:
+    table = Table(
+        title=f"{metrics['model']['name']} on {metrics['count']} objects in photographs, boxes "
+        f"given, at most {metrics['looks']} looks"
+    )
+    table.add_column("figure")
+    table.add_column("value", justify="right")
+    azimuth, rotation = metrics["azimuth_deg"], metrics["rotation_deg"]
+    wrong = metrics["wrong_among_accepted"]
+    for name, value in {
+        "azimuth error, mean / median [deg]": f"{azimuth['mean']:.1f} / {azimuth['median']:.1f}",
+        "azimuth within 15 / 30 deg [%]": (
+            f"{100 * azimuth['within_15']:.0f} / {100 * azimuth['within_30']:.0f}"
+        ),
+        "rotation error, median [deg]": f"{rotation['median']:.1f}",
+        "rotation within 30 deg [%]": f"{100 * rotation['within_30']:.0f}",
+        "orientation similarity": f"{metrics['orientation_similarity']:.3f}",
+        "translation error, median [% of distance]": (
+            f"{100 * metrics['translation']['median']:.0f}"
+        ),
+        "accepted [%]": f"{100 * metrics['accepted']:.0f}",
+        "wrong (> 30 deg) among accepted [%]": "-" if wrong is None else f"{100 * wrong:.0f}",
+    }.items():
+        table.add_row(name, value)
+    return table
 
 
 def _table(metrics: dict[str, Any]) -> Table:

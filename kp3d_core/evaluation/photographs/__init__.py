@@ -1,0 +1,1 @@
+"""Photographs whose objects have a known pose: reading them, measuring a model on them."""
