@@ -27,7 +27,7 @@ def collision_message(
 ) -> Any:
     """The object as the box that holds its keypoints, which are its named subframes.
 
-    A planner then knows "car_1/wheel_front_left" as a frame. The axes of a subframe are those of
+    A planner then knows "car_1/front_left_low" as a frame. The axes of a subframe are those of
     the object.
 
     Args:
