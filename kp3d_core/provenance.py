@@ -3,11 +3,33 @@
 from __future__ import annotations
 
 import platform
+import re
 import subprocess
 import sys
 from datetime import datetime, timezone
 from importlib import metadata
-from pathlib import Path
+from pathlib import Path, PurePath
+from typing import Any
+
+_ABSOLUTE = re.compile(r"(?:(?<=^)|(?<=[\s=\[\](){},:'\"]))(?:~/|/(?!/))[^\s\[\](){},:'\"]+")
+"""An absolute path, or one in a home folder, within a text; no address of a web page."""
+
+
+def placeless(value: Any) -> Any:
+    """JSON content without the folders of the machine that made it: of absolute paths, the names.
+
+    What a file is shall be told by its digest and settings; where it lay helps nobody elsewhere,
+    and tells about the machine.
+    """
+    if isinstance(value, dict):
+        return {key: placeless(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [placeless(item) for item in value]
+    if not isinstance(value, str):
+        return value
+    if value.startswith(("/", "~/")) and len(value) > 2:
+        return PurePath(value).name
+    return _ABSOLUTE.sub(lambda found: PurePath(found.group()).name, value)
 
 
 def git_commit() -> str:
@@ -26,7 +48,7 @@ def git_commit() -> str:
 
 
 def provenance() -> dict[str, str]:
-    """Command, commit, time and versions, as text."""
+    """Command without folders of this machine, commit, time and versions, as text."""
     versions = {}
     for package in ("kp3d", "numpy", "torch", "lightning", "onnxruntime"):
         try:
@@ -34,7 +56,7 @@ def provenance() -> dict[str, str]:
         except metadata.PackageNotFoundError:
             continue
     return {
-        "command": " ".join([Path(sys.argv[0]).name, *sys.argv[1:]]),
+        "command": " ".join([Path(sys.argv[0]).name, *placeless(sys.argv[1:])]),
         "commit": git_commit(),
         "created": datetime.now(timezone.utc).isoformat(timespec="seconds"),
         "python": platform.python_version(),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
@@ -71,6 +72,12 @@ class Manifest:
         """Whether all instances asked for are there."""
         return self.samples >= self.instances
 
+    @property
+    def sha256(self) -> str:
+        """Hexadecimal digest of the data: of those of all shards."""
+        digests = "\n".join(shard.sha256 for shard in self.shards)
+        return hashlib.sha256(digests.encode()).hexdigest()
+
     def differences(self, wanted: Manifest) -> list[str]:
         """Return the settings in which `wanted` would make other data, one entry each."""
         free = {"instances", "shards", "library_versions"}
@@ -79,6 +86,14 @@ class Manifest:
             for f in fields(self)
             if f.name not in free and getattr(self, f.name) != getattr(wanted, f.name)
         ]
+
+
+def data_facts(folder: Path) -> dict[str, Any]:
+    """What a data set is, for the files that are made of it: digest and settings, not its place."""
+    manifest = read_manifest(folder)
+    facts = asdict(manifest)
+    del facts["shards"], facts["library_versions"]
+    return {"sha256": manifest.sha256, **facts}
 
 
 def write_manifest(folder: Path, manifest: Manifest) -> None:

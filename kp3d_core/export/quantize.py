@@ -22,6 +22,7 @@ from onnxruntime.quantization import (
 )
 from onnxruntime.quantization.shape_inference import quant_pre_process
 
+from kp3d_core.data.manifest import data_facts
 from kp3d_core.data.memory import load_views
 from kp3d_core.evaluation.predictions import over_black
 from kp3d_core.export.to_onnx import file_metadata, write_model
@@ -77,7 +78,10 @@ def write_quantized(
     metadata = file_metadata(model)
     metadata["precision"] = precision
     metadata["metrics"] = metrics or {}
-    metadata["quantization"] = provenance() | {"model_sha256": model.sha256, "data": str(data)}
+    metadata["quantization"] = provenance() | {
+        "model_sha256": model.sha256,
+        "data": None if data is None else data_facts(data),
+    }
     write_model(proto, metadata, output)
     load_model(output)
 

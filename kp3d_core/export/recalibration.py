@@ -8,6 +8,7 @@ from pathlib import Path
 
 import onnx
 
+from kp3d_core.data.manifest import data_facts
 from kp3d_core.data.memory import join_views, load_views
 from kp3d_core.export.backgrounds import before_backgrounds
 from kp3d_core.export.calibration import calibrate
@@ -54,7 +55,7 @@ def recalibrate(
     metadata = file_metadata(model)
     metadata["calibration"] = asdict(calibration)
     metadata["recalibration"] = provenance() | {
-        "data": [str(folder) for folder in data],
+        "data": [data_facts(folder) for folder in data],
         "objects": len(views.rgba),
         "backgrounds": backgrounds,
         "model_sha256": model.sha256,

@@ -16,6 +16,7 @@ import torch
 from numpy.typing import NDArray
 
 import kp3d_core
+from kp3d_core.data.manifest import data_facts
 from kp3d_core.data.memory import ViewSet, join_views, load_views
 from kp3d_core.evaluation.predictions import Predictions, over_black, predict
 from kp3d_core.export.backgrounds import before_backgrounds
@@ -30,7 +31,7 @@ from kp3d_core.inference.seal import seal
 from kp3d_core.models.refiner import Refiner
 from kp3d_core.models.rounding import round_weights
 from kp3d_core.palette import keypoint_colors
-from kp3d_core.provenance import provenance
+from kp3d_core.provenance import placeless, provenance
 from kp3d_core.training.checkpoint import TrainedNetwork, load_with_orientation
 
 OPSET = 18
@@ -122,7 +123,9 @@ def export_checkpoint(
         "refinement": trained.refinement,
         "calibration_backgrounds": calibration_backgrounds,
         "config": json.loads(json.dumps(trained.settings, default=_plain)),
-        "data": settings,
+        "data": settings | {part: _facts_if_there(settings[part]) for part in ("train", "val")},
+        "canonical_data": data_facts(Path(canonical_data or settings["train"])),
+        "calibration_data": [data_facts(Path(folder)) for folder in folders],
     }
     with tempfile.TemporaryDirectory() as folder:
         draft = Path(folder) / "draft.onnx"
@@ -147,6 +150,11 @@ def export_checkpoint(
     return differences
 
 
+def _facts_if_there(folder: str) -> object:
+    """What a data set is; its name alone where it lies on another machine."""
+    return data_facts(Path(folder)) if Path(folder).is_dir() else Path(folder).name
+
+
 def _refiner_for(trained: TrainedNetwork, mirror: bool) -> Refiner | None:
     if trained.refiner is not None and trained.refiner.mirror != mirror:
         raise ValueError(
@@ -165,9 +173,12 @@ def file_metadata(model: Model) -> dict[str, object]:
 
 
 def write_model(graph: onnx.ModelProto, metadata: dict[str, Any], path: Path) -> None:
-    """Write graph and metadata as one sealed file, which appears whole or not at all."""
+    """Write graph and metadata as one sealed file, which appears whole or not at all.
+
+    The metadata loses the folders of this machine, see `placeless`.
+    """
     del graph.metadata_props[:]
-    content = metadata | {"format_version": FORMAT_VERSION}
+    content = placeless(metadata) | {"format_version": FORMAT_VERSION}
     onnx.helper.set_model_props(graph, {METADATA_KEY: json.dumps(content)})
     graph.producer_name, graph.producer_version = "kp3d", kp3d_core.__version__
     path.parent.mkdir(parents=True, exist_ok=True)

@@ -7,6 +7,7 @@ import dataclasses
 import onnx
 import pytest
 
+from kp3d_core.data.manifest import read_manifest
 from kp3d_core.data.memory import join_views, load_views
 from kp3d_core.export.recalibration import recalibrate
 from kp3d_core.export.to_onnx import file_metadata
@@ -25,6 +26,8 @@ def test_only_covariances_change(large_cars, tmp_path):
     assert told["model_sha256"] == before.sha256
     objects = sum(len(load_views(folder, before.input_size).rgba) for folder in folders)
     assert told["objects"] == objects
+    digests = [entry["sha256"] for entry in told["data"]]
+    assert digests == [read_manifest(folder).sha256 for folder in folders]
     for content in contents:
         content.pop("calibration")
     contents[0].pop("recalibration", None)

@@ -1,17 +1,20 @@
 """The exported file: agrees with torch, loads where there is no torch, carries its facts."""
 
+import json
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
+from kp3d_core.data.manifest import read_manifest
 from kp3d_core.export.canonical import descriptive_names, neighbour_edges
 from kp3d_core.export.graph import OUTPUT_NAMES, DetectorGraph
 from kp3d_core.export.to_onnx import (
     TOLERANCE_PX,
     TOLERANCE_UNITS,
     export_checkpoint,
+    file_metadata,
 )
 from kp3d_core.inference import create_engine, load_model
 from kp3d_core.models import create_model
@@ -47,6 +50,19 @@ def test_file_is_complete(exported):
     assert model.calibration.rotation_scale > 0
     assert model.provenance["config"]["network"] == "fast"
     assert "commit" in model.provenance
+
+
+def test_file_names_data_by_digest_not_by_place(exported, trained_run):
+    metadata = file_metadata(load_model(exported[0]))
+    settings = load_checkpoint(trained_run / "checkpoints" / "last.ckpt").data
+    manifest = read_manifest(Path(settings["train"]))
+    told = metadata["provenance"]
+    assert told["data"]["train"] == told["canonical_data"]
+    assert told["canonical_data"]["sha256"] == manifest.sha256
+    assert told["canonical_data"]["first_seed"] == manifest.first_seed
+    (calibration,) = told["calibration_data"]
+    assert calibration["sha256"] == read_manifest(Path(settings["val"])).sha256
+    assert settings["train"] not in json.dumps(metadata)
 
 
 def test_batch_is_free_and_samples_do_not_mix(exported):
