@@ -67,6 +67,7 @@ def create_categories(settings: Settings) -> list[Category]:
             engine = create_engine(
                 model,
                 settings.engine,
+                device=settings.device,
                 precision=settings.precision,
                 threads=settings.threads or None,
             )

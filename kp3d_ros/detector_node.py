@@ -24,6 +24,7 @@ from std_srvs.srv import Trigger
 
 from kp3d_ros.calibrations import LIVE_FIRST_WAIT_S, LIVE_WAIT_S, Calibrations
 from kp3d_ros.categories import create_categories
+from kp3d_ros.core_log import core_log_in
 from kp3d_ros.diagnostics import Statistics
 from kp3d_ros.inputs import Inputs, TfListener
 from kp3d_ros.memory import reuse_large_buffers
@@ -83,7 +84,8 @@ class DetectorNode(LifecycleNode):  # type: ignore[misc]
     def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Load and warm up the models, open the topics of results."""
         try:
-            categories = create_categories(self.settings)
+            with core_log_in(self.get_logger()):
+                categories = create_categories(self.settings)
         except ValueError as error:
             self.problem = str(error)
             if not self.is_starting:

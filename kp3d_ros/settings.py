@@ -76,6 +76,13 @@ class Settings:
     engine: str = _setting(
         "auto", "What runs the model: 'auto' or the name of an inference engine.", fixed=True
     )
+    device: str = _setting(
+        "auto",
+        "Where the engine runs: cpu, cuda (onnxruntime with onnxruntime-gpu, or tensorrt), or "
+        "auto, the engine's own choice.",
+        ("auto", "cpu", "cuda"),
+        fixed=True,
+    )
     precision: str = _setting(
         "auto",
         "Precision to run the models in: fp32, fp16, int8, or auto, the fastest that is known to "

@@ -24,6 +24,7 @@ def evaluate(
     ],
     output: Annotated[Path, typer.Option(help="Folder for metrics.json and pictures.")],
     engine: Annotated[str, typer.Option(help="Inference engine, or auto.")] = "auto",
+    device: Annotated[str, typer.Option(help="cpu, cuda, or auto.")] = "auto",
     precision: Annotated[
         str | None, typer.Option(help="fp32, fp16 or int8; default: the file's own.")
     ] = None,
@@ -35,6 +36,14 @@ def evaluate(
             help="Photographs: most looks at an object.", show_default="the detector's default"
         ),
     ] = None,
+    keep: Annotated[
+        bool,
+        typer.Option(
+            "--keep",
+            help="Keep the figures in the model file and in its int8 file, which is measured, too: "
+            "precision auto goes by them.",
+        ),
+    ] = False,
 ) -> None:
     """Measure a model: on renders as in the KeypointNet paper, on photographs with boxes given."""
     with user_errors():
@@ -42,32 +51,62 @@ def evaluate(
 
         truth = truth_file(data)
         if truth is not None:
+            if keep:
+                raise ValueError(
+                    f"--keep must be given rendered objects, got photographs in {data}. Leave it "
+                    "out, or pass a folder made by `kp3d render`."
+                )
             check_output_folder(output)
-            _evaluate_photographs(model, truth, output, engine, precision, looks)
+            _evaluate_photographs(model, truth, output, engine, device, precision, looks)
             return
         from kp3d_core.evaluation import evaluate as evaluation
 
         check_output_folder(output)
-        with Progress(transient=True) as progress:
-            task = progress.add_task("predicting")
-            metrics = evaluation.evaluate(
-                model,
-                data,
-                output,
-                engine,
-                pairs,
-                seed,
-                lambda done, total: progress.update(task, completed=done, total=total),
-                precision,
+
+        def measure(folder: Path, engine: str, precision: str | None) -> dict[str, Any]:
+            with Progress(transient=True) as progress:
+                task = progress.add_task("predicting")
+                metrics = evaluation.evaluate(
+                    model,
+                    data,
+                    folder,
+                    engine,
+                    pairs,
+                    seed,
+                    lambda done, total: progress.update(task, completed=done, total=total),
+                    precision,
+                    device,
+                )
+            Console(markup=False).print(_table(metrics))
+            typer.echo(
+                f"Written to {folder}: metrics.json and pictures: histogram, views, "
+                "instances, failures"
             )
-    Console(markup=False).print(_table(metrics))
-    typer.echo(
-        f"Written to {output}: metrics.json, histogram.png, views.png, instances.png, failures.png"
-    )
+            return metrics
+
+        if not keep:
+            measure(output, engine, precision)
+            return
+        from kp3d_core.export.figures import check_keeps_figures, keep_figures
+        from kp3d_core.inference.engines import REFERENCE_ENGINE
+
+        loaded = check_keeps_figures(model, precision)
+        engine = REFERENCE_ENGINE if engine == "auto" else engine
+        found = {"fp32": measure(output, engine, "fp32")}
+        if loaded.int8 is not None:
+            found["int8"] = measure(output / "int8", engine, "int8")
+        for path in keep_figures(Path(model).expanduser(), found):
+            typer.echo(f"Figures kept in {path}")
 
 
 def _evaluate_photographs(
-    model: str, truth: Path, output: Path, engine: str, precision: str | None, looks: int | None
+    model: str,
+    truth: Path,
+    output: Path,
+    engine: str,
+    device: str,
+    precision: str | None,
+    looks: int | None,
 ) -> None:
     """Needs no torch."""
     from kp3d_core.evaluation.photographs.measure import evaluate_photographs
@@ -81,6 +120,7 @@ def _evaluate_photographs(
             engine,
             precision,
             looks,
+            device=device,
             on_progress=lambda done, total: progress.update(task, completed=done, total=total),
         )
     Console(markup=False).print(_photograph_table(metrics))

@@ -45,9 +45,9 @@ def quantize(
     typer.echo(f"{target}: {target.stat().st_size / 1e6:.1f} MB in {precision}.")
     if metrics is None:
         what = model if output is None else f"{target}"
-        option = f" --precision {precision}" if output is None else ""
+        option = " --keep" if output is None else ""
         typer.echo(
-            f"Measure what it costs: kp3d evaluate {what} RENDERED_FOLDER{option} --output FOLDER"
+            f"Measure what it costs: kp3d evaluate {what} RENDERED_FOLDER --output FOLDER{option}"
         )
 
 

@@ -35,6 +35,7 @@ def robustness(
         ),
     ] = None,
     engine: Annotated[str, typer.Option(help="Inference engine, or auto.")] = "auto",
+    device: Annotated[str, typer.Option(help="cpu, cuda, or auto.")] = "auto",
     seed: Annotated[int, typer.Option(help="Seed of views, backgrounds and pairs.")] = 0,
 ) -> None:
     """Measure backgrounds, light, field of view, elevation, roll, size, occlusion, deformation."""
@@ -54,7 +55,7 @@ def robustness(
             seed=seed,
         )
         with bars_by_part() as show:
-            result = measure_robustness(model, output, settings, engine, show)
+            result = measure_robustness(model, output, settings, engine, device, show)
     if "backgrounds" in result:
         Console(markup=False).print(_table(result))
     typer.echo(f"Written to {output}: robustness.md, robustness.json, curves and pictures.")

@@ -32,6 +32,7 @@ def evaluate(
     seed: int = 0,
     on_progress: Callable[[int, int], None] = lambda done, total: None,
     precision: str | None = None,
+    device: str = "auto",
 ) -> dict[str, Any]:
     """Measure a model as the paper does: noise-free, predicted flags, unseen objects.
 
@@ -45,6 +46,7 @@ def evaluate(
         seed: of the choice of pairs.
         on_progress: called with the number of finished objects and their total.
         precision: to run the model in, see `create_engine`; the model file's own if None.
+        device: to run it on, see `EngineOptions`.
 
     Returns:
         The content of metrics.json.
@@ -55,7 +57,7 @@ def evaluate(
     if pairs_per_instance < 1:
         raise ValueError(f"pairs must be at least 1, got {pairs_per_instance}.")
     model = load_model(model_name_or_path)
-    engine = create_engine(model, engine_name, precision=precision)
+    engine = create_engine(model, engine_name, device=device, precision=precision)
     ran = model.int8 if engine.precision == "int8" and model.int8 else model
     views = load_views(data, model.input_size)
     if views.rgba.shape[1] < 2:

@@ -14,6 +14,7 @@ from kp3d_core.export.backgrounds import before_backgrounds
 from kp3d_core.export.calibration import calibrate
 from kp3d_core.export.to_onnx import file_metadata, write_model
 from kp3d_core.inference import create_engine, load_model
+from kp3d_core.inference.engines import REFERENCE_ENGINE
 from kp3d_core.provenance import provenance
 
 
@@ -51,7 +52,8 @@ def recalibrate(
             f"DATA must show the model's category {model.category}, got {views.category}. "
             "Render it: kp3d render --split val."
         )
-    calibration = calibrate(model, create_engine(model, precision="fp32"), views)
+    engine = create_engine(model, REFERENCE_ENGINE, precision="fp32")
+    calibration = calibrate(model, engine, views)
     metadata = file_metadata(model)
     metadata["calibration"] = asdict(calibration)
     metadata["recalibration"] = provenance() | {

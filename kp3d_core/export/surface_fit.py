@@ -18,6 +18,7 @@ from kp3d_core.data.splits import first_seed
 from kp3d_core.export.depth_views import DepthView, depth_views
 from kp3d_core.export.to_onnx import file_metadata, write_model
 from kp3d_core.inference import create_engine, load_model
+from kp3d_core.inference.engines import REFERENCE_ENGINE
 from kp3d_core.inference.surface import Surface
 from kp3d_core.provenance import provenance
 
@@ -96,7 +97,7 @@ def calibrate_depth(
             f"with depth, got {model.name} in {model.precision} of category {model.category}. "
             "Pass the file that `kp3d export` wrote."
         )
-    engine = create_engine(model, precision="fp32")
+    engine = create_engine(model, REFERENCE_ENGINE, precision="fp32")
 
     def render(what: str, split: str, count: int) -> list[DepthView]:
         first = first_seed(split, count, _SEED_OFFSET)

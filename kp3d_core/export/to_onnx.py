@@ -25,6 +25,7 @@ from kp3d_core.export.canonical import canonical_keypoints, descriptive_names, n
 from kp3d_core.export.graph import INPUT_NAME, OUTPUT_NAMES, DetectorGraph
 from kp3d_core.files import atomic_writer
 from kp3d_core.inference import create_engine, load_model
+from kp3d_core.inference.engines import REFERENCE_ENGINE
 from kp3d_core.inference.model import Calibration, Model
 from kp3d_core.inference.model_metadata import FORMAT_VERSION, METADATA_KEY
 from kp3d_core.inference.seal import seal
@@ -140,7 +141,7 @@ def export_checkpoint(
         }
         write_model(graph, metadata, draft)
         model = load_model(draft)
-        engine = create_engine(model)
+        engine = create_engine(model, REFERENCE_ENGINE)
         metadata["calibration"] = asdict(calibrate(model, engine, heldout))
         images = over_black(heldout, 0)
         differences = _compare(torch_graph, images, engine.run(images))
@@ -215,7 +216,7 @@ def _first_metadata(
 
 def _predict(path: Path, views: ViewSet) -> Predictions:
     model = load_model(path)
-    return predict(model, create_engine(model), views)
+    return predict(model, create_engine(model, REFERENCE_ENGINE), views)
 
 
 @torch.no_grad()

@@ -18,6 +18,7 @@ def node(
         str, typer.Option(help="Shipped model or model file that finds cars.")
     ] = "car",
     engine: Annotated[str, typer.Option(help="Parameter of the node.")] = "auto",
+    device: Annotated[str, typer.Option(help="Parameter of the node.")] = "auto",
     precision: Annotated[str, typer.Option(help="Parameter of the node.")] = "auto",
     threads: Annotated[int, typer.Option(help="CPU threads of the engine.")] = 2,
     resolutions: Annotated[
@@ -32,6 +33,7 @@ def node(
         settings = NodeBenchSettings(
             model=model,
             engine=engine,
+            device=device,
             precision=precision,
             threads=threads,
             resolutions=parse_resolutions(resolutions),

@@ -249,6 +249,7 @@ def why_not_sustained(trial: Trial, rate_hz: float) -> str:
 def _rig(settings: NodeBenchSettings, film: Film, log: Path) -> Iterator[_Rig]:
     parameters = {
         "engine": settings.engine,
+        "device": settings.device,
         "precision": settings.precision,
         "threads": settings.threads,
     }

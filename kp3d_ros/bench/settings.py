@@ -12,6 +12,7 @@ class NodeBenchSettings:
     model: str = "car"
     """Shipped model or model file that finds the film's car."""
     engine: str = "auto"
+    device: str = "auto"
     precision: str = "auto"
     threads: int = 2
     """CPU threads of the node's engine and of the baseline."""

@@ -72,12 +72,26 @@ def test_malformed_argument() -> None:
     assert "-p model" in output
 
 
+def test_what_the_core_warns_of_is_in_the_nodes_log(tmp_path: Path) -> None:
+    path = Path(write_tiny_model(tmp_path / "mine.onnx"))
+    (tmp_path / "mine.int8.onnx").write_bytes(path.read_bytes()[:1000])
+    process = start("-p", f"model:={path}", "-p", "engine:=onnxruntime")
+    assert process.stdout is not None
+    first = process.stdout.readline()
+    process.terminate()
+    process.communicate(timeout=20)
+    assert first.startswith("[WARN]")
+    assert "[detector]: " in first
+    assert "mine.int8.onnx" in first
+
+
 @pytest.mark.parametrize(
     "numbers",
     [[signal.SIGINT], [signal.SIGTERM], [signal.SIGINT, signal.SIGINT]],
     ids=["SIGINT", "SIGTERM", "SIGINT twice, as under ros2 launch"],
 )
 def test_stops_without_a_word(model_path: Path, numbers: list[signal.Signals]) -> None:
+    # By name: "auto" has a word to say where TensorRT is installed and cannot run.
     process = start("-p", f"model:={model_path}", "-p", "engine:=onnxruntime")
     assert process.stdout is not None
     lines = [process.stdout.readline() for _ in range(3)]  # the last one comes when it spins

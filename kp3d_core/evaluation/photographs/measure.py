@@ -51,6 +51,7 @@ def evaluate_photographs(
     looks: int | None = None,
     selection: Selection | None = None,
     on_progress: Callable[[int, int], None] = lambda done, total: None,
+    device: str = "auto",
 ) -> dict[str, Any]:
     """Measure a model on labelled photographs, with the box of each object given.
 
@@ -63,6 +64,7 @@ def evaluate_photographs(
         looks: most engine calls for an object; the detector's default if None.
         selection: which objects are measured.
         on_progress: called with the number of finished photographs and their total.
+        device: to run the engine on, see `EngineOptions`.
 
     Returns:
         The content of metrics.json.
@@ -71,7 +73,7 @@ def evaluate_photographs(
         ValueError: model, engine or photographs cannot be used, or none shows such an object.
     """
     model = load_model(model_name_or_path)
-    engine = create_engine(model, engine_name, precision=precision)
+    engine = create_engine(model, engine_name, device=device, precision=precision)
     settings = DetectorSettings() if looks is None else replace(DetectorSettings(), max_runs=looks)
     selection = selection or Selection()
     photographs = read_truth(truth)

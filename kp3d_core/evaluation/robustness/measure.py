@@ -82,6 +82,7 @@ def measure_robustness(
     output: Path,
     settings: RobustnessSettings | None = None,
     engine_name: str = "auto",
+    device: str = "auto",
     on_progress: Progress = lambda part, done, total: None,
 ) -> dict[str, Any]:
     """Measure a model beyond the paper's images, on rendered objects with exact truth.
@@ -91,6 +92,7 @@ def measure_robustness(
         output: folder for robustness.json, robustness.md, curves and pictures.
         settings: how much to measure.
         engine_name: engine to run the model with.
+        device: to run it on, see `EngineOptions`.
         on_progress: called after each object of each part.
 
     Returns:
@@ -101,7 +103,7 @@ def measure_robustness(
     """
     settings = settings or RobustnessSettings()
     model = load_model(model_name_or_path)
-    engine = create_engine(model, engine_name, precision=None)
+    engine = create_engine(model, engine_name, device=device, precision=None)
     first = first_seed("test", settings.instances, settings.seed_offset)
     seeds = range(first, first + settings.instances)
     instances = [make_instance(model.category, seed) for seed in seeds]

@@ -22,6 +22,7 @@ from kp3d_core.inference.model import Model
 
 __all__ = [
     "DEVICES",
+    "REFERENCE_ENGINE",
     "Engine",
     "EngineOptions",
     "EngineUnavailable",
@@ -78,8 +79,9 @@ _ENGINES = {
     ),
 }
 """By name, in the order that "auto" tries."""
-_REQUIRED = "onnxruntime"
-"""Comes with kp3d, so that its errors are those of the model or of what is asked for."""
+REFERENCE_ENGINE = "onnxruntime"
+"""Comes with kp3d, so that its errors are those of the model or of what is asked for, and what is
+written into model files does not depend on what else the machine has."""
 
 
 def engine_names() -> tuple[str, ...]:
@@ -121,7 +123,7 @@ def create_engine(model: Model, name: str = "auto", **options: Any) -> Engine:
         except EngineUnavailable as error:
             left_out[candidate] = f"{candidate}: {error}"
         except Exception as error:
-            if name == "auto" and candidate != _REQUIRED:
+            if name == "auto" and candidate != REFERENCE_ENGINE:
                 left_out[candidate] = f"{candidate}: {error}"
             elif isinstance(error, RuntimeError):
                 raise ValueError(

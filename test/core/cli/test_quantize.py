@@ -1,10 +1,12 @@
 """`kp3d quantize`: a file that engines find, and what it cost in it."""
 
 import json
+import math
 
 import pytest
 
-from kp3d_core.inference import create_engine, load_model, shipped_models
+from kp3d_core.inference import load_model, shipped_models
+from kp3d_core.inference.engines.precision import int8_loss_deg
 
 pytestmark = pytest.mark.skipif("car" not in shipped_models(), reason="no car model is shipped")
 
@@ -18,17 +20,34 @@ def test_int8_beside_a_model_with_its_figures(kp3d, large_cars, tmp_path):
     first = load_model(path).int8
     assert first is not None
     assert first.metrics == {}  # those of the file in fp32 are not its own
-    kp3d("evaluate", path, large_cars / "val", "--precision", "int8", "--pairs", 3,
-         "--output", figures)  # fmt: skip
-    metrics = json.loads((figures / "metrics.json").read_text())
-    assert metrics["engine"]["precision"] == "int8"
-    assert metrics["model"]["sha256"] == first.sha256
-    kp3d(*quantize, "--metrics", figures / "metrics.json")
+    assert int8_loss_deg(load_model(path)) == math.inf  # so that "auto" never takes it
+    keep = ("evaluate", path, large_cars / "val", "--pairs", 3, "--output", figures, "--keep")
+    assert f"Figures kept in {tmp_path / 'mine.int8.onnx'}" in kp3d(*keep)
     model = load_model(path)
     assert model.int8 is not None
-    assert model.int8.metrics == metrics
-    # Its figures are of other views than those of the file in fp32.
-    assert create_engine(model).precision == "fp32"
+    medians = []
+    for made, folder in ((model, figures), (model.int8, figures / "int8")):
+        metrics = json.loads((folder / "metrics.json").read_text())
+        assert metrics["engine"]["precision"] == made.precision
+        assert metrics["engine"]["name"].startswith("onnxruntime ")
+        assert made.metrics == metrics
+        medians.append(metrics["rotation_deg"]["median"])
+    assert int8_loss_deg(model) == medians[1] - medians[0]
+    assert model.int8.quantized_from == model.sha256
+    # All else is as it was.
+    assert model.calibration == load_model("car").calibration
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["car", "--precision", "int8"], "got --precision int8. Leave one of them out."),
+        (["car"], "--keep must be given the path of an fp32 model file, got car, car in fp32."),
+    ],
+)
+def test_figures_are_kept_in_a_users_file_only(kp3d, tmp_path, arguments, message):
+    command = ("evaluate", arguments[0], tmp_path, *arguments[1:])
+    assert message in kp3d(*command, "--output", tmp_path / "figures", "--keep", code=1)
 
 
 @pytest.mark.parametrize(
