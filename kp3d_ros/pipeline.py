@@ -208,7 +208,7 @@ class Pipeline:
             answer.lost.append((category, category.instance_id(number)))
             if category.tracker.max_objects > 1 or time_s < self._last_s:
                 self.references.forget(category.frame(number))
-        answer.problems += problems
+        answer.problems += problems + sightings.problems
         answer.refused += [(category.model, detection) for detection in sightings.refused]
         return sightings.found
 

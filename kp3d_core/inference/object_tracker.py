@@ -15,7 +15,7 @@ from kp3d_core.inference.detection import Detection
 from kp3d_core.inference.detector import Detector
 from kp3d_core.inference.plausibility import same_object
 from kp3d_core.inference.track import Track
-from kp3d_core.inference.view import Region
+from kp3d_core.inference.view import Region, visible_edges
 
 _MARGIN_PX = 4.0
 _GROWTH = 0.2
@@ -64,6 +64,8 @@ class Sightings:
     """Looks that found nothing, or nothing to be trusted."""
     looked: bool = True
     """False if there was nowhere to look."""
+    problems: list[str] = field(default_factory=list)
+    """Why places were left out."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -127,10 +129,11 @@ class ObjectTracker:
             camera: calibration of the image.
             time_s: when it was taken [s]; if that is before the last one, everything starts anew.
             places: where to find objects that are not followed yet; the whole image if None.
+                Those outside of the image are left out.
             down_camera: direction of gravity in the camera frame.
         """
-        places = places or Places()
         sightings = Sightings()
+        places = _in_image(places or Places(), camera, sightings)
         size_wh = (camera.width, camera.height)
         if time_s < self._last_s or size_wh != self._size_wh:
             sightings.lost += self.reset()
@@ -261,6 +264,26 @@ class ObjectTracker:
             item = TrackedObject(self._count, track, frame.time_s, frame.time_s)
             self._objects.append(item)
         seen.append(item)
+
+
+def _in_image(places: Places, camera: CameraModel, sightings: Sightings) -> Places:
+    """The places that are in the image. One that is not says nothing of the others."""
+
+    def visible(regions: Sequence[Region]) -> list[Region]:
+        kept = []
+        for region in regions:
+            try:
+                visible_edges(region, camera)
+            except ValueError as error:
+                sightings.problems.append(f"A place to look was left out: {error}")
+            else:
+                kept.append(region)
+        return kept
+
+    boxes, regions = visible(places.boxes), visible(places.regions)
+    # Regions limit the search: without any of them there is nowhere to look, not the whole image.
+    only = places.boxes_only or bool(places.regions and not regions)
+    return dataclasses.replace(places, boxes=boxes, regions=regions, boxes_only=only)
 
 
 def keypoint_region(detection: Detection, camera: CameraModel) -> Region:

@@ -12,6 +12,8 @@ from kp3d_core.geometry.camera import project
 from kp3d_core.geometry.crop import make_crop_camera
 from kp3d_core.inference.camera import CameraModel
 
+_MIN_PX = 0.5
+"""A region of which less is in the image shows nothing."""
 _MAX_TANGENT = 1.7
 """Half width of the widest view on the plane z = 1: 60 degrees to each side. A flat image of more
 shows nothing but stretched corners."""
@@ -74,6 +76,24 @@ def whole_image(camera: CameraModel) -> Region:
     return Region(-0.5, -0.5, float(camera.width), float(camera.height))
 
 
+def visible_edges(region: Region, camera: CameraModel) -> tuple[float, float, float, float]:
+    """Left, top, right and bottom edge of the part of a region that is in the image [px].
+
+    Raises:
+        ValueError: nothing of it is.
+    """
+    left, top = max(region.x, -0.5), max(region.y, -0.5)
+    right = min(region.x + region.width, camera.width - 0.5)
+    bottom = min(region.y + region.height, camera.height - 0.5)
+    if min(right - left, bottom - top) < _MIN_PX:
+        raise ValueError(
+            f"Region must overlap the image of {camera.width} x {camera.height} px by at least "
+            f"{_MIN_PX:g} px each way, got {region}. Check that the detection belongs to this "
+            "image and is not in another resolution."
+        )
+    return left, top, right, bottom
+
+
 def view_of_region(
     region: Region,
     camera: CameraModel,
@@ -91,14 +111,7 @@ def view_of_region(
         input_size: width and height of the view [px].
         down_camera: gravity in the camera frame; the view is rolled upright with it.
     """
-    left, top = max(region.x, -0.5), max(region.y, -0.5)
-    right = min(region.x + region.width, camera.width - 0.5)
-    bottom = min(region.y + region.height, camera.height - 0.5)
-    if right <= left or bottom <= top:
-        raise ValueError(
-            f"Region must overlap the image of {camera.width} x {camera.height} px, got {region}. "
-            "Check that the detection belongs to this image and is not in another resolution."
-        )
+    left, top, right, bottom = visible_edges(region, camera)
     middle_u, middle_v = (left + right) / 2, (top + bottom) / 2
     rays = camera.rays(
         [[middle_u, middle_v], [left, middle_v], [right, middle_v], [middle_u, top],

@@ -21,7 +21,7 @@ from kp3d_ros.settings import Settings
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "core/inference"))
 sys.path.insert(0, str(Path(__file__).parent))
-from node_rig import CAMERA, FRAME, UNIT_M, image_message, pose  # noqa: E402
+from node_rig import CAMERA, FRAME, UNIT_M, box_around, image_message, pose  # noqa: E402
 from tiny_model import CANONICAL, draw_scene, write_tiny_model  # noqa: E402
 
 T_CAMERA_OBJECT = pose(2.0, (0.1, 0.05, 2.0))
@@ -308,6 +308,21 @@ def test_image_of_another_size_needs_its_own_calibration(model: str) -> None:
     np.testing.assert_allclose(
         found.detection.T_camera_object[:3, 3], T_CAMERA_OBJECT[:3, 3], atol=0.04
     )
+
+
+def test_a_box_of_another_cameras_size_costs_nothing_but_itself(model: str) -> None:
+    pipeline = make_pipeline(model)
+    message = image_at(1)
+    boxes = box_around(SCENE, message)
+    boxes.detections[0].bbox.center.position.x *= 3
+    boxes.detections[0].bbox.center.position.y *= 3
+    pipeline.process(message)
+
+    pipeline.inbox.put_detections(boxes)
+    answers = [pipeline.process(image_at(1 + i / 30)) for i in range(1, 20)]
+
+    assert [found.instance_id for a in answers for found in a.objects] == ["discs_1"] * 19
+    assert all("left out: Region must overlap" in answer.problems[0] for answer in answers)
 
 
 @pytest.mark.parametrize(

@@ -153,3 +153,30 @@ def test_nowhere_to_look(tracker, pinhole, counting):
 
     assert not sightings.looked
     assert counting.batches == []
+
+
+@pytest.mark.parametrize("fresh", [True, False])
+@pytest.mark.parametrize("max_objects", [1, 2])
+def test_a_box_outside_of_the_image_says_nothing_of_the_rest(detector, pinhole, fresh, max_objects):
+    tracker = ObjectTracker(detector, max_objects=max_objects)
+    image = _image(pinhole, 0.0, -2.5)
+    other = Region(1500.0, 900.0, 200.0, 150.0)  # of a camera of 1920 x 1080
+
+    first = tracker.update(image, pinhole, 0.0, Places([other, LEFT], boxes_are_fresh=fresh))
+    then = tracker.update(image, pinhole, 0.1, Places([other], boxes_are_fresh=fresh))
+
+    assert [number for number, _ in first.found] == [number for number, _ in then.found] == [1]
+    assert "left out: Region must overlap the image of 640 x 480" in then.problems[0]
+
+
+def test_a_region_outside_of_the_image_is_no_place_to_look(detector, pinhole, counting):
+    tracker = ObjectTracker(detector, max_objects=2)
+    outside = Region(700.0, 100.0, 50.0, 50.0)
+    image = _image(pinhole, 0.0, 0.0)
+
+    nothing = tracker.update(image, pinhole, 0.0, Places(regions=[outside]))
+    assert not nothing.looked
+    assert counting.batches == []
+    both = tracker.update(image, pinhole, 0.1, Places(regions=[outside, MIDDLE]))
+    assert [number for number, _ in both.found] == [1]
+    assert len(both.problems) == 1

@@ -53,8 +53,16 @@ def test_no_rectangle_is_refused(values):
 
 
 def test_region_outside_the_image_is_refused(pinhole):
-    with pytest.raises(ValueError, match="overlap the image of 640 x 480 px, got Region.*Check"):
+    with pytest.raises(ValueError, match="overlap the image of 640 x 480 px.*got Region.*Check"):
         view_of_region(Region(700.0, 10.0, 50.0, 50.0), pinhole, fill_px=80.0, input_size=128)
+
+
+@pytest.mark.parametrize("width", [1e-13, 0.4])
+def test_hardly_anything_in_the_image(pinhole, width):
+    region = Region(100.0, 100.0, width, 50.0)
+
+    with pytest.raises(ValueError, match=r"overlap the image of 640 x 480 px by at least 0.5 px"):
+        view_of_region(region, pinhole, fill_px=80.0, input_size=96)
 
 
 @pytest.mark.parametrize(
