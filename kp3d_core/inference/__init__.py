@@ -13,10 +13,12 @@ from kp3d_core.inference.detector import Detector
 from kp3d_core.inference.engines import Engine, TimedEngine, create_engine, engine_names
 from kp3d_core.inference.model import Calibration, KeypointLayout, Model, TrainingCamera
 from kp3d_core.inference.model_file import load_model, shipped_models
-from kp3d_core.inference.object_tracker import ObjectTracker, Places, Sightings
+from kp3d_core.inference.object_tracker import ObjectTracker, Sightings
+from kp3d_core.inference.places import Places
 from kp3d_core.inference.pose import RelativeMotion, RelativePose
 from kp3d_core.inference.pose_filter import PoseFilter
 from kp3d_core.inference.settings import DetectorSettings
+from kp3d_core.inference.stream_order import ImageClock, Order, StreamOrder
 from kp3d_core.inference.view import Region, View
 
 __all__ = [
@@ -27,6 +29,7 @@ __all__ = [
     "Detector",
     "DetectorSettings",
     "Engine",
+    "ImageClock",
     "KeypointLayout",
     "Model",
     "Region",
@@ -34,8 +37,10 @@ __all__ = [
     "RelativePose",
     "ObjectTracker",
     "Places",
+    "Order",
     "PoseFilter",
     "Sightings",
+    "StreamOrder",
     "TimedEngine",
     "TrainingCamera",
     "View",

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -13,30 +11,23 @@ from kp3d_core.inference.camera import CameraModel
 from kp3d_core.inference.confirmation import confirmed
 from kp3d_core.inference.detection import Detection
 from kp3d_core.inference.detector import Detector
+from kp3d_core.inference.places import (
+    Places,
+    keypoint_region,
+    outside,
+    places_in_image,
+    refuse_outside,
+)
 from kp3d_core.inference.plausibility import same_object
 from kp3d_core.inference.track import Track
-from kp3d_core.inference.view import Region, visible_edges
 
-_MARGIN_PX = 4.0
-_GROWTH = 0.2
-"""A box may cut off this fraction of the object's width."""
+_PAUSE_S = 1.0
+_PAUSE_INTERVALS = 3.0
+"""An image that comes so long after the last one, by both measures, comes after a pause: nobody
+looked meanwhile, so nothing was out of sight, and what was in sight may be anywhere."""
 _SEARCH_PAUSE_S = 1.0
 """While some objects are in view, the image is searched for others this often: a search costs ten
 times as much as following one."""
-
-
-@dataclass(frozen=True)
-class Places:
-    """Where objects may be, besides where they were last."""
-
-    boxes: Sequence[Region] = ()
-    """Where a 2D detector sees objects of this category, most certain first."""
-    boxes_are_fresh: bool = False
-    """They belong to this very image, or nearly: what is outside of them is wrong."""
-    regions: Sequence[Region] = ()
-    """Where to look if there are no boxes; the whole image is searched if this is empty."""
-    boxes_only: bool = False
-    """Look nowhere but in boxes."""
 
 
 @dataclass(eq=False)
@@ -46,10 +37,14 @@ class TrackedObject:
     number: int
     """Counts the objects found so far, from 1; never used again."""
     track: Track
-    accepted_s: float
-    """Time of the last image in which it was accepted."""
-    seen_s: float
-    """Time of the last image in which it was in sight, believed or not."""
+    accepted_in: int
+    """Number of the last image in which it was accepted."""
+    seen_in: int
+    """Number of the last image in which it was in sight, believed or not."""
+    unseen_s: float = 0.0
+    """Time since then, pauses between images not counted [s]."""
+    anywhere: bool = False
+    """There was a pause since then: it need not be where it was."""
 
 
 @dataclass
@@ -74,6 +69,7 @@ class _Frame:
 
     image: NDArray[np.uint8]
     camera: CameraModel
+    number: int
     time_s: float
     down_camera: ArrayLike | None
     sightings: Sightings
@@ -90,14 +86,17 @@ class ObjectTracker:
         Args:
             detector: of their category.
             max_objects: how many are followed at once.
-            lost_timeout_s: an object that has not been seen for longer is given up [s].
+            lost_timeout_s: an object that has not been seen for longer is given up [s]; a pause
+                between images does not count.
         """
         self._detector = detector
         self.max_objects = max_objects
         self.lost_timeout_s = lost_timeout_s
         self._objects: list[TrackedObject] = []
         self._count = 0
-        self._last_s = 0.0
+        self._images = 0
+        self._last_s: float | None = None
+        self._interval_s = 0.0
         self._size_wh = (0, 0)
         self._searched_s = -np.inf
 
@@ -128,32 +127,47 @@ class ObjectTracker:
             image: RGB, shape (H, W, 3).
             camera: calibration of the image.
             time_s: when it was taken [s]; if that is before the last one, everything starts anew.
+                Nothing is given up while it stands still: see `ImageClock` for stamps that may.
             places: where to find objects that are not followed yet; the whole image if None.
                 Those outside of the image are left out.
             down_camera: direction of gravity in the camera frame.
         """
         sightings = Sightings()
-        places = _in_image(places or Places(), camera, sightings)
+        places, sightings.problems = places_in_image(places or Places(), camera)
         size_wh = (camera.width, camera.height)
-        if time_s < self._last_s or size_wh != self._size_wh:
+        is_back = self._last_s is not None and time_s < self._last_s
+        if is_back or size_wh != self._size_wh:
             sightings.lost += self.reset()
-        self._last_s, self._size_wh = time_s, size_wh
+        self._pass_time(time_s)
+        self._size_wh = size_wh
+        self._images += 1
 
-        frame = _Frame(image, camera, time_s, down_camera, sightings)
+        frame = _Frame(image, camera, self._images, time_s, down_camera, sightings)
         had_objects = bool(self._objects)
         seen = self._follow(frame)
         seen = self._check_boxes(seen, places, sightings)
         looked = self._find(frame, places, seen)
         sightings.looked = had_objects or looked
-        for item in [o for o in self._objects if time_s - o.seen_s > self.lost_timeout_s]:
+        for item in [o for o in self._objects if o.seen_in != frame.number]:
+            if item.unseen_s <= self.lost_timeout_s:
+                continue
             self._objects.remove(item)
             sightings.lost.append(item.number)
         sightings.found = [
             (item.number, item.track.detection)
             for item in self._objects
-            if item.accepted_s == time_s
+            if item.accepted_in == frame.number
         ]
         return sightings
+
+    def _pass_time(self, time_s: float) -> None:
+        """Let the time since the last image count."""
+        passed_s = 0.0 if self._last_s is None else max(time_s - self._last_s, 0.0)
+        is_pause = passed_s > max(_PAUSE_S, _PAUSE_INTERVALS * self._interval_s)
+        for item in self._objects:
+            item.anywhere |= is_pause
+            item.unseen_s += 0.0 if is_pause else passed_s
+        self._last_s, self._interval_s = time_s, passed_s
 
     def _follow(self, frame: _Frame) -> list[TrackedObject]:
         """Look where each object should be; returns those that are in sight."""
@@ -163,6 +177,8 @@ class ObjectTracker:
         )
         seen: list[TrackedObject] = []
         for item, look in zip(list(self._objects), found, strict=True):
+            if item.anywhere and look.accepted:
+                item.track = self._start(look)  # how it stood says nothing either
             detection = item.track.follow(look, frame.camera, self._detector.settings)
             if detection.accepted and any(
                 same_object(detection, other.track.detection) for other in seen
@@ -172,10 +188,10 @@ class ObjectTracker:
                 frame.sightings.lost.append(item.number)
                 continue
             if look.accepted:
-                item.seen_s = frame.time_s
+                self._see(item, frame)
                 seen.append(item)
             if detection.accepted:
-                item.accepted_s = frame.time_s
+                item.accepted_in = frame.number
             else:
                 frame.sightings.refused.append(detection)
         return seen
@@ -223,7 +239,7 @@ class ObjectTracker:
                 frame.image, frame.camera, regions, down_camera=frame.down_camera
             )
         if places.boxes_are_fresh and places.boxes:
-            found = [_refuse_outside(detection, places.boxes) for detection in found]
+            found = [refuse_outside(detection, places.boxes) for detection in found]
         is_search_due = not seen or frame.time_s - self._searched_s >= _SEARCH_PAUSE_S
         may_search = not (places.boxes or places.boxes_only or places.regions)
         searches = may_search and is_search_due and not any(d.accepted for d in found)
@@ -249,63 +265,34 @@ class ObjectTracker:
         again = [item for item in missing if same_object(detection, item.track.detection)]
         if self.max_objects == 1:
             again = missing
-        symmetric = self._detector.model.symmetry != "none"
+        again = again or _nearest_first(detection, [item for item in missing if item.anywhere])
         if again:
             item = again[0]
-            item.track = Track(detection, symmetric=symmetric)
-            item.accepted_s = item.seen_s = frame.time_s
+            item.track = self._start(detection)
         else:
             if len(self._objects) >= self.max_objects:  # of those out of sight one must go
-                oldest = min(missing, key=lambda item: item.seen_s)
+                oldest = min(missing, key=lambda item: item.seen_in)
                 self._objects.remove(oldest)
                 frame.sightings.lost.append(oldest.number)
             self._count += 1
-            track = Track(detection, symmetric=symmetric)
-            item = TrackedObject(self._count, track, frame.time_s, frame.time_s)
+            item = TrackedObject(self._count, self._start(detection), frame.number, frame.number)
             self._objects.append(item)
+        self._see(item, frame)
+        item.accepted_in = frame.number
         seen.append(item)
 
+    def _see(self, item: TrackedObject, frame: _Frame) -> None:
+        item.seen_in, item.unseen_s, item.anywhere = frame.number, 0.0, False
 
-def _in_image(places: Places, camera: CameraModel, sightings: Sightings) -> Places:
-    """The places that are in the image. One that is not says nothing of the others."""
-
-    def visible(regions: Sequence[Region]) -> list[Region]:
-        kept = []
-        for region in regions:
-            try:
-                visible_edges(region, camera)
-            except ValueError as error:
-                sightings.problems.append(f"A place to look was left out: {error}")
-            else:
-                kept.append(region)
-        return kept
-
-    boxes, regions = visible(places.boxes), visible(places.regions)
-    # Regions limit the search: without any of them there is nowhere to look, not the whole image.
-    only = places.boxes_only or bool(places.regions and not regions)
-    return dataclasses.replace(places, boxes=boxes, regions=regions, boxes_only=only)
+    def _start(self, detection: Detection) -> Track:
+        return Track(detection, symmetric=self._detector.model.symmetry != "none")
 
 
-def keypoint_region(detection: Detection, camera: CameraModel) -> Region:
-    """Rectangle around the keypoints, cut at the edges of the image."""
-    edge = (camera.width - 0.5, camera.height - 0.5)
-    low = np.clip(detection.keypoints_uv.min(axis=0) - _MARGIN_PX, -0.5, edge)
-    high = np.clip(detection.keypoints_uv.max(axis=0) + _MARGIN_PX, -0.5, edge)
-    low = np.minimum(low, np.subtract(edge, 1.0))
-    return Region(*low.tolist(), *np.maximum(high - low, 1.0).tolist())
+def _nearest_first(detection: Detection, items: list[TrackedObject]) -> list[TrackedObject]:
+    """Objects by their distance from a detection in the image."""
+    middle = detection.keypoints_uv.mean(axis=0)
 
+    def distance(item: TrackedObject) -> float:
+        return float(np.linalg.norm(item.track.detection.keypoints_uv.mean(axis=0) - middle))
 
-def outside(box: Region, detection: Detection) -> bool:
-    """Whether a detector's box, a little grown, holds less than half of the keypoints."""
-    u, v = detection.keypoints_uv.T
-    grow = _GROWTH / 2
-    inside = np.abs(u - (box.x + box.width / 2)) < (0.5 + grow) * box.width
-    inside &= np.abs(v - (box.y + box.height / 2)) < (0.5 + grow) * box.height
-    return float(inside.mean()) < 0.5
-
-
-def _refuse_outside(detection: Detection, boxes: Sequence[Region]) -> Detection:
-    if not detection.accepted or not all(outside(box, detection) for box in boxes):
-        return detection
-    problem = "most keypoints are outside the box of the 2D detector"
-    return dataclasses.replace(detection, problems=(problem,))
+    return sorted(items, key=distance)

@@ -180,3 +180,61 @@ def test_a_region_outside_of_the_image_is_no_place_to_look(detector, pinhole, co
     both = tracker.update(image, pinhole, 0.1, Places(regions=[outside, MIDDLE]))
     assert [number for number, _ in both.found] == [1]
     assert len(both.problems) == 1
+
+
+def test_equal_times_do_not_make_an_object_seen(detector, pinhole):
+    tracker = ObjectTracker(detector, lost_timeout_s=1.0)
+    tracker.update(_image(pinhole, 0.0, 0.0), pinhole, 0.0, IN_THE_MIDDLE)
+
+    for _ in range(3):
+        assert tracker.update(NOTHING, pinhole, 0.0, IN_THE_MIDDLE).found == []
+
+
+def test_a_pause_between_images_renames_nothing(detector, pinhole):
+    tracker = ObjectTracker(detector, max_objects=2, lost_timeout_s=1.0)
+    for step in range(4):
+        tracker.update(_image(pinhole, 0.0, -2.0, 6.0), pinhole, step / 30)
+
+    # For a minute nobody looks; then it stands elsewhere, and one image is of no use.
+    blurred = tracker.update(NOTHING, pinhole, 60.0)
+    assert (blurred.found, blurred.lost) == ([], [])
+    after = tracker.update(_image(pinhole, 2.5, 2.0, 6.0), pinhole, 60.1)
+
+    ((number, detection),) = after.found
+    assert (number, after.lost) == (1, [])
+    assert _x(detection) == pytest.approx(2.0, abs=0.1)
+    # Out of sight while somebody looks it is given up as ever.
+    assert tracker.update(NOTHING, pinhole, 61.0).lost == []
+    assert tracker.update(NOTHING, pinhole, 61.2).lost == [1]
+
+
+def test_after_a_pause_the_nearest_keeps_its_number_and_another_gets_one(detector, pinhole):
+    tracker = ObjectTracker(detector, max_objects=2, lost_timeout_s=1.0)
+    both = np.maximum(_image(pinhole, 0.0, -2.0, 6.0), _image(pinhole, 0.4, 2.0, 6.0))
+    tracker.update(_image(pinhole, 0.0, -2.0, 6.0), pinhole, 0.0)
+
+    found = dict(tracker.update(both, pinhole, 60.0).found)
+
+    assert {n: round(_x(d)) for n, d in found.items()} in ({1: -2}, {1: -2, 2: 2})
+    found = dict(tracker.update(both, pinhole, 61.5).found)
+    assert {n: round(_x(d)) for n, d in found.items()} == {1: -2, 2: 2}
+
+
+def test_images_far_apart_are_no_pauses(detector, pinhole):
+    tracker = ObjectTracker(detector, lost_timeout_s=3.0)
+    for time_s in (0.0, 2.0, 4.0):
+        tracker.update(_image(pinhole, 0.0, 0.0), pinhole, time_s, IN_THE_MIDDLE)
+
+    assert tracker.update(NOTHING, pinhole, 6.0, IN_THE_MIDDLE).lost == []
+    assert tracker.update(NOTHING, pinhole, 8.0, IN_THE_MIDDLE).lost == [1]
+
+
+def test_an_object_that_turned_round_during_a_pause_is_believed(tracker, pinhole):
+    tracker.update(_image(pinhole, 0.0, 0.0), pinhole, 0.0, IN_THE_MIDDLE)
+    tracker.lost_timeout_s = 100.0
+
+    ((number, detection),) = tracker.update(_image(pinhole, 3.0, 0.0), pinhole, 60.0).found
+
+    assert number == 1
+    alone = tracker._detector.detect(_image(pinhole, 3.0, 0.0), pinhole, MIDDLE)
+    np.testing.assert_allclose(detection.T_camera_object, alone.T_camera_object, atol=0.05)
