@@ -17,7 +17,8 @@ if TYPE_CHECKING:
     from std_msgs.msg import Header
 
 NO_CALIBRATION = "no calibration"
-"""Reason of `Unused`."""
+LATE = "late"
+"""Reasons of `Unused`."""
 
 
 @dataclass(eq=False)
@@ -55,6 +56,9 @@ class Answer:
     """What one image showed."""
 
     header: Header
+    """Of the image; the frame's name without a slash before it."""
+    time_s: float
+    """The image's stamp, or a little later where stamps repeat [s]."""
     given: Handover
     """What counted for it."""
     image: NDArray[np.uint8]

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from kp3d_core.inference import CameraModel
 from kp3d_ros.camera_info_conversion import camera_from_info, image_size, same_calibration
-from kp3d_ros.regions import stamp_nanoseconds
+from kp3d_ros.headers import plain_frame, stamp_nanoseconds
 
 if TYPE_CHECKING:
     from sensor_msgs.msg import CameraInfo
@@ -178,11 +178,6 @@ class Calibrations:
         camera = camera_from_info(info, *size_wh, rectified=rectified)
         self._cameras = [(info, rectified, camera), *self._cameras[: _CAMERAS - 1]]
         return camera
-
-
-def plain_frame(frame_id: str) -> str:
-    """Name of a frame as tf2 takes it: ROS 1 put a slash before it."""
-    return frame_id.lstrip("/")
 
 
 def _size_problems(entry: _Entry, last: _Entry, size_wh: tuple[int, int]) -> list[str]:

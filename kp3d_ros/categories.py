@@ -18,6 +18,7 @@ from kp3d_core.inference import (
     create_engine,
     load_model,
 )
+from kp3d_ros.headers import plain_frame
 from kp3d_ros.settings import Settings
 
 
@@ -81,7 +82,7 @@ def create_categories(settings: Settings) -> list[Category]:
             settings=detector_settings(settings),
         )
         _warm_up(detector)
-        name = name or model.category
+        name = plain_frame(name) or model.category
         if not detector.metric and not settings.use_depth:
             name = f"{name}_up_to_scale"
         tracker = ObjectTracker(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from threading import Lock
 from typing import TYPE_CHECKING, Any
@@ -10,6 +11,7 @@ from kp3d_ros.settings import Settings
 
 if TYPE_CHECKING:
     from sensor_msgs.msg import Image
+    from std_msgs.msg import Header
     from vision_msgs.msg import Detection2DArray
 
 _DEPTHS = 5
@@ -26,6 +28,16 @@ class Handover:
     """The last depth images, newest last."""
     wants_references: bool = False
     """Every object gets a new reference."""
+    was_set_back: bool = False
+    """The clock was set back."""
+
+    def only(self, keeps: Callable[[Header], bool]) -> Handover:
+        """The same without the messages of other headers."""
+        detections = self.detections
+        if detections is not None and not keeps(detections.header):
+            detections = None
+        depths = tuple(depth for depth in self.depths if keeps(depth.header))
+        return replace(self, detections=detections, depths=depths)
 
 
 class Inbox:
@@ -59,12 +71,22 @@ class Inbox:
         """Make the next detection of each object its reference."""
         self._put(wants_references=True)
 
+    def set_back(self) -> None:
+        """The clock was set back: what came before belongs to another time."""
+        with self._lock:
+            self._next = Handover(self._next.settings, was_set_back=True)
+
     def take(self) -> Handover:
         """What counts for an image whose turn has come."""
         with self._lock:
             taken = self._next
-            self._next = replace(taken, wants_references=False)
+            self._next = replace(taken, wants_references=False, was_set_back=False)
         return taken
+
+    def keep_only(self, keeps: Callable[[Header], bool]) -> None:
+        """Forget the messages of other headers."""
+        with self._lock:
+            self._next = self._next.only(keeps)
 
     def clear(self) -> None:
         """Forget all messages; keep the settings."""

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from rclpy.clock import JumpThreshold
+from rclpy.duration import Duration
 from rclpy.node import Node
 from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
 from rclpy.qos_overriding_options import QoSOverridingOptions
@@ -24,12 +26,22 @@ _TF_QOS = QoSProfile(depth=100)
 _TF_STATIC_QOS = QoSProfile(depth=100, durability=DurabilityPolicy.TRANSIENT_LOCAL)
 
 
+def when_set_back(node: Node, call: Callable[[], None]) -> Any:
+    """Call a function whenever the node's clock is set back; the result ends that by `unregister`.
+
+    A simulator is reset, a recording begins again, or simulated time is switched on.
+    """
+    threshold = JumpThreshold(min_forward=None, min_backward=Duration(nanoseconds=-1))
+    return node.get_clock().create_jump_callback(threshold, post_callback=lambda _: call())
+
+
 class TfListener:
-    """Fills a buffer from /tf and /tf_static while it is open."""
+    """Fills a buffer from /tf and /tf_static while it is open; of the present time only."""
 
     def __init__(self, node: Node, buffer: TfBuffer) -> None:
         """Subscribe."""
         self._node = node
+        self._jumps = when_set_back(node, buffer.clear)
         self._subscriptions = [
             node.create_subscription(TFMessage, "/tf", buffer.add, _TF_QOS),
             node.create_subscription(
@@ -42,6 +54,7 @@ class TfListener:
 
     def close(self) -> None:
         """Unsubscribe."""
+        self._jumps.unregister()
         for subscription in self._subscriptions:
             self._node.destroy_subscription(subscription)
         self._subscriptions = []
@@ -70,6 +83,7 @@ class Inputs:
         self._settings = settings
         self._on_image = on_image
         self._subscriptions: dict[str, Any] = {}
+        self._jumps: Any = None
         self.arrivals: dict[str, Arrivals] = {}
         """When messages came, by the name of the input: image, camera_info, detections, depth."""
 
@@ -87,6 +101,7 @@ class Inputs:
     def open(self) -> None:
         """Subscribe to all topics."""
         pipeline = self._pipeline
+        self._jumps = when_set_back(self._node, pipeline.inbox.set_back)
         is_compressed = self._settings.image_transport == "compressed"
         # An image takes the calibration of its own stamp: none may be overwritten before.
         put_info = pipeline.calibrations.put
@@ -106,6 +121,9 @@ class Inputs:
 
     def close(self) -> None:
         """Unsubscribe from all topics."""
+        if self._jumps is not None:
+            self._jumps.unregister()
+            self._jumps = None
         for subscription in self._subscriptions.values():
             self._node.destroy_subscription(subscription)
         self._subscriptions = {}

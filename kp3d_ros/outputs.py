@@ -154,7 +154,7 @@ def _pose(found: FoundObject) -> tuple[Any, Any]:
 
 
 def _transforms(answer: Answer, found: FoundObject) -> list[TransformStamped]:
-    if found.placement is None:
+    if found.placement is None or not answer.anchor_frame:  # tf2 takes no frame without a name
         return []
     stamp, reference = answer.header.stamp, reference_frame(found)
     anchor = Header(stamp=stamp, frame_id=answer.anchor_frame)

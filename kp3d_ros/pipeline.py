@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -15,19 +15,21 @@ from kp3d_core.inference import (
     scale_from_depth,
     without_scale,
 )
-from kp3d_ros.answer import NO_CALIBRATION, Answer, FoundObject, Unused, is_finite
-from kp3d_ros.calibrations import Calibrations, CameraMatch
+from kp3d_ros.answer import Answer, FoundObject, is_finite
+from kp3d_ros.calibrations import Calibrations
+from kp3d_ros.camera_frames import CameraFrames
 from kp3d_ros.categories import Category, detector_settings, update_categories
-from kp3d_ros.compressed_conversion import compressed_to_rgb
+from kp3d_ros.decoding import decode
 from kp3d_ros.depth_conversion import (
     depth_to_metres,
     require_plausible,
     require_registered,
 )
 from kp3d_ros.handover import Handover, Inbox
-from kp3d_ros.image_conversion import image_to_rgb
+from kp3d_ros.headers import plain_frame, plain_header, stamp_nanoseconds, stamp_seconds
+from kp3d_ros.image_stream import Change, ImageStream
 from kp3d_ros.references import Placement, References
-from kp3d_ros.regions import places_for, stamp_nanoseconds, stamp_seconds, why_ignored
+from kp3d_ros.regions import places_for, why_ignored
 from kp3d_ros.settings import Settings
 from kp3d_ros.tf_buffer import Lookup
 
@@ -37,6 +39,12 @@ if TYPE_CHECKING:
     from vision_msgs.msg import Detection2DArray
 
 FloatArray = NDArray[np.float64]
+
+
+_NO_FRAME = (
+    "Header of the image must have a frame_id, got an empty one: nothing can be said on /tf. Set "
+    "the frame in the settings of the camera driver."
+)
 
 
 @dataclass(frozen=True)
@@ -75,9 +83,8 @@ class Pipeline:
         """What counts from the next image on."""
         self.references = References()
         self._applied = settings
-        self._lookup = lookup
-        self._down_camera: FloatArray | None = None
-        self._last_s = 0.0
+        self._frames = CameraFrames(lookup)
+        self._stream = ImageStream()
         self._used: Detection2DArray | None = None
         """The last detections that were of use."""
         self._told = _Told()
@@ -96,7 +103,7 @@ class Pipeline:
         """Find the objects in an image and their poses.
 
         Raises:
-            Unused: there is no calibration yet.
+            Unused: there is no calibration yet, or later images came before this one.
             ValueError: the image or its calibration cannot be used.
         """
         answer = self.look(message)
@@ -109,16 +116,23 @@ class Pipeline:
         That much is known first: keypoints need not wait for the rest.
 
         Raises:
-            Unused: there is no calibration yet.
+            Unused: there is no calibration yet, or later images came before this one.
             ValueError: the image or its calibration cannot be used.
         """
-        given = self._take()
-        image, match = self._decode(message, given.settings)
-        camera = match.camera
-        anchor = given.settings.fixed_frame or message.header.frame_id
-        answer = Answer(message.header, given, image, camera, anchor)
-        answer.problems += match.problems
-        down_camera = self._gravity(answer)
+        settings = self.settings
+        image, match = decode(message, self.calibrations, settings)
+        given = self._take(settings)
+        header, camera = plain_header(message.header), match.camera
+        change, told = self._stream.follow(header, given.was_set_back)
+        given = self._forget(change, header, given)
+        anchor = plain_frame(given.settings.fixed_frame) or header.frame_id
+        answer = Answer(header, self._stream.time_s, given, image, camera, anchor)
+        answer.problems += [*match.problems, told] if told else match.problems
+        if not header.frame_id:
+            answer.problems.append(_NO_FRAME)
+        if change is not Change.NOTHING:
+            answer.lost += self._give_up()
+        down_camera = self._frames.gravity(answer)
         depth_m = self._depth(answer)
         for category in self.categories:
             for number, detection in self._look(category, answer, down_camera):
@@ -134,7 +148,6 @@ class Pipeline:
                         )
                     )
         answer.ignored = self._why_ignored(answer)
-        self._last_s = stamp_seconds(message.header.stamp)
         self._tell()
         return answer
 
@@ -153,60 +166,68 @@ class Pipeline:
             or answer.given.settings.filter
             or self.references.is_due(found.frame, found.detection)
         ]
-        T_anchor_camera = self._anchor(answer) if due else None
+        T_anchor_camera = self._frames.anchor(answer) if due else None
         for found in due:
             found.placement = self._place(found, T_anchor_camera, answer)
         self._tell()
 
-    def _take(self) -> Handover:
-        """What was handed over; changed settings and wishes count from here on."""
-        given = self.inbox.take()
-        if given.settings is not self._applied:
-            update_categories(self.categories, given.settings)
-            self._applied = given.settings
+    def _take(self, settings: Settings) -> Handover:
+        """What was handed over; changed settings and wishes count from here on.
+
+        Args:
+            settings: that the image was decoded with; newer ones wait for the next.
+        """
+        given = replace(self.inbox.take(), settings=settings)
+        if settings is not self._applied:
+            update_categories(self.categories, settings)
+            self._applied = settings
         if given.wants_references:
             self.references.want_all()
         return given
 
-    def _decode(
-        self, message: Image | CompressedImage, settings: Settings
-    ) -> tuple[NDArray[np.uint8], CameraMatch]:
-        """Pixels and calibration of an image."""
-        if hasattr(message, "encoding"):
-            width, height = int(message.width), int(message.height)
-            match = self._match(message.header, width, height, settings)
-            return image_to_rgb(message), match
-        image = compressed_to_rgb(message)  # its size is not known before
-        height, width = image.shape[:2]
-        return image, self._match(message.header, width, height, settings)
+    def _forget(self, change: Change, header: Header, given: Handover) -> Handover:
+        """Forget what a change makes untrue; what is left of what was handed over."""
+        settings = given.settings
+        if change is Change.NOTHING:
+            return given
+        self._frames.forget()
+        if change is Change.CLOCK or not settings.fixed_frame:
+            self.references.forget_all()
+        self.references.change_camera()
+        stamp_ns, frame_id = stamp_nanoseconds(header.stamp), header.frame_id
 
-    def _match(self, header: Header, width: int, height: int, settings: Settings) -> CameraMatch:
-        stamp_ns = stamp_nanoseconds(header.stamp)
-        match = self.calibrations.camera_for(
-            stamp_ns, header.frame_id, width, height, rectified=settings.rectified
-        )
-        if match is None:
-            raise Unused(
-                NO_CALIBRATION,
-                "No CameraInfo has come yet: no keypoints without the calibration. Remap the topic "
-                "'camera_info', or start its publisher.",
-            )
-        return match
+        def keeps(other: Header) -> bool:
+            if change is Change.CLOCK:
+                return stamp_nanoseconds(other.stamp) <= stamp_ns
+            return plain_frame(other.frame_id) in ("", frame_id)
+
+        self.inbox.keep_only(keeps)
+        return given.only(keeps)
+
+    def _give_up(self) -> list[tuple[Category, str]]:
+        """Give up all objects; returns category and instance id of each."""
+        lost = []
+        for category in self.categories:
+            for number in category.tracker.reset():
+                lost.append((category, category.instance_id(number)))
+                if category.tracker.max_objects > 1:
+                    self.references.forget(category.frame(number))
+        return lost
 
     def _look(
         self, category: Category, answer: Answer, down_camera: FloatArray | None
     ) -> list[tuple[int, Detection]]:
         """Number and detection of each object of a category; the answer gets what else came up."""
-        header, time_s = answer.header, stamp_seconds(answer.header.stamp)
+        header = answer.header
         places, problems = places_for(
             answer.given.detections, header.stamp, category.class_id, answer.given.settings
         )
         sightings = category.tracker.update(
-            answer.image, answer.camera, time_s, places, down_camera=down_camera
+            answer.image, answer.camera, answer.time_s, places, down_camera=down_camera
         )
         for number in sightings.lost:
             answer.lost.append((category, category.instance_id(number)))
-            if category.tracker.max_objects > 1 or time_s < self._last_s:
+            if category.tracker.max_objects > 1:
                 self.references.forget(category.frame(number))
         answer.problems += problems + sightings.problems
         answer.refused += [(category.model, detection) for detection in sightings.refused]
@@ -237,7 +258,7 @@ class Pipeline:
             found.detection,
             found.category.model.calibration,
             T_anchor_camera,
-            stamp_seconds(answer.header.stamp),
+            answer.time_s,
             settings,
         )
 
@@ -281,8 +302,8 @@ class Pipeline:
         self.references = References()
         self.calibrations.clear()
         self.inbox.clear()
-        self._down_camera = None
-        self._last_s = 0.0
+        self._frames.forget()
+        self._stream = ImageStream()
         self._tell()
 
     def _depth(self, answer: Answer) -> NDArray[np.float32] | None:
@@ -303,31 +324,6 @@ class Pipeline:
             size_wh = answer.camera.width, answer.camera.height
             require_registered(message, answer.header.frame_id, size_wh)
             return depth_to_metres(message)
-        except ValueError as error:
-            answer.problems.append(str(error))
-            return None
-
-    def _anchor(self, answer: Answer) -> FloatArray | None:
-        """Camera in the frame of the references; None if that is not known at the image's time."""
-        fixed_frame = answer.given.settings.fixed_frame
-        return self._transform(fixed_frame, answer) if fixed_frame else np.eye(4)
-
-    def _gravity(self, answer: Answer) -> FloatArray | None:
-        """Direction of gravity in the camera frame; None stands for the image's y axis."""
-        settings = answer.given.settings
-        if settings.gravity_frame:
-            T = self._transform(settings.gravity_frame, answer)
-            if T is not None:
-                self._down_camera = -T[2, :3]  # (0, 0, -1) of that frame in the camera's
-            if self._down_camera is not None:
-                return self._down_camera
-        gravity = np.array(settings.gravity, np.float64)
-        return gravity if gravity.any() else None
-
-    def _transform(self, target: str, answer: Answer) -> FloatArray | None:
-        header = answer.header
-        try:
-            return self._lookup(target, header.frame_id, stamp_nanoseconds(header.stamp))
         except ValueError as error:
             answer.problems.append(str(error))
             return None

@@ -11,10 +11,10 @@ from sensor_msgs.msg import CompressedImage, Image
 
 from kp3d_ros.answer import NO_CALIBRATION, Answer, Unused
 from kp3d_ros.diagnostics import Statistics, Throttle
+from kp3d_ros.headers import stamp_seconds
 from kp3d_ros.outputs import needs_places
 from kp3d_ros.pipeline import Pipeline
 from kp3d_ros.publishing import Outputs
-from kp3d_ros.regions import stamp_seconds
 from kp3d_ros.watchdog import Watchdog
 
 _ONCE = float("inf")

@@ -29,14 +29,16 @@ class Placement:
     motion_covariance: FloatArray
 
 
+def _new_filter() -> PoseFilter:
+    return PoseFilter(1.0, 1.0)  # settings count from the first update on
+
+
 @dataclass(eq=False)
 class _Reference:
     pose: RelativePose
-    T_anchor_camera: FloatArray
-    """At the time of the reference."""
     T_anchor_reference: FloatArray
-    absolute: PoseFilter = field(default_factory=lambda: PoseFilter(1.0, 1.0))
-    relative: PoseFilter = field(default_factory=lambda: PoseFilter(1.0, 1.0))
+    absolute: PoseFilter = field(default_factory=_new_filter)
+    relative: PoseFilter = field(default_factory=_new_filter)
 
 
 class References:
@@ -55,6 +57,16 @@ class References:
         """An object is gone for good."""
         self._references.pop(frame, None)
         self._wanted.discard(frame)
+
+    def forget_all(self) -> None:
+        """What was is not true any more."""
+        self._references.clear()
+        self._wanted.clear()
+
+    def change_camera(self) -> None:
+        """The camera is another one, in another place and with errors of its own."""
+        for known in self._references.values():
+            known.absolute, known.relative = _new_filter(), _new_filter()
 
     def is_due(self, frame: str, detection: Detection) -> bool:
         """Whether a detection of an object becomes its reference."""
@@ -88,7 +100,6 @@ class References:
         if self.is_due(frame, detection):
             self._references[frame] = _Reference(
                 RelativePose(detection, calibration),
-                T_anchor_camera,
                 T_anchor_camera @ detection.T_camera_object,
             )
             self._wanted.discard(frame)

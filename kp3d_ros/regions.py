@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from kp3d_core.inference import Places, Region
+from kp3d_ros.headers import stamp_seconds
 from kp3d_ros.settings import Settings
 
 if TYPE_CHECKING:
@@ -19,16 +20,6 @@ FRESH_S = 0.2
 
 _SHOWN = 5
 """So many classes are named in a text."""
-
-
-def stamp_seconds(stamp: Time) -> float:
-    """Time stamp as a number, for differences [s]."""
-    return float(stamp.sec) + float(stamp.nanosec) * 1e-9
-
-
-def stamp_nanoseconds(stamp: Time) -> int:
-    """Time stamp as a number, exact [ns]."""
-    return int(stamp.sec) * 10**9 + int(stamp.nanosec)
 
 
 def places_for(

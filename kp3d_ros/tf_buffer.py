@@ -7,6 +7,7 @@ PyPI wheels as well.
 from __future__ import annotations
 
 import bisect
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from threading import Condition
@@ -18,6 +19,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kp3d_core.geometry.rotation import exp_rotation, invert_transform
+from kp3d_core.inference import Order, StreamOrder
+from kp3d_ros.headers import stamp_nanoseconds
 from kp3d_ros.rotations import rotation_of
 
 if TYPE_CHECKING:
@@ -41,11 +44,17 @@ class _Edge:
     cache_s: float
     times_ns: list[int] = field(default_factory=list)
     transforms: list[FloatArray] = field(default_factory=list)
+    order: StreamOrder = field(default_factory=StreamOrder)
+
+    def clear(self) -> None:
+        self.times_ns.clear()
+        self.transforms.clear()
+        self.order = StreamOrder()
 
     def add(self, time_ns: int, T: FloatArray) -> None:
-        if self.times_ns and time_ns < self.times_ns[-1] - self.cache_s * 1e9:
-            self.times_ns.clear()  # time has jumped back: a bag was started again
-            self.transforms.clear()
+        if self.is_static:
+            self.times_ns, self.transforms = [time_ns], [T]  # the last to come, whatever its stamp
+            return
         at = bisect.bisect_left(self.times_ns, time_ns)
         if at < len(self.times_ns) and self.times_ns[at] == time_ns:
             self.transforms[at] = T
@@ -54,6 +63,12 @@ class _Edge:
         self.transforms.insert(at, T)
         old = bisect.bisect_left(self.times_ns, self.times_ns[-1] - self.cache_s * 1e9)
         del self.times_ns[:old], self.transforms[:old]
+
+    def known(self) -> str:
+        """The times that are known, in words."""
+        if not self.times_ns:
+            return "nothing yet since time was set back"
+        return f"from {self.times_ns[0] * 1e-9:.3f} to {self.times_ns[-1] * 1e-9:.3f} s"
 
     def at(self, time_ns: int) -> FloatArray | None:
         """`T_parent_child`, interpolated; None outside the times that are known."""
@@ -69,13 +84,17 @@ class _Edge:
 
 
 class TfBuffer:
-    """Holds the messages of /tf and /tf_static; safe to fill and to ask from different threads."""
+    """Holds the messages of /tf and /tf_static; safe to fill and to ask from different threads.
+
+    Stamps of one transform that go back clear it, too: recordings are played without a clock.
+    """
 
     def __init__(self, cache_s: float = CACHE_S) -> None:
         """Start without frames.
 
         Args:
-            cache_s: how far back transforms are kept [s].
+            cache_s: how far back transforms are kept [s]; infinite: those of a recording are
+                handed in ahead, all of them.
         """
         self._cache_s = cache_s
         self._edges: dict[str, _Edge] = {}
@@ -87,6 +106,11 @@ class TfBuffer:
             for item in message.transforms:
                 self._add(item, static)
             self._changed.notify_all()
+
+    def clear(self) -> None:
+        """The clock was set back: forget everything but what is static, as tf2 does."""
+        with self._changed:
+            self._clear()
 
     def lookup(self, target: str, source: str, time_ns: int, timeout_s: float = 0.0) -> FloatArray:
         """`T_target_source` at a time, shape (4, 4).
@@ -125,8 +149,17 @@ class TfBuffer:
         edge = self._edges.get(child)
         if edge is None or edge.parent != parent or edge.is_static != static:
             edge = self._edges[child] = _Edge(parent, static, self._cache_s)
-        stamp = item.header.stamp
-        edge.add(int(stamp.sec) * 10**9 + int(stamp.nanosec), T)
+        time_ns = stamp_nanoseconds(item.header.stamp)
+        is_restart = edge.order.follow(time_ns) is Order.RESTART
+        if is_restart and not static and math.isfinite(self._cache_s):
+            self._clear()
+            edge.order.follow(time_ns)
+        edge.add(time_ns, T)
+
+    def _clear(self) -> None:
+        for edge in self._edges.values():
+            if not edge.is_static:
+                edge.clear()
 
     def _lookup(self, target: str, source: str, time_ns: int) -> FloatArray:
         up_from_target = self._chain(target.lstrip("/"))
@@ -144,11 +177,10 @@ class TfBuffer:
             for frame in chain[: chain.index(common)]:
                 step = self._edges[frame].at(time_ns)
                 if step is None:
-                    times = self._edges[frame].times_ns
+                    edge = self._edges[frame]
                     raise ValueError(
-                        f"TF must know '{frame}' in '{self._edges[frame].parent}' at "
-                        f"{time_ns * 1e-9:.3f} s, it does from {times[0] * 1e-9:.3f} to "
-                        f"{times[-1] * 1e-9:.3f} s. Raise 'tf_timeout', or check the clocks."
+                        f"TF must know '{frame}' in '{edge.parent}' at {time_ns * 1e-9:.3f} s, it "
+                        f"knows {edge.known()}. Raise 'tf_timeout', or check the clocks."
                     )
                 T = step @ T
             return T

@@ -201,3 +201,45 @@ def test_listeners_are_counted_while_subscriptions_come_and_go(
         pass
     assert outputs.wanted() == {TF_TOPIC}
     listener.close()
+
+
+def test_a_clock_that_is_set_back_reaches_transforms_and_images(
+    model: str, make_node: Callable[[str], Any]
+) -> None:
+    from geometry_msgs.msg import TransformStamped
+    from rclpy.time import Time as RclpyTime
+    from tf2_msgs.msg import TFMessage
+
+    from kp3d_ros.inputs import Inputs, TfListener
+    from kp3d_ros.tf_buffer import TfBuffer
+
+    node, settings = make_node("detector"), Settings(model=model)
+    buffer, pipeline = TfBuffer(), make_pipeline(settings)
+    listener = TfListener(node, buffer)
+    inputs = Inputs(node, pipeline, settings, print)
+    inputs.open()
+    clock = node.get_clock()
+    clock._set_ros_time_is_active(True)
+    pipeline.inbox.take()
+
+    def set_clock(seconds: int) -> bool:
+        transform = TransformStamped(child_frame_id="base")
+        transform.header.frame_id = "odom"
+        transform.header.stamp.sec = 9
+        transform.transform.rotation.w = 1.0
+        buffer.add(TFMessage(transforms=[transform]))
+        clock.set_ros_time_override(RclpyTime(seconds=seconds, clock_type=clock.clock_type))
+        return pipeline.inbox.take().was_set_back
+
+    def knows() -> bool:
+        try:
+            return buffer.lookup("odom", "base", 9 * 10**9) is not None
+        except ValueError:
+            return False
+
+    assert [(set_clock(s), knows()) for s in (9, 10, 9, 10)] == [
+        (False, True), (False, True), (True, False), (False, True)
+    ]  # fmt: skip
+    inputs.close()
+    listener.close()
+    assert (set_clock(3), knows()) == (False, True)

@@ -15,7 +15,7 @@ from sensor_msgs.msg import CameraInfo, Image
 from kp3d_ros.answer import Unused
 from kp3d_ros.categories import create_categories
 from kp3d_ros.messages import keypoint_box
-from kp3d_ros.outputs import answer_messages, needs_places
+from kp3d_ros.outputs import TF_TOPIC, answer_messages, needs_places
 from kp3d_ros.pipeline import Pipeline
 from kp3d_ros.settings import Settings
 
@@ -26,6 +26,7 @@ from tiny_model import CANONICAL, draw_scene, write_tiny_model  # noqa: E402
 
 T_CAMERA_OBJECT = pose(2.0, (0.1, 0.05, 2.0))
 SCENE = draw_scene(CAMERA, T_CAMERA_OBJECT, UNIT_M)
+NOTHING = np.zeros_like(SCENE)
 
 
 @pytest.fixture(scope="module")
@@ -287,6 +288,175 @@ def test_time_that_jumps_back_takes_a_new_reference(model: str) -> None:
     np.testing.assert_allclose(after.placement.T_reference_object, np.eye(4), atol=1e-9)
     assert [instance_id for _, instance_id in answer.lost] == ["discs_1"]
     assert after.instance_id == "discs_2"
+
+
+def test_time_that_jumps_back_takes_a_new_reference_of_an_object_that_is_lost(model: str) -> None:
+    pipeline = make_pipeline(model)
+    moved = draw_scene(CAMERA, pose(2.15, (0.14, 0.03, 1.95)), UNIT_M)
+    pipeline.process(image_at(10))
+    for time_s in (11, 12):
+        answer = pipeline.process(image_at(time_s, NOTHING))
+    assert [instance_id for _, instance_id in answer.lost] == ["discs_1"]
+
+    (after,) = pipeline.process(image_at(5, moved)).objects
+
+    np.testing.assert_allclose(after.placement.T_reference_object, np.eye(4), atol=1e-9)
+
+
+def test_a_clock_that_is_set_back_by_little_starts_anew(model: str) -> None:
+    pipeline = make_pipeline(model)
+    pipeline.process(image_at(10))
+    message = image_at(10)
+    pipeline.inbox.put_detections(box_around(SCENE, message))
+    pipeline.inbox.put_depth(message)
+
+    pipeline.inbox.set_back()
+    answer = pipeline.process(image_at(9.9))
+
+    assert [found.instance_id for found in answer.objects] == ["discs_2"]
+    assert (answer.given.detections, answer.given.depths) == (None, ())
+    assert "Time was set back" in answer.problems[0]
+    assert pipeline.process(image_at(10)).problems == []
+
+
+def test_what_is_from_before_a_jump_back_does_not_count_after_it(model: str) -> None:
+    pipeline = make_pipeline(model)
+    pipeline.process(image_at(10))
+    late = image_at(10)
+    pipeline.inbox.put_detections(box_around(SCENE, late))
+    pipeline.inbox.put_depth(late)
+
+    pipeline.process(image_at(8))
+    answer = pipeline.process(image_at(9.9))
+
+    assert (answer.given.detections, answer.given.depths) == (None, ())
+
+
+def test_images_that_change_places_cost_one_of_them_and_nothing_else(model: str) -> None:
+    pipeline = make_pipeline(model)
+    moved = draw_scene(CAMERA, pose(2.15, (0.14, 0.03, 1.95)), UNIT_M)
+    pipeline.process(image_at(10))
+    pipeline.process(image_at(10.066, moved))
+
+    with pytest.raises(Unused, match=r"taken 0.033 s before the last one") as error:
+        pipeline.process(image_at(10.033, moved))
+    answer = pipeline.process(image_at(10.1, moved))
+
+    assert error.value.reason == "late"
+    (found,) = answer.objects
+    assert (found.instance_id, answer.lost) == ("discs_1", [])
+    assert np.linalg.norm(found.placement.T_reference_object[:3, 3]) > 0.04
+
+
+@pytest.mark.parametrize("stamp_s", [0, 1.7e9])
+def test_equal_stamps(model: str, stamp_s: float) -> None:
+    pipeline = make_pipeline(model, filter=True)
+    for _ in range(3):
+        (found,) = pipeline.process(image_at(stamp_s)).objects
+    assert found.instance_id == "discs_1"
+
+    blacks = [pipeline.process(image_at(stamp_s, NOTHING)) for _ in range(60)]
+
+    assert [answer.objects for answer in blacks] == [[]] * 60
+    lost = [instance_id for answer in blacks for _, instance_id in answer.lost]
+    assert lost == ["discs_1"]
+    assert not pipeline.remembers
+
+
+def test_another_camera_does_not_get_the_reference_of_the_first(model: str) -> None:
+    pipeline = make_pipeline(model)
+    moved = draw_scene(CAMERA, pose(2.15, (0.14, 0.03, 1.95)), UNIT_M)
+    pipeline.process(image_at(10))
+    other = image_at(10.1, moved)
+    other.header.frame_id = "rear_camera"
+    boxes = box_around(SCENE, image_at(10.1))
+    pipeline.inbox.put_detections(boxes)
+
+    answer = pipeline.process(other)
+
+    (found,) = answer.objects
+    assert answer.anchor_frame == "rear_camera"
+    np.testing.assert_allclose(found.placement.T_reference_object, np.eye(4), atol=1e-9)
+    assert [instance_id for _, instance_id in answer.lost] == ["discs_1"]
+    assert answer.given.detections is None  # boxes in the image of the first one
+    assert "'camera_optical_frame' expected, got 'rear_camera'" in answer.problems[0]
+
+
+def test_in_a_fixed_frame_the_reference_outlives_the_camera(model: str) -> None:
+    T_rear = np.eye(4)
+    T_rear[:3, 3] = 5.0, 0.0, 0.0
+
+    def lookup(_target: str, source: str, _time_ns: int) -> Any:
+        return T_rear if source == "rear_camera" else np.eye(4)
+
+    pipeline = make_pipeline(model, lookup, fixed_frame="/odom", filter=True)
+    for i in range(5):
+        first = pipeline.process(image_at(10 + i / 30))
+    other = image_at(10.2, draw_scene(CAMERA, pose(2.15, (0.14, 0.03, 1.95)), UNIT_M))
+    other.header.frame_id = "rear_camera"
+    other = pipeline.process(other)
+
+    assert (first.anchor_frame, other.anchor_frame) == ("odom", "odom")
+    (found,) = other.objects
+    # Five metres beside the first, by the transforms; and what was filtered there says nothing.
+    assert np.linalg.norm(found.placement.T_reference_object[:3, 3]) > 4.0
+    np.testing.assert_allclose(
+        found.placement.T_camera_object, found.detection.T_camera_object, atol=1e-9
+    )
+
+
+def test_frames_are_named_as_tf2_takes_them(model: str) -> None:
+    asked = []
+
+    def lookup(*arguments: Any) -> Any:
+        asked.append(arguments[:2])
+        return np.array([[0.0, 0, 1, 0], [-1, 0, 0, 0], [0, -1, 0, 0], [0, 0, 0, 1]])
+
+    pipeline = make_pipeline(
+        model, lookup, gravity_frame="/base", fixed_frame="/odom", object_name="/box"
+    )
+    message = image_at(1)
+    message.header.frame_id = "/camera"
+    answer = pipeline.process(message)
+
+    assert asked == [("base", "camera"), ("odom", "camera")]
+    published = answer_messages(answer, pipeline.settings, {TF_TOPIC, "~/keypoints"}, True)
+    (_, keypoints), (_, tf) = published
+    names = [(t.header.frame_id, t.child_frame_id) for t in tf.transforms]
+    assert names == [("odom", "box_reference"), ("box_reference", "box")]
+    assert keypoints.header.frame_id == "camera"
+
+
+def test_an_image_without_a_frame_gives_no_tf_and_says_so(model: str) -> None:
+    pipeline = make_pipeline(model)
+    message = image_at(1)
+    message.header.frame_id = ""
+    answer = pipeline.process(message)
+
+    topics = [t for t, _ in answer_messages(answer, pipeline.settings, {TF_TOPIC, "~/pose"}, True)]
+    assert topics == ["~/pose"]
+    assert "must have a frame_id, got an empty one" in answer.problems[0]
+
+
+def test_reset_forgets_the_direction_of_gravity(model: str) -> None:
+    known = True
+
+    def lookup(*_: Any) -> Any:
+        if not known:
+            raise ValueError("not known")
+        return np.array([[0.0, 0, 1, 0], [0, 1, 0, 0], [-1, 0, 0, 0], [0, 0, 0, 1]])
+
+    pipeline = make_pipeline(model, lookup, gravity_frame="odom")
+    pipeline.process(image_at(1))
+    known = False
+    (kept,) = pipeline.process(image_at(1.1)).objects
+    pipeline.reset()
+    pipeline.calibrations.put(CameraInfo(width=640, height=480, k=CAMERA.K.ravel()))
+    (forgotten,) = pipeline.process(image_at(1.2)).objects
+
+    downs = [found.detection.crop.R_crop_camera[1] for found in (kept, forgotten)]
+    assert downs[0][0] > 0.9  # gravity along x
+    assert downs[1][1] > 0.9
 
 
 def test_image_of_another_size_needs_its_own_calibration(model: str) -> None:

@@ -72,7 +72,7 @@ def test_siblings_meet_at_their_common_frame(buffer: TfBuffer) -> None:
 
 
 def test_what_is_not_known(buffer: TfBuffer) -> None:
-    with pytest.raises(ValueError, match="'base' in 'odom' at 2.500 s, it does from 1.000 to 2.0"):
+    with pytest.raises(ValueError, match="'base' in 'odom' at 2.500 s, it knows from 1.000 to 2.0"):
         buffer.lookup("odom", "camera", ns(2.5))
     with pytest.raises(ValueError, match="at 0.500 s"):
         buffer.lookup("odom", "camera", ns(0.5))
@@ -118,3 +118,59 @@ def test_what_is_no_transform_is_left_out(buffer: TfBuffer) -> None:
     assert buffer.lookup("odom", "base", ns(1.5))[0, 3] == 2.0
     with pytest.raises(ValueError, match="must be connected"):
         buffer.lookup("a", "base", ns(1.5))
+
+
+def run_of(start: float, x: float, frames: tuple[str, str] = ("odom", "base")) -> TFMessage:
+    return TFMessage(transforms=[transform(*frames, start + i / 10, x=x) for i in range(11)])
+
+
+@pytest.mark.parametrize("back_s", [0.6, 5.0, 9.5])
+def test_two_runs_are_not_mixed(back_s: float) -> None:
+    buffer = TfBuffer()
+    buffer.add(TFMessage(transforms=[transform("odom", "base", i / 10, x=i) for i in range(101)]))
+    start = 10.0 - back_s
+    for item in run_of(start, 100.0).transforms:
+        buffer.add(TFMessage(transforms=[item]))
+
+        for time_ns in range(ns(start), ns(start + 1), 33_333_333):
+            try:
+                assert buffer.lookup("odom", "base", time_ns)[0, 3] == pytest.approx(100.0)
+            except ValueError:
+                pass  # not there yet
+    assert buffer.lookup("odom", "base", ns(start + 0.95))[0, 3] == pytest.approx(100.0)
+
+
+def test_one_frame_that_goes_back_clears_the_others_but_not_what_is_static() -> None:
+    buffer = TfBuffer()
+    buffer.add(TFMessage(transforms=[transform("base", "camera", 9.0, x=0.5)]), static=True)
+    for frames in (("odom", "base"), ("map", "odom")):
+        buffer.add(run_of(8.0, 1.0, frames))
+
+    buffer.add(run_of(3.0, 100.0, ("odom", "base")))
+
+    with pytest.raises(ValueError, match="'odom' in 'map' at 8.500 s, it knows nothing yet since"):
+        buffer.lookup("map", "odom", ns(8.5))
+    assert buffer.lookup("odom", "camera", ns(3.5))[0, 3] == 100.5
+    buffer.clear()
+    with pytest.raises(ValueError, match="knows nothing yet"):
+        buffer.lookup("odom", "base", ns(3.5))
+    assert buffer.lookup("base", "camera", ns(0.0))[0, 3] == 0.5
+    buffer.add(TFMessage(transforms=[transform("base", "camera", 1.0, x=0.7)]), static=True)
+    assert buffer.lookup("base", "camera", ns(0.0))[0, 3] == 0.7  # whatever its stamp
+
+
+def test_messages_that_change_places_clear_nothing(buffer: TfBuffer) -> None:
+    for seconds in (2.2, 2.1, 2.3, 2.25):
+        buffer.add(TFMessage(transforms=[transform("odom", "base", seconds, x=seconds)]))
+
+    for seconds in (1.0, 2.1, 2.25):
+        assert buffer.lookup("odom", "base", ns(seconds))[0, 3] == seconds
+
+
+def test_a_recording_that_is_handed_in_ahead_is_kept_whole() -> None:
+    buffer = TfBuffer(cache_s=math.inf)
+    for start in (50.0, 0.0):
+        buffer.add(run_of(start, start))
+
+    assert buffer.lookup("odom", "base", ns(50.5))[0, 3] == 50.0
+    assert buffer.lookup("odom", "base", ns(0.5))[0, 3] == 0.0
