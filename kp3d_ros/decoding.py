@@ -32,15 +32,14 @@ def decode(
         Unused: there is no calibration yet.
         ValueError: the image or its calibration cannot be used.
     """
-    # First the pixels: meanwhile the calibration may come.
-    is_raw = hasattr(message, "encoding")
-    image = image_to_rgb(message) if is_raw else compressed_to_rgb(message)
-    height, width = image.shape[:2]
+    image = None if hasattr(message, "encoding") else compressed_to_rgb(message)
+    # The size of a compressed image is not known before.
+    width, height = (message.width, message.height) if image is None else image.shape[1::-1]
     match = calibrations.camera_for(
         stamp_nanoseconds(message.header.stamp),
         message.header.frame_id,
-        width,
-        height,
+        int(width),
+        int(height),
         rectified=settings.rectified,
     )
     if match is None:
@@ -49,4 +48,4 @@ def decode(
             "No CameraInfo has come yet: no keypoints without the calibration. Remap the topic "
             "'camera_info', or start its publisher.",
         )
-    return image, match
+    return image_to_rgb(message) if image is None else image, match
