@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-import shutil
+import sqlite3
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -13,9 +14,12 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from kp3d_ros.settings import Settings, unknown_settings
 
+_NAMED = 5
+"""Images without an answer that are named for each reason."""
+
 
 def replay(
-    bag: Annotated[Path, typer.Argument(help="Folder of a rosbag2 bag (sqlite3 or mcap).")],
+    bag: Annotated[Path, typer.Argument(help="Folder or file of a rosbag2 bag (sqlite3 or mcap).")],
     output: Annotated[Path, typer.Option("--output", "-o", help="Folder of the bag to write.")],
     model: Annotated[str, typer.Option(help="Shipped model or model file.")] = "car",
     object_size: Annotated[
@@ -31,42 +35,35 @@ def replay(
         typer.Option("--parameter", "-p", help="Parameter of the node, NAME=VALUE in YAML."),
     ] = None,
     with_input: Annotated[bool, typer.Option(help="Copy the bag's own messages, too.")] = False,
-    overwrite: Annotated[bool, typer.Option(help="Replace an existing output.")] = False,
+    overwrite: Annotated[bool, typer.Option(help="Replace an existing bag.")] = False,
 ) -> None:
     """Write a bag with the keypoints, poses and TF that the node finds in another bag."""
     console = Console(stderr=True)
     try:
         values = {"model": model, "object_size": object_size, "use_depth": bool(depth)}
         settings = _settings({**values, **_parsed(parameter or [])})
-        if output.exists() and overwrite:
-            shutil.rmtree(output)
-        if output.exists():
-            raise ValueError(f"{output} must not exist yet. Choose another, or add --overwrite.")
-        _run(
-            bag,
-            output,
-            settings,
-            (image, camera_info, detections, depth),
-            node,
-            with_input,
-            console,
-        )
-    except ValueError as error:
+        topics = image, camera_info, detections, depth
+        _run(bag, output, settings, topics, node, with_input, overwrite, console)
+    except (ValueError, OSError, sqlite3.Error) as error:
         console.print(f"[bold red]error:[/] {escape(str(error))}", highlight=False)
         raise typer.Exit(1) from None
+    except KeyboardInterrupt:
+        console.print("Interrupted: nothing was written.")
+        raise typer.Exit(130) from None
 
 
 def _run(
-    bag: Path,
+    source: Path,
     output: Path,
     settings: Settings,
     topics: tuple[str, str, str, str],
     node: str,
     with_input: bool,
+    overwrite: bool,
     console: Console,
 ) -> None:
     try:
-        import rosbags.rosbag2
+        import rosbags.rosbag2  # noqa: F401
     except ImportError as error:
         raise ValueError(
             f"Replaying needs the package rosbags ({error}): pip install 'kp3d[replay]'."
@@ -75,26 +72,38 @@ def _run(
     from kp3d_ros.replay.standins import install
 
     store = install()
-    from kp3d_ros.replay.replay import replay as run
+    from kp3d_ros.replay.bags import check_output, open_bag
+    from kp3d_ros.replay.replay import Replay
     from kp3d_ros.replay.topics import Topics
 
     columns = (TextColumn("Images"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    state = None
-    try:
+    with open_bag(source) as bag:
+        check_output(output, bag, overwrite=overwrite)
+        replay = Replay(bag, settings, Topics(*topics), store)
+        state = replay.progress
         with Progress(*columns, console=console) as bar:
-            task = bar.add_task("", total=None)
-            states = run(
-                bag, output, settings, Topics(*topics), store, node=node, with_input=with_input
-            )
-            for state in states:
-                bar.update(task, total=state.total, completed=state.images)
-    except (rosbags.rosbag2.ReaderError, OSError) as error:
-        raise ValueError(f"{bag} must be a rosbag2 bag: {error}") from None
-    if state is None:
-        raise ValueError(f"{bag} holds no image on the chosen topic.")
-    for problem, count in (state.problems or {}).items():
-        console.print(f"[yellow]{count} x[/] {escape(problem)}", highlight=False)
-    console.print(f"Found {state.found} objects in {state.images} images; wrote {output}.")
+            task = bar.add_task("", total=state.total)
+            for _ in replay.write(output, node=node, with_input=with_input):
+                bar.update(task, completed=state.images)
+    for line in _told(state):
+        console.print(escape(line), style="yellow", highlight=False)
+    console.print(
+        f"Found {state.found} objects in {state.answered} images; wrote {output}.", markup=False
+    )
+
+
+def _told(state: Any) -> Iterator[str]:
+    """What a user should know beside the result, worst first."""
+    missing = state.images - state.answered
+    if missing:
+        yield f"{missing} of {state.images} images got no answer:"
+    for reason, times_ns in state.unanswered.items():
+        times = ", ".join(f"{ns // 10**9}.{ns % 10**9:09d}" for ns in times_ns[:_NAMED])
+        more = f" and {len(times_ns) - _NAMED} more" if len(times_ns) > _NAMED else ""
+        yield f"{len(times_ns)} x {reason} Recorded at {times}{more} s."
+    for problem, count in state.problems.items():
+        yield f"{count} x {problem}"
+    yield from state.notes
 
 
 def _settings(values: dict[str, Any]) -> Settings:

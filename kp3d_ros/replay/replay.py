@@ -4,180 +4,170 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from rosbags.interfaces import (
-    Qos,
-    QosDurability,
-    QosHistory,
-    QosLiveliness,
-    QosReliability,
-    QosTime,
-)
-from rosbags.rosbag2 import Reader, StoragePlugin, Writer
+from rosbags.rosbag2 import Writer
 from rosbags.typesys.store import Typestore
 
+from kp3d_core.files import replaced_folder
+from kp3d_ros.replay.bags import Bag
+from kp3d_ros.replay.decoding import decode
+from kp3d_ros.replay.sink import Sink
 from kp3d_ros.replay.topics import Topics, choose_topics
 from kp3d_ros.settings import Settings
 
 _TF, _TF_STATIC = "/tf", "/tf_static"
-_NEVER = QosTime(2147483647, 4294967295)
-_LATCHED = Qos(
-    QosHistory.KEEP_LAST,
-    10,
-    QosReliability.RELIABLE,
-    QosDurability.TRANSIENT_LOCAL,
-    _NEVER,
-    _NEVER,
-    QosLiveliness.AUTOMATIC,
-    _NEVER,
-    False,
-)
 
 
 @dataclass
 class Progress:
     """How far a replay is."""
 
+    total: int
+    """Images in the bag."""
     images: int = 0
     """Images read so far."""
-    total: int = 0
-    """Images in the bag."""
     found: int = 0
     """Objects found in them, all images together."""
-    problems: dict[str, int] | None = None
-    """What was wrong with images, and how often."""
+    unanswered: dict[str, list[int]] = field(default_factory=dict)
+    """Why images got no answer, with their times in the recording [ns]."""
+    problems: dict[str, int] = field(default_factory=dict)
+    """What was wrong with answers or with other messages, and how often."""
+    notes: list[str] = field(default_factory=list)
+    """What else is to be told."""
+
+    @property
+    def answered(self) -> int:
+        """Images that got an answer, objects in it or not."""
+        return self.images - sum(map(len, self.unanswered.values()))
+
+    def count(self, problem: str) -> None:
+        """One more of a problem."""
+        self.problems[problem] = self.problems.get(problem, 0) + 1
 
 
-def replay(
-    source: Path,
-    target: Path,
-    settings: Settings,
-    wanted: Topics,
-    store: Typestore,
-    *,
-    node: str = "/detector",
-    with_input: bool = False,
-) -> Iterator[Progress]:
-    """Write a bag with what the node would publish; yields after each image.
+class Replay:
+    """The node's pipeline over a recording."""
 
-    Args:
-        source: folder of a rosbag2 bag (sqlite3 or mcap).
-        target: folder to make; of the same kind.
-        settings: of the node.
-        wanted: names of topics; what is empty is found by its type.
-        store: the installed stand-ins.
-        node: name of the node that the results are published by.
-        with_input: copy what is in the bag, too.
+    def __init__(self, bag: Bag, settings: Settings, wanted: Topics, store: Typestore) -> None:
+        """Check topics and model, and read ahead what images would have to wait for.
 
-    Raises:
-        ValueError: the bag has not the topics, or a model cannot be used.
-    """
-    # Only now: these import message classes, of which the stand-ins must have taken the place.
-    from kp3d_ros.categories import create_categories
-    from kp3d_ros.outputs import LAYOUT_TOPIC, TF_TOPIC, TOPICS, answer_messages, layouts
-    from kp3d_ros.pipeline import Pipeline
-    from kp3d_ros.tf_buffer import TfBuffer
+        Args:
+            bag: to read.
+            settings: of the node.
+            wanted: names of topics; what is empty is found by its type.
+            store: the installed stand-ins.
 
-    categories = create_categories(settings)
-    with Reader(source) as reader:
-        types = {connection.topic: connection.msgtype for connection in reader.connections}
-        topics = choose_topics(types, wanted)
+        Raises:
+            ValueError: the bag has not the topics, or a model cannot be used.
+        """
+        # Only now: these import message classes, of which the stand-ins must have taken the place.
+        from kp3d_ros.categories import create_categories
+        from kp3d_ros.pipeline import Pipeline
+        from kp3d_ros.replay.calibrations import RecordedCalibrations
+        from kp3d_ros.tf_buffer import TfBuffer
+
+        self._bag, self._settings, self._store = bag, settings, store
+        self._topics = choose_topics(bag.types, wanted)
+        self.progress = Progress(sum(t.count for t in bag.topics if t.name == self._topics.image))
+        if not self.progress.total:
+            raise ValueError(f"Topic {self._topics.image} must hold images, {bag.path} holds none.")
+        self._calibrations = RecordedCalibrations(bag, self._topics.camera_info, store)
+        if self._calibrations.unreadable:
+            text = f"messages on {self._topics.camera_info} could not be decoded"
+            self.progress.problems[text] = self._calibrations.unreadable
         buffer = TfBuffer(cache_s=math.inf)
-        _read_transforms(reader, store, buffer)
-        pipeline = Pipeline(categories, settings, buffer.lookup)
-        total = sum(c.msgcount for c in reader.connections if c.topic == topics.image)
-        progress = Progress(total=total, problems={})
-        published = {*TOPICS, TF_TOPIC} - {"~/overlay"}
-        plugin = StoragePlugin.MCAP if _is_mcap(source) else StoragePlugin.SQLITE3
-        with Writer(target, version=9, storage_plugin=plugin) as writer:
-            sink = _Sink(writer, store, node)
-            copied = sink.copy_of(reader) if with_input else {}
-            for connection, time_ns, raw in reader.messages():
-                if connection.id in copied:
-                    writer.write(copied[connection.id], time_ns, raw)
-                if connection.topic not in vars(topics).values():
-                    continue
-                message = store.deserialize_cdr(raw, connection.msgtype)
-                if connection.topic == topics.camera_info:
-                    pipeline.calibrations.put(message)
-                elif connection.topic == topics.detections:
-                    pipeline.inbox.put_detections(message)
-                elif connection.topic == topics.depth:
-                    pipeline.inbox.put_depth(message)
+        self._read_transforms(buffer)
+        self._pipeline = Pipeline(
+            create_categories(settings), settings, buffer.lookup, self._calibrations.calibrations
+        )
+
+    def write(
+        self, output: Path, *, node: str = "/detector", with_input: bool = False
+    ) -> Iterator[Progress]:
+        """Write a bag with what the node would publish; yields after each image.
+
+        The bag takes its name, and the place of an earlier one, when it is whole.
+
+        Args:
+            output: folder to make.
+            node: name of the node that the results are published by.
+            with_input: copy what is in the bag, too.
+
+        Raises:
+            ValueError: the bag is damaged, or no image got an answer.
+        """
+        with (
+            replaced_folder(output) as folder,
+            Writer(folder, version=9, storage_plugin=self._bag.plugin) as writer,
+        ):
+            sink = Sink(writer, self._store, node)
+            if with_input:
+                self.progress.notes += sink.prepare_copies(self._bag)
+            names = () if with_input else set(filter(None, vars(self._topics).values()))
+            for topic, time_ns, raw in self._bag.messages(names):
+                sink.copy(topic, time_ns, raw)
+                if topic.name == self._topics.image:
+                    self._answer(topic.kind, time_ns, raw, sink)
+                    yield self.progress
                 else:
-                    if not progress.images:
-                        for layout in layouts(categories, message.header.stamp):
-                            sink.write(LAYOUT_TOPIC, time_ns, layout, latched=True)
-                    progress.images += 1
-                    try:
-                        answer = pipeline.process(message)
-                    except ValueError as error:
-                        answer = None
-                        _count(progress, str(error))
-                    if answer is not None:
-                        outputs = answer_messages(answer, settings, published, pipeline.remembers)
-                        for topic, output in outputs:
-                            sink.write(topic, time_ns, output)
-                        progress.found += len(answer.objects)
-                        for problem in answer.problems:
-                            _count(progress, problem)
-                    yield progress
+                    self._hand_over(topic.name, topic.kind, raw)
+            self._check_end()
 
-
-class _Sink:
-    """Topics of the bag that is written."""
-
-    def __init__(self, writer: Writer, store: Typestore, node: str) -> None:
-        self._writer, self._store, self._node = writer, store, node
-        self._connections: dict[str, Any] = {}
-
-    def copy_of(self, reader: Reader) -> dict[int, Any]:
-        """A connection for each one of another bag, by its id."""
-        copies = {}
-        for source in reader.connections:
-            copy = self._writer.add_connection(
-                source.topic,
-                source.msgtype,
-                msgdef=source.msgdef.data or None,
-                rihs01=source.digest or None,
-                typestore=self._store,
-                serialization_format=source.ext.serialization_format,  # type: ignore[union-attr]
-                offered_qos_profiles=source.ext.offered_qos_profiles,  # type: ignore[union-attr]
+    def _check_end(self) -> None:
+        progress = self.progress
+        for name, count in self._bag.missing.items():
+            progress.notes.append(
+                f"{count} messages on {name} that {self._bag.path} should hold by its own account "
+                "cannot be read: its files are damaged, or its metadata are another bag's."
             )
-            copies[source.id] = copy
-            self._connections.setdefault(source.topic, copy)
-        return copies
+        if not progress.answered:
+            reasons = [f"{len(times)} x {text}" for text, times in progress.unanswered.items()]
+            raise ValueError(f"No image got an answer: {' '.join(reasons or progress.notes)}")
 
-    def write(self, topic: str, time_ns: int, message: Any, *, latched: bool = False) -> None:
-        name = topic.replace("~", self._node, 1)
-        if name not in self._connections:
-            self._connections[name] = self._writer.add_connection(
-                name,
-                message.__msgtype__,
-                typestore=self._store,
-                offered_qos_profiles=[_LATCHED] if latched else [],
-            )
-        data = self._store.serialize_cdr(message, message.__msgtype__)
-        self._writer.write(self._connections[name], time_ns, data)
+    def _hand_over(self, name: str, kind: str, raw: bytes) -> None:
+        """Give the pipeline a message that belongs to images."""
+        topics, inbox = self._topics, self._pipeline.inbox
+        if name == topics.camera_info:
+            self._calibrations.put(raw)
+        elif name in (topics.detections, topics.depth):
+            put = inbox.put_detections if name == topics.detections else inbox.put_depth
+            try:
+                put(decode(self._store, raw, kind))
+            except ValueError as error:
+                self.progress.count(f"{name}: {error}")
 
+    def _answer(self, kind: str, time_ns: int, raw: bytes, sink: Sink) -> None:
+        """Write what the node would publish about an image."""
+        from kp3d_ros.outputs import LAYOUT_TOPIC, TF_TOPIC, TOPICS, answer_messages, layouts
 
-def _read_transforms(reader: Reader, store: Typestore, buffer: Any) -> None:
-    """All transforms of the bag, so that no image has to wait for those of its time."""
-    connections = [c for c in reader.connections if c.topic in (_TF, _TF_STATIC)]
-    if not connections:
-        return
-    for connection, _, raw in reader.messages(connections=connections):
-        message = store.deserialize_cdr(raw, connection.msgtype)
-        buffer.add(message, static=connection.topic == _TF_STATIC)
+        progress, pipeline = self.progress, self._pipeline
+        progress.images += 1
+        try:
+            image = decode(self._store, raw, kind)
+            self._calibrations.put_that_of(image)
+            answer = pipeline.process(image)
+        except ValueError as error:
+            progress.unanswered.setdefault(str(error), []).append(time_ns)
+            return
+        if progress.answered == 1:
+            for layout in layouts(pipeline.categories, image.header.stamp):
+                sink.write(LAYOUT_TOPIC, time_ns, layout, latched=True)
+        published = {*TOPICS, TF_TOPIC} - {"~/overlay"}
+        for topic, output in answer_messages(answer, self._settings, published, pipeline.remembers):
+            sink.write(topic, time_ns, output)
+        progress.found += len(answer.objects)
+        for problem in answer.problems:
+            progress.count(problem)
 
-
-def _is_mcap(source: Path) -> bool:
-    return any(source.glob("*.mcap"))
-
-
-def _count(progress: Progress, problem: str) -> None:
-    assert progress.problems is not None
-    progress.problems[problem] = progress.problems.get(problem, 0) + 1
+    def _read_transforms(self, buffer: Any) -> None:
+        """All transforms of the bag, so that no image has to wait for those of its time."""
+        for topic, _, raw in self._bag.messages({_TF, _TF_STATIC}):
+            try:
+                message = decode(self._store, raw, topic.kind)
+            except ValueError as error:
+                self.progress.count(f"{topic.name}: {error}")
+                continue
+            buffer.add(message, static=topic.name == _TF_STATIC)

@@ -40,9 +40,20 @@ def choose_topics(types: Mapping[str, str], wanted: Topics) -> Topics:
     detections = wanted.detections
     if not detections and DETECTIONS in types.values():
         detections = _only(types, (DETECTIONS,), "detections")
-    for name in (image, camera_info, detections, wanted.depth):
+    chosen: tuple[tuple[str, tuple[str, ...]], ...] = (
+        (image, (IMAGE, COMPRESSED)),
+        (camera_info, (CAMERA_INFO,)),
+        (detections, (DETECTIONS,)),
+        (wanted.depth, (IMAGE,)),
+    )
+    for name, fitting in chosen:
         if name and name not in types:
             raise ValueError(f"Topic {name} must be in the bag, it holds {_listed(types)}.")
+        if name and types[name] not in fitting:
+            raise ValueError(
+                f"Topic {name} must be of type {' or '.join(fitting)}, got {types[name]}. The bag "
+                f"holds {_listed(types)}."
+            )
     return Topics(image, camera_info, detections, wanted.depth)
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import sqlite3
 import subprocess
 import sys
 from pathlib import Path
@@ -9,10 +11,13 @@ from typing import Any
 
 import numpy as np
 import pytest
+import yaml
 from builtin_interfaces.msg import Time
 from sensor_msgs.msg import CameraInfo
 
+from kp3d_core.files import sha256_of
 from kp3d_core.geometry.rotation import rotation_angle
+from kp3d_core.inference import CameraModel
 from kp3d_ros.categories import create_categories
 from kp3d_ros.demo.measure import pose_matrix
 from kp3d_ros.pipeline import Pipeline
@@ -45,41 +50,107 @@ def store() -> Any:
     return result
 
 
-def write_bag(path: Path, plugin: str) -> None:
+def header(types: Any, stamp_ns: int) -> Any:
+    stamp = types.types["builtin_interfaces/msg/Time"](*divmod(stamp_ns, 10**9))
+    return types.types["std_msgs/msg/Header"](stamp, "camera_optical_frame")
+
+
+def info_of(types: Any, stamp_ns: int, K: np.ndarray, width: int = 640, height: int = 480) -> Any:
+    t = types.types
+    roi = t["sensor_msgs/msg/RegionOfInterest"](0, 0, 0, 0, False)
+    return t["sensor_msgs/msg/CameraInfo"](
+        header(types, stamp_ns), height, width, "plumb_bob", np.zeros(5), K.ravel(),
+        np.eye(3).ravel(), np.zeros(12), 0, 0, roi,
+    )  # fmt: skip
+
+
+def image_of(types: Any, stamp_ns: int, rgb: np.ndarray, encoding: str = "rgb8") -> Any:
+    height, width = rgb.shape[:2]
+    return types.types["sensor_msgs/msg/Image"](
+        header(types, stamp_ns), height, width, encoding, 0, 3 * width, rgb.reshape(-1)
+    )
+
+
+START_NS, PERIOD_NS = 1_000_000_000, 100_000_000
+STAMPS_NS = [START_NS + i * PERIOD_NS for i in range(4)]
+INFO, IMAGE_TOPIC = "/cam/camera_info", "/cam/image_raw"
+STRANGE = "their_msgs/msg/Load"
+"""A type that nobody here knows."""
+
+
+def write_messages(path: Path, plugin: str, messages: list[Any], *, crystal: bool = False) -> None:
+    """Write (topic, time [ns], message) in the order of time.
+
+    Args:
+        path: folder to make.
+        plugin: SQLITE3 or MCAP.
+        messages: bytes of the type STRANGE, or messages.
+        crystal: name types as ROS 2 Crystal did.
+    """
+    types = store()
+    connections: dict[str, Any] = {}
+    with rosbag2.Writer(path, version=9, storage_plugin=rosbag2.StoragePlugin[plugin]) as writer:
+        for topic, time_ns, message in sorted(messages, key=lambda item: item[1]):
+            kind = STRANGE if isinstance(message, bytes) else message.__msgtype__
+            if topic not in connections:
+                if kind == STRANGE:
+                    known = {"msgdef": "uint8[] weights\n", "rihs01": f"RIHS01_{64 * 'a'}"}
+                else:
+                    definition, _ = types.generate_msgdef(kind, ros_version=2)
+                    known = {"msgdef": definition, "rihs01": types.hash_rihs01(kind)}
+                name = kind.replace("/msg/", "/") if crystal else kind
+                connections[topic] = writer.add_connection(topic, name, **known)
+            raw = message if kind == STRANGE else types.serialize_cdr(message, kind)
+            writer.write(connections[topic], time_ns, raw)
+
+
+def four_images() -> list[Any]:
     """One calibration and four images, 0.1 s apart."""
     types = store()
-    t = types.types
-    stamp_type, header_type = t["builtin_interfaces/msg/Time"], t["std_msgs/msg/Header"]
+    return [
+        (INFO, START_NS, info_of(types, START_NS, CAMERA.K)),
+        *(
+            (IMAGE_TOPIC, stamp + 1, image_of(types, stamp, rgb))
+            for stamp, rgb in zip(STAMPS_NS, IMAGES, strict=True)
+        ),
+    ]
 
-    def header(i: int) -> Any:
-        return header_type(stamp_type(1, 100_000_000 * i), "camera_optical_frame")
 
-    roi = t["sensor_msgs/msg/RegionOfInterest"](0, 0, 0, 0, False)
-    info = t["sensor_msgs/msg/CameraInfo"](
-        header(0), 480, 640, "plumb_bob", np.zeros(5), CAMERA.K.ravel(), np.eye(3).ravel(),
-        np.zeros(12), 0, 0, roi,
-    )  # fmt: skip
-    storage = rosbag2.StoragePlugin[plugin]
-    with rosbag2.Writer(path, version=9, storage_plugin=storage) as writer:
+def write_bag(path: Path, plugin: str) -> None:
+    """One calibration and four images, and a message of a strange type."""
+    write_messages(path, plugin, [*four_images(), ("/load", START_NS + 5, b"\0\1\0\0strange")])
 
-        def add(topic: str, kind: str) -> Any:
-            return writer.add_connection(topic, kind, typestore=types)
 
-        infos = add("/cam/camera_info", "sensor_msgs/msg/CameraInfo")
-        images = add("/cam/image_raw", "sensor_msgs/msg/Image")
-        data = types.serialize_cdr(info, "sensor_msgs/msg/CameraInfo")
-        writer.write(infos, 1_000_000_000, data)
-        for i, rgb in enumerate(IMAGES):
-            image = t["sensor_msgs/msg/Image"](
-                header(i), 480, 640, "rgb8", 0, 1920, rgb.reshape(-1)
-            )
-            raw = types.serialize_cdr(image, "sensor_msgs/msg/Image")
-            writer.write(images, 1_000_000_001 + 100_000_000 * i, raw)
+def as_humble_writes_it(path: Path) -> None:
+    """Take what a sqlite3 bag of ROS 2 Humble does not have: definitions and digests."""
+    (file,) = path.glob("*.db3")
+    with contextlib.closing(sqlite3.connect(file)) as connection, connection:
+        connection.execute("DROP TABLE message_definitions")
+        connection.execute("ALTER TABLE topics DROP COLUMN type_description_hash")
+        connection.execute("UPDATE schema SET schema_version = 3")
+    metadata = path / "metadata.yaml"
+    content = yaml.safe_load(metadata.read_text())
+    for topic in content["rosbag2_bagfile_information"]["topics_with_message_count"]:
+        del topic["topic_metadata"]["type_description_hash"]
+    metadata.write_text(yaml.safe_dump(content))
+
+
+def contents(path: Path) -> dict[str, str]:
+    """Digest of every file below a folder."""
+    return {
+        str(file.relative_to(path)): sha256_of(file)
+        for file in sorted(path.rglob("*"))
+        if file.is_file()
+    }
 
 
 def run(*arguments: Any) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "kp3d_ros.replay", *map(str, arguments)]
     return subprocess.run(command, capture_output=True, text=True, timeout=250)
+
+
+def words(done: subprocess.CompletedProcess[str]) -> str:
+    return " ".join(done.stderr.split())
 
 
 def read(path: Path) -> dict[str, list[Any]]:
@@ -98,6 +169,8 @@ def read(path: Path) -> dict[str, list[Any]]:
 @pytest.mark.parametrize("plugin", ["SQLITE3", "MCAP"])
 def test_same_numbers_as_the_node(tmp_path: Path, model: str, plugin: str) -> None:
     write_bag(tmp_path / "in", plugin)
+    if plugin == "SQLITE3":
+        as_humble_writes_it(tmp_path / "in")
 
     done = run(
         tmp_path / "in", "-o", tmp_path / "out", "--model", model, "--object-size", 2 * UNIT_M,
@@ -105,13 +178,17 @@ def test_same_numbers_as_the_node(tmp_path: Path, model: str, plugin: str) -> No
     )  # fmt: skip
 
     assert done.returncode == 0, done.stderr
-    assert "Found 4 objects in 4 images" in done.stderr.replace("\n", " ")
+    assert "Found 4 objects in 4 images" in words(done)
     settings = Settings(model=model, object_size=2 * UNIT_M, threads=1)
     pipeline = Pipeline(create_categories(settings), settings, None)
     pipeline.calibrations.put(CameraInfo(width=640, height=480, k=CAMERA.K.ravel()))
     got = read(tmp_path / "out")
     assert len(got["/cam/image_raw"]) == len(got["/tf"]) == len(got["/detector/markers"]) == 4
     assert len(got["/detector/detections_3d"]) == 4
+    assert [bytes(raw) for raw in got["/load"]] == [b"\0\1\0\0strange"]
+    told = "/load (their_msgs/msg/Load). Programs that read it need the package" in words(done)
+    assert told == (plugin == "SQLITE3")
+    assert list((tmp_path / "out").glob("*.mcap" if plugin == "MCAP" else "*.db3"))
     (layout,) = got["/detector/layout"]
     assert layout.class_id == "discs"
     for i, rgb in enumerate(IMAGES):
@@ -129,23 +206,80 @@ def test_same_numbers_as_the_node(tmp_path: Path, model: str, plugin: str) -> No
         assert np.rad2deg(rotation_angle(motion[:3, :3], truth[:3, :3])) < 2.0
 
 
-def test_mistakes_are_explained(tmp_path: Path, model: str) -> None:
+def test_each_image_gets_its_own_calibration(tmp_path: Path, model: str) -> None:
+    """CameraInfo after its image, a zoom, another size; types named as ROS 2 Crystal did."""
+    types = store()
+    near = CameraModel(CAMERA.K * [[1.5, 1, 1], [1, 1.5, 1], [1, 1, 1]], 640, 480)
+    small = CameraModel(CAMERA.K / [[2, 1, 2], [1, 2, 2], [1, 1, 1]], 320, 240)
+    cameras = [CAMERA, CAMERA, near, small]
+    images = [draw_scene(c, T, UNIT_M) for c, T in zip(cameras, POSES, strict=True)]
+    messages = []
+    for stamp, camera, rgb in zip(STAMPS_NS, cameras, images, strict=True):
+        info = info_of(types, stamp, camera.K, camera.width, camera.height)
+        messages += [(IMAGE_TOPIC, stamp, image_of(types, stamp, rgb)), (INFO, stamp + 10**6, info)]
+    bad = [image_of(types, STAMPS_NS[3] + i, images[0], "nonsense") for i in (1, 2)]
+    messages += [(IMAGE_TOPIC, STAMPS_NS[3] + i, image) for i, image in enumerate(bad, start=1)]
+    write_messages(tmp_path / "in", "SQLITE3", messages, crystal=True)
+
+    done = run(
+        tmp_path / "in", "-o", tmp_path / "out", "--model", model, "--object-size", 2 * UNIT_M,
+        "-p", "threads=1",
+    )  # fmt: skip
+
+    assert done.returncode == 0, done.stderr
+    assert "Found 4 objects in 4 images" in words(done)
+    assert "2 of 6 images got no answer: 2 x " in words(done)
+    assert "'nonsense'" in words(done)
+    assert "Recorded at 1.300000001, 1.300000002 s." in words(done)
+    found = read(tmp_path / "out")["/detector/pose"]
+    for message, T in zip(found, POSES, strict=True):
+        np.testing.assert_allclose(pose_matrix(message.pose.pose)[:3, 3], T[:3, 3], atol=0.02)
+
+
+def test_a_bag_is_replaced_when_the_new_one_is_whole(tmp_path: Path, model: str) -> None:
+    types = store()
     write_bag(tmp_path / "in", "MCAP")
-    (tmp_path / "there").mkdir()
+    uncalibrated = (INFO, START_NS, info_of(types, START_NS, np.zeros((3, 3))))
+    write_messages(tmp_path / "bad", "MCAP", [uncalibrated, *four_images()[1:]])
+    write_messages(tmp_path / "out", "SQLITE3", [("/load", 1, b"old")])
+    old = contents(tmp_path / "out")
+    options = "-o", tmp_path / "out", "--overwrite", "--model", model
 
-    def complaint(*arguments: Any) -> str:
-        done = run(*arguments, "--model", model)
-        assert done.returncode == 1
+    failed = run(tmp_path / "bad", *options)
+    assert failed.returncode == 1
+    assert "No image got an answer: 4 x CameraInfo is uncalibrated" in words(failed)
+    assert contents(tmp_path / "out") == old
+
+    done = run(tmp_path / "in", *options)
+    assert done.returncode == 0, done.stderr
+    assert not contents(tmp_path / "out").keys() & (old.keys() - {"metadata.yaml"})
+    assert len(read(tmp_path / "out")["/detector/keypoints"]) == 4
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["bad", "in", "out"]
+
+
+def test_mistakes_are_explained_and_nothing_is_lost(tmp_path: Path, model: str) -> None:
+    write_bag(tmp_path / "in", "MCAP")
+    write_messages(tmp_path / "silent", "MCAP", four_images()[1:])
+    before = contents(tmp_path)
+
+    def complaint(source: str, output: str, *arguments: Any) -> str:
+        done = run(tmp_path / source, "-o", tmp_path / output, "--model", model, *arguments)
+        assert done.returncode == 1, done.stderr
         assert "Traceback" not in done.stderr
-        return " ".join(done.stderr.split())
+        assert contents(tmp_path) == before
+        return words(done)
 
-    missing = complaint(tmp_path / "in", "-o", tmp_path / "a", "--image", "/other")
+    missing = complaint("in", "a", "--image", "/other")
     assert "Topic /other must be in the bag, it holds /cam/camera_info" in missing
-    assert "must be a rosbag2 bag" in complaint(tmp_path / "there", "-o", tmp_path / "b")
-    assert "must not exist yet" in complaint(tmp_path / "in", "-o", tmp_path / "there")
+    wrong = complaint("in", "a", "--image", INFO)
+    assert "/cam/camera_info must be of type sensor_msgs/msg/Image or" in wrong
+    assert "must hold one topic of type sensor_msgs/msg/CameraInfo" in complaint("silent", "a")
     assert "'min_scor' does not exist, did you mean 'min_score'?" in complaint(
-        tmp_path / "in", "-o", tmp_path / "c", "-p", "min_scor=0.5"
+        "in", "c", "-p", "min_scor=0.5"
     )
+    # The recording itself, and another one if the name is misspelt.
+    assert "must be another folder than the recording" in complaint("in", "in", "--overwrite")
+    assert "must be a rosbag2 bag, and it does not exist" in complaint("im", "in", "--overwrite")
 
 
 def test_topics_are_found_by_their_types() -> None:

@@ -1,0 +1,91 @@
+"""All calibrations of a recording, also those that come after their images."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from rosbags.typesys.store import Typestore
+
+from kp3d_ros.calibrations import Calibrations
+from kp3d_ros.camera_info_conversion import image_size
+from kp3d_ros.regions import stamp_nanoseconds
+from kp3d_ros.replay.bags import Bag
+from kp3d_ros.replay.decoding import decode
+from kp3d_ros.replay.topics import CAMERA_INFO
+
+
+class RecordedCalibrations:
+    """Hands the calibrations of a recording to the pipeline before they are asked for.
+
+    In the order of the recording, as a node gets them; but ahead of their time that of an image's
+    own stamp, if there is one, and the first one of each frame and size of image.
+    """
+
+    def __init__(self, bag: Bag, topic: str, store: Typestore) -> None:
+        """Read them all.
+
+        Raises:
+            ValueError: there is none that can be read.
+        """
+        self.calibrations = Calibrations(kept=None)
+        """For the pipeline."""
+        self.unreadable = 0
+        """Messages that could not be decoded."""
+        self._store = store
+        self._first_of_stamp: dict[int, bytes] = {}
+        """What is to come."""
+        self._last: tuple[int, bytes] = (0, b"")
+        first_of_camera: dict[tuple[str, tuple[int, int]], Any] = {}
+        seen: set[bytes] = set()
+        for _, _, raw in bag.messages([topic]):
+            try:
+                stamp_ns, content = _stamp(raw), _content(raw)
+                if content not in seen:
+                    info = decode(store, raw, CAMERA_INFO)
+                    first_of_camera.setdefault((info.header.frame_id, image_size(info)), info)
+                    seen.add(content)
+            except ValueError:
+                self.unreadable += 1
+                continue
+            self._first_of_stamp.setdefault(stamp_ns, raw)
+        if not first_of_camera:
+            raise ValueError(
+                f"Topic {topic} must hold a CameraInfo: without the calibration no image can be "
+                f"answered. {bag.path} holds {self.unreadable or 'none'}"
+                f"{' that cannot be decoded' if self.unreadable else ''}. Name another topic with "
+                "--camera-info, or record it."
+            )
+        for info in reversed(first_of_camera.values()):
+            self.calibrations.put(info)
+
+    def put(self, raw: bytes) -> None:
+        """It is the time of a message in the recording."""
+        try:
+            stamp_ns, content = _stamp(raw), _content(raw)
+            last_ns, last_content = self._last
+            # The last one counts on if it says the same: an hour holds 100,000 of them.
+            if content != last_content or stamp_ns < last_ns:
+                self.calibrations.put(decode(self._store, raw, CAMERA_INFO))
+                self._last = stamp_ns, content
+            self._first_of_stamp.pop(stamp_ns, None)
+        except ValueError:
+            return  # counted before
+
+    def put_that_of(self, image: Any) -> None:
+        """An image comes: its own CameraInfo, if that is still to come."""
+        raw = self._first_of_stamp.get(stamp_nanoseconds(image.header.stamp))
+        if raw is not None:
+            self.put(raw)
+
+
+def _stamp(raw: bytes) -> int:
+    """Stamp of a serialized message that begins with its header [ns]."""
+    if len(raw) < 12:
+        raise ValueError(f"A CameraInfo must have a stamp, got {len(raw)} bytes.")
+    order: Literal["little", "big"] = "little" if raw[1] & 1 else "big"
+    return int.from_bytes(raw[4:8], order) * 10**9 + int.from_bytes(raw[8:12], order)
+
+
+def _content(raw: bytes) -> bytes:
+    """All of a serialized message but its stamp."""
+    return bytes(raw[:4]) + bytes(raw[12:])
