@@ -14,7 +14,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from kp3d_ros.image_conversion import Pixels, bayer_to_rgb, to_8_bit
+from kp3d_ros.image_conversion import DEPTHS, Pixels, bayer_to_rgb, to_8_bit
 
 if TYPE_CHECKING:
     from sensor_msgs.msg import CompressedImage
@@ -25,8 +25,6 @@ _JPEG, _PNG = b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n"
 _JPEG_END, _PNG_END = b"\xff\xd9", b"IEND\xaeB`\x82"
 _TAIL = 64
 """Drivers pad their buffers; the end mark must be within so many bytes of the end."""
-_DEPTHS = ("16uc1", "32fc1")
-"""Encodings of depth images (REP 118)."""
 # Frame headers of JPEG: SOF0 to SOF15 without DHT, JPG and DAC.
 _SOF = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
 
@@ -42,7 +40,7 @@ def compressed_to_rgb(message: CompressedImage) -> NDArray[np.uint8]:
             size.
     """
     encoding, inside = _encodings(message.format)
-    if inside == "depth" or encoding in _DEPTHS:
+    if inside == "depth" or encoding in DEPTHS:
         raise ValueError(
             f"Compressed image must show colours or grey, its format '{message.format}' is that of "
             "a depth image. Remap 'image' to the camera's colour image."

@@ -1,9 +1,9 @@
 """The cv_bridge of a ROS installation, for encodings that it converts like `image_conversion` does.
 
-Measured (docs/encodings.md): the node's own conversion is faster for every encoding. Where it is
-so by less than a fifth, because nearly all of the time is OpenCV's, cv_bridge converts, so that
-demosaicing and chroma follow the ROS installation: these encodings are `CANDIDATES`. The others
-gain more, or cv_bridge does not know them, or gets them wrong (10- and 12-bit data).
+Measured (docs/encodings.md): the node's own conversion is faster for all encodings of 8 bits. Where
+it is so by less than a fifth, because nearly all of the time is OpenCV's, cv_bridge converts, so
+that demosaicing and chroma follow the ROS installation: these encodings are `CANDIDATES`. The
+others gain more, or cv_bridge does not know them, or gets them wrong (10- and 12-bit data).
 
 A cv_bridge that was built for another NumPy does not fail, it ends the process. So it is tried in a
 process of its own first, and does only what it did alike there.

@@ -69,6 +69,8 @@ _ENCODINGS: dict[str, _Encoding] = {
 
 ENCODINGS = tuple(sorted(_ENCODINGS))
 """Values of sensor_msgs/Image.encoding that `image_to_rgb` understands."""
+DEPTHS = ("16uc1", "32fc1")
+"""Encodings of depth images (REP 118), in lower case."""
 _SENSOR_BITS = (10, 12, 14, 16)
 """What cameras measure with, beyond 8 bits."""
 
@@ -87,6 +89,11 @@ def image_to_rgb(message: Image, *, may_delegate: bool = True) -> NDArray[np.uin
     """
     name = message.encoding.lower()
     encoding = _ENCODINGS.get(name)
+    if name in DEPTHS:
+        raise ValueError(
+            f"Image must show colours or grey, its encoding '{message.encoding}' is that of a "
+            "depth image. Remap 'image' to the camera's colour image."
+        )
     if encoding is None:
         raise ValueError(
             f"Image encoding '{message.encoding}' is not supported, expected one of "
@@ -96,6 +103,8 @@ def image_to_rgb(message: Image, *, may_delegate: bool = True) -> NDArray[np.uin
     is_plain = pixels.flags.c_contiguous and not message.is_bigendian
     if may_delegate and is_plain and cv_bridge_conversion.serves(name):
         return cv_bridge_conversion.convert(message)
+    if encoding.channels == 4 and encoding.to_rgb is not None:  # not the range of transparency
+        return to_8_bit(_converted(pixels, encoding.to_rgb))
     pixels = to_8_bit(pixels)
     return pixels if encoding.to_rgb is None else _converted(pixels, encoding.to_rgb)
 
@@ -123,17 +132,17 @@ def to_8_bit(values: Pixels) -> NDArray[np.uint8]:
     16. No message says which, so it is the least of them that holds the brightest pixel.
 
     Args:
-        values: shape (H, W[, C]); a fourth channel is transparency, which has a range of its own.
+        values: shape (H, W[, 3]); without transparency, which has a range of its own.
     """
     if values.dtype == np.uint8:
         return values  # type: ignore[return-value]
-    brightest = int((values if values.ndim == 2 else values[..., :3]).max())
+    brightest = int(values.max())
     full = next(2**bits - 1 for bits in _SENSOR_BITS if brightest < 2**bits)
     return np.asarray(cv2.convertScaleAbs(values, alpha=255 / full), np.uint8)
 
 
-def _converted(pixels: NDArray[np.uint8], code: int) -> NDArray[np.uint8]:
-    return np.asarray(cv2.cvtColor(pixels, code), np.uint8)
+def _converted(pixels: Pixels, code: int) -> NDArray[np.uint8]:
+    return cv2.cvtColor(pixels, code)  # type: ignore[return-value]
 
 
 def _pixels(message: Image, encoding: _Encoding) -> Pixels:

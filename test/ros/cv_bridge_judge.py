@@ -39,7 +39,7 @@ def message(encoding: str, bits: int, *, padding: int = 0, big_endian: bool = Fa
         encoding=encoding,
         step=data.shape[1],
         is_bigendian=int(big_endian),
-        data=data.tobytes(),
+        data=data.ravel(),  # as the node views the bytes of a message
     )
 
 

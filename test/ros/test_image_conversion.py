@@ -148,6 +148,15 @@ def test_unknown_encoding() -> None:
         image_to_rgb(image)
 
 
+@pytest.mark.parametrize("encoding", ["16UC1", "32FC1"])
+def test_depth_image(encoding: str) -> None:
+    image = message("mono16", RGB[..., 0].astype(np.uint16))
+    image.encoding = encoding
+
+    with pytest.raises(ValueError, match=f"'{encoding}' is that of a depth image. Remap 'image'"):
+        image_to_rgb(image)
+
+
 def test_step_shorter_than_a_row() -> None:
     image = message("rgb8", RGB)
     image.step = 29
