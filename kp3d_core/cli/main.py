@@ -22,6 +22,7 @@ from kp3d_core.cli.reproduce import CONTEXT as REPRODUCE_CONTEXT
 from kp3d_core.cli.reproduce import reproduce
 from kp3d_core.cli.robustness import robustness
 from kp3d_core.cli.train import CONTEXT, train
+from kp3d_core.cli.weights import weights
 
 app = typer.Typer(
     name="kp3d",
@@ -36,6 +37,7 @@ app.command()(render)
 app.command(context_settings=CONTEXT)(train)
 app.command()(refine)
 app.command()(polish)
+app.command()(weights)
 app.command()(export)
 app.command()(evaluate)
 app.command()(robustness)

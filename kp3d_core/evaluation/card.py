@@ -230,7 +230,8 @@ def _origin(model: Model) -> str:
     earlier = origin.get("earlier_stages", [])
     stages = [_stage(s["steps"], s["views_per_step"], s["input_size"]) for s in earlier]
     if not earlier and config.get("initial_weights"):
-        stages = ["a start from trained weights"]
+        imagenet = config["initial_weights"] == "imagenet"
+        stages = ["a trunk trained on ImageNet" if imagenet else "a start from trained weights"]
     return (
         f"{', then '.join([*stages, last])}; network `{config['network']}` of width "
         f"{config.get('width', 1.0):g}{_refinement(origin.get('refinement'))}"

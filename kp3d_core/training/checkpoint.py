@@ -12,7 +12,8 @@ import torch
 from kp3d_core.files import atomic_writer
 from kp3d_core.models import ForeignOrientation, KeypointModel, WithoutFlag
 from kp3d_core.models.refiner import Refiner
-from kp3d_core.training.networks import build_network
+from kp3d_core.training.networks import build_network, network_settings
+from kp3d_core.training.weight_files import SUFFIX, read_weights, write_weights
 
 ORIENTATION_KEY = "orientation_settings"
 """Where a checkpoint keeps the settings of its pretrained orientation network."""
@@ -20,6 +21,8 @@ STAGES_KEY = "earlier_stages"
 """Where a checkpoint keeps what was trained before its own run."""
 REFINER_KEY = "refiner"
 """Where a checkpoint keeps its refiner, if it has one."""
+_KEPT_DATA = ("objects_per_batch", "views_per_object", "input_size")
+"""Settings of the data that a file of weights keeps."""
 _PREFIX = "model."
 """What Lightning puts before the names of the network's weights."""
 
@@ -54,7 +57,7 @@ class TrainedNetwork:
 
 
 def load_checkpoint(path: Path) -> TrainedNetwork:
-    """Read a checkpoint of `kp3d train`.
+    """Read a checkpoint of `kp3d train`, or a file of `kp3d weights`.
 
     Only what the network is made of is taken from the settings, so that checkpoints stay readable
     when schedules and losses change.
@@ -66,6 +69,8 @@ def load_checkpoint(path: Path) -> TrainedNetwork:
         raise ValueError(
             f"CHECKPOINT must be a file made by `kp3d train`, got {path}, which does not exist."
         )
+    if path.suffix == SUFFIX:
+        return _from_weights(path)
     content = torch.load(path, map_location="cpu", weights_only=False)
     try:
         settings = dict(content["hyper_parameters"])
@@ -89,6 +94,40 @@ def load_checkpoint(path: Path) -> TrainedNetwork:
         None if refined is None else _refiner(refined),
         None if refined is None else refined["refinement"],
     )
+
+
+def keep_weights(checkpoint: Path, output: Path) -> TrainedNetwork:
+    """Write the weights of a checkpoint alone.
+
+    Raises:
+        ValueError: no checkpoint, or one of several networks or with a refiner: there is more to
+            it than weights.
+    """
+    if output.suffix != SUFFIX:
+        raise ValueError(f"output must end in {SUFFIX}, got {output}. Rename it.")
+    trained = load_checkpoint(checkpoint)
+    if isinstance(trained.model, ForeignOrientation | WithoutFlag) or trained.refiner is not None:
+        raise ValueError(
+            f"CHECKPOINT must hold one plain network, got {checkpoint} with more. Keep the "
+            "checkpoint itself."
+        )
+    write_weights(
+        output,
+        trained.model.state_dict(),
+        network_settings(trained.settings),
+        data={name: trained.data[name] for name in _KEPT_DATA if name in trained.data},
+        steps=trained.steps,
+        earlier_stages=trained.earlier_stages,
+    )
+    return trained
+
+
+def _from_weights(path: Path) -> TrainedNetwork:
+    weights, told = read_weights(path)
+    model = build_network(told["settings"])
+    model.load_state_dict(weights)
+    stages = tuple(told["earlier_stages"])
+    return TrainedNetwork(model.eval(), told["settings"], told["data"], told["steps"], stages)
 
 
 def load_with_orientation(path: Path, purpose: str) -> TrainedNetwork:

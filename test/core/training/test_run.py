@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 import torch
 import yaml
+from safetensors.torch import save_file
 
-from kp3d_core.training.checkpoint import load_checkpoint
+from kp3d_core.training.checkpoint import keep_weights, load_checkpoint
 from kp3d_core.training.run import prepare_folder, run_training
 
 CONFIGS = Path(__file__).parents[3] / "config" / "train"
@@ -130,6 +131,42 @@ def test_a_second_stage_starts_from_trained_weights(tiny_training, trained_run, 
     before = load_checkpoint(trained_run / "checkpoints" / "last.ckpt")
     assert before.earlier_stages == ()
     assert (stage["steps"], stage["input_size"]) == (before.steps, before.data["input_size"])
+
+
+def test_training_goes_on_from_weights_that_were_kept(tiny_training, trained_run, tmp_path):
+    checkpoint = trained_run / "checkpoints" / "last.ckpt"
+    kept = tmp_path / "kept.safetensors"
+    keep_weights(checkpoint, kept)
+    assert kept.stat().st_size < 0.5 * checkpoint.stat().st_size
+    whole, alone = load_checkpoint(checkpoint), load_checkpoint(kept)
+    for name, value in whole.model.state_dict().items():
+        assert torch.equal(alone.model.state_dict()[name], value), name
+    assert (alone.steps, alone.data["input_size"]) == (whole.steps, whole.data["input_size"])
+    tiny_training(
+        tmp_path / "run",
+        f"--model.initial_weights={kept}",
+        "--model.schedule.learning_rate=0.0",
+        "--trainer.max_epochs=1",
+    )
+    started, _ = weights(tmp_path / "run")
+    learned = [name for name in started if name.endswith("weight")]
+    first, _ = weights(trained_run)
+    assert all(torch.equal(first[name], started[name]) for name in learned)
+    (stage,) = load_checkpoint(tmp_path / "run" / "checkpoints" / "last.ckpt").earlier_stages
+    assert stage["steps"] == whole.steps
+
+
+def test_damaged_and_foreign_weights_are_refused(trained_run, tmp_path):
+    kept = tmp_path / "kept.safetensors"
+    keep_weights(trained_run / "checkpoints" / "last.ckpt", kept)
+    (tmp_path / "half.safetensors").write_bytes(kept.read_bytes()[:5000])
+    with pytest.raises(ValueError, match="half.safetensors must be a whole file of weights"):
+        load_checkpoint(tmp_path / "half.safetensors")
+    save_file({"a": torch.zeros(2)}, tmp_path / "foreign.safetensors")
+    with pytest.raises(ValueError, match="must be a file of weights in the format kp3d-weights-1"):
+        load_checkpoint(tmp_path / "foreign.safetensors")
+    with pytest.raises(ValueError, match="output must end in .safetensors, got"):
+        keep_weights(trained_run / "checkpoints" / "last.ckpt", tmp_path / "kept.bin")
 
 
 def test_initial_weights_of_another_network_are_refused(tiny_training, trained_run, tmp_path):
