@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Callable
 from threading import Condition
 from time import monotonic
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from kp3d_core.inference import CameraModel
 from kp3d_ros.camera_info_conversion import camera_from_info, image_size, same_calibration
@@ -64,6 +65,9 @@ class Calibrations:
         """
         self._wait_s, self._first_wait_s, self._kept = wait_s, first_wait_s, kept
         self._changed = Condition()
+        self.wait_for: Callable[[Callable[[], Any], float], Any] = self._changed.wait_for
+        """How to wait for a condition, at most for a time [s]: until another thread has put in what
+        fulfils it. Whoever asks in the thread that takes messages sets what takes them."""
         self._entries: deque[_Entry] = deque()
         """In the order in which they came."""
         self._by_stamp: dict[int, list[_Entry]] = {}
@@ -120,7 +124,7 @@ class Calibrations:
         frame_id, size_wh = plain_frame(frame_id), (width, height)
         with self._changed:
             self._asked = stamp_ns, monotonic()
-            if not self._changed.wait_for(lambda: bool(self._entries), self._first_wait_s):
+            if not self.wait_for(lambda: bool(self._entries), self._first_wait_s):
                 return None
             entry = self._own_or_wait(stamp_ns, frame_id, size_wh)
             self._misses = 0 if entry else self._misses + 1
@@ -141,7 +145,8 @@ class Calibrations:
         # A size that no calibration fits is worth a wait in any case: else the image is refused.
         fits = any(entry.size_wh == size_wh for entry in self._entries)
         is_patient = self._misses < _PATIENCE or not fits
-        return self._changed.wait_for(own, self._wait_s if is_patient else 0.0)
+        entry: _Entry | None = self.wait_for(own, self._wait_s if is_patient else 0.0)
+        return entry
 
     def _last(self, stamp_ns: int, frame_id: str, size_wh: tuple[int, int] | None) -> _Entry:
         """The last one from before a time; of a frame and size, or of any if there is none."""

@@ -44,9 +44,10 @@ _DEMAND_PERIOD_S = 0.1
 
 
 class DetectorNode(LifecycleNode):  # type: ignore[misc]
-    """Configured it holds the models, active it listens; callbacks only store messages.
+    """Configured it holds the models, active it listens.
 
-    One worker thread takes the newest image and publishes.
+    One worker thread takes images and what belongs to them, works and publishes; everything else
+    happens in the executor's thread.
     """
 
     def __init__(self, **options: Any) -> None:
@@ -114,8 +115,10 @@ class DetectorNode(LifecycleNode):  # type: ignore[misc]
         assert self._pipeline is not None
         assert self._outputs is not None
         processor = Processor(self, self._pipeline, self._outputs, self._statistics, self._watchdog)
-        self._worker = Worker(processor.process)
-        self._inputs = Inputs(self, self._pipeline, self.settings, self._on_image)
+        self._worker = Worker(self.context, processor.process, processor.skip_message)
+        intake = self._worker.intake
+        self._pipeline.calibrations.wait_for = intake.wait_for
+        self._inputs = Inputs(self, self._pipeline, self.settings, self._on_image, intake)
         self._log_start()
         self._follow_demand()
         return TransitionCallbackReturn.SUCCESS
@@ -183,12 +186,13 @@ class DetectorNode(LifecycleNode):  # type: ignore[misc]
                     "not published."
                 )
 
-    # Callbacks, in the executor's thread.
-
     def _on_image(self, message: Image | CompressedImage) -> None:
+        """In the worker's thread."""
         self._statistics.count_received()
         if self._worker is not None:
             self._worker.put(message)
+
+    # Callbacks, in the executor's thread.
 
     def _on_set_reference(
         self, _request: Trigger.Request, response: Trigger.Response

@@ -14,7 +14,13 @@ from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 from tf2_msgs.msg import TFMessage
 from vision_msgs.msg import Detection2DArray
 
+try:
+    from rclpy.event_handler import SubscriptionEventCallbacks
+except ImportError:  # Humble
+    from rclpy.qos_event import SubscriptionEventCallbacks
+from kp3d_ros.backlog import LONGEST
 from kp3d_ros.connections import own, subscriptions_of, why_nothing_comes
+from kp3d_ros.intake import Intake
 from kp3d_ros.pipeline import Pipeline
 from kp3d_ros.serialized import SerializedCompressedImage, SerializedImage
 from kp3d_ros.settings import Settings
@@ -69,6 +75,7 @@ class Inputs:
         pipeline: Pipeline,
         settings: Settings,
         on_image: Callable[[SerializedImage | SerializedCompressedImage], None],
+        intake: Intake,
     ) -> None:
         """Remember where messages go; call `open` to let them come.
 
@@ -77,11 +84,13 @@ class Inputs:
             pipeline: takes everything but the images.
             settings: of the node.
             on_image: takes the images.
+            intake: takes all messages, in the thread that works on images.
         """
         self._node = node
         self._pipeline = pipeline
         self._settings = settings
         self._on_image = on_image
+        self._intake = intake
         self._subscriptions: dict[str, Any] = {}
         self._jumps: Any = None
         self.arrivals: dict[str, Arrivals] = {}
@@ -116,14 +125,22 @@ class Inputs:
         kind = CompressedImage if is_compressed else Image
         view = SerializedCompressedImage if is_compressed else SerializedImage
         self._subscribe(
-            "image", kind, self.image_topic, lambda data: self._on_image(view(data)), raw=True
+            "image",
+            kind,
+            self.image_topic,
+            lambda data: self._on_image(view(data)),
+            depth=LONGEST,
+            raw=True,
         )
+        # Images last: what belongs to one has been taken when its turn comes.
+        self._intake.watch(list(self._subscriptions.values()))
 
     def close(self) -> None:
         """Unsubscribe from all topics."""
         if self._jumps is not None:
             self._jumps.unregister()
             self._jumps = None
+        self._intake.watch(())
         for subscription in self._subscriptions.values():
             self._node.destroy_subscription(subscription)
         self._subscriptions = {}
@@ -156,9 +173,18 @@ class Inputs:
             arrivals.note()
             callback(message)
 
-        # Sensor data, newest message only. A new profile each time: overrides are written into it.
+        # Sensor data. A new profile each time: overrides are written into it.
         qos = QoSProfile(depth=depth, reliability=ReliabilityPolicy.BEST_EFFORT)
         overridable = QoSOverridingOptions.with_default_policies()
         self._subscriptions[name] = self._node.create_subscription(
-            kind, topic, note, qos, qos_overriding_options=overridable, raw=raw
+            kind,
+            topic,
+            note,
+            qos,
+            callback_group=self._intake.group,
+            # An executor that waits for a subscription's events wakes up for its messages, too,
+            # again and again until another thread has taken them.
+            event_callbacks=SubscriptionEventCallbacks(use_default_callbacks=False),
+            qos_overriding_options=overridable,
+            raw=raw,
         )

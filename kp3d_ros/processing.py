@@ -76,6 +76,11 @@ class Processor:
                 found=bool(answer.objects),
             )
 
+    def skip_message(self, error: Exception) -> None:
+        """Say that a message could not even be taken."""
+        if self._node.context.ok():
+            self._problem(f"A message was skipped: {error}", kind=f"skipped {type(error)}")
+
     def _process(self, message: Image | CompressedImage) -> Answer:
         """Publish what is in an image."""
         settings, age_s = self._pipeline.settings, self._age_s(message)
