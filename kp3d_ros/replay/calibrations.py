@@ -8,7 +8,7 @@ from rosbags.typesys.store import Typestore
 
 from kp3d_ros.calibrations import Calibrations
 from kp3d_ros.camera_info_conversion import image_size
-from kp3d_ros.regions import stamp_nanoseconds
+from kp3d_ros.headers import stamp_nanoseconds
 from kp3d_ros.replay.bags import Bag
 from kp3d_ros.replay.decoding import decode
 from kp3d_ros.replay.topics import CAMERA_INFO
