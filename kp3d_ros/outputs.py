@@ -13,11 +13,11 @@ from tf2_msgs.msg import TFMessage
 from vision_msgs.msg import Detection3DArray
 from visualization_msgs.msg import Marker, MarkerArray
 
+from kp3d_core.inference.drawing import draw_overlay
 from kp3d_ros import collision, messages
 from kp3d_ros.answer import Answer, FoundObject
 from kp3d_ros.categories import Category
 from kp3d_ros.msg import KeypointLayout, Keypoints3DArray
-from kp3d_ros.overlay import draw_overlay
 from kp3d_ros.settings import Settings
 
 TOPICS: dict[str, type] = {

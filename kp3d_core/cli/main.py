@@ -13,6 +13,7 @@ from kp3d_core.cli.calibrate_depth import calibrate_depth
 from kp3d_core.cli.card import card
 from kp3d_core.cli.evaluate import evaluate
 from kp3d_core.cli.export import export
+from kp3d_core.cli.infer import infer
 from kp3d_core.cli.literal_help import LiteralHelp
 from kp3d_core.cli.polish import polish
 from kp3d_core.cli.quantize import quantize
@@ -33,6 +34,7 @@ app = typer.Typer(
 )
 
 
+app.command()(infer)
 app.command()(render)
 app.command(context_settings=CONTEXT)(train)
 app.command()(refine)

@@ -40,7 +40,7 @@ OPTIONAL = {"tensorrt", "openvino", "polygraphy"}
 # Modules that rewrite graphs for other precisions and engines, imported by nothing until wanted.
 ONLY_THERE = {
     ("onnx", f"kp3d_core.inference.engines.{module}")
-    for module in ("half", "signed", "nvidia.parts")
+    for module in ("cast_first", "half", "nvidia.split", "signed")
 }
 
 
@@ -67,7 +67,7 @@ def test_core_imports_without_ros():
 
 
 def test_run_time_imports_without_torch_and_development_packages():
-    _import_all("kp3d_core.inference,kp3d_core.geometry", f"{ROS},{DEVELOPMENT}")
+    _import_all("kp3d_core.inference,kp3d_core.geometry,kp3d_core.offline", f"{ROS},{DEVELOPMENT}")
 
 
 def test_command_line_starts_without_torch():

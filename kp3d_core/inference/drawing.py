@@ -8,7 +8,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from kp3d_core.inference import CameraModel, Detection, KeypointLayout
+from kp3d_core.inference.camera import CameraModel
+from kp3d_core.inference.detection import Detection
+from kp3d_core.inference.model import KeypointLayout
 
 _SHIFT = 4
 """OpenCV draws at 1/16 pixel."""

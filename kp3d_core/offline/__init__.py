@@ -1,0 +1,1 @@
+"""Models on files: images, folders and videos in; pictures and tables out. No torch."""
