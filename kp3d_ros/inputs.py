@@ -9,7 +9,6 @@ from rclpy.clock import JumpThreshold
 from rclpy.duration import Duration
 from rclpy.node import Node
 from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
-from rclpy.qos_overriding_options import QoSOverridingOptions
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 from tf2_msgs.msg import TFMessage
 from vision_msgs.msg import Detection2DArray
@@ -22,14 +21,13 @@ from kp3d_ros.backlog import LONGEST
 from kp3d_ros.connections import own, subscriptions_of, why_nothing_comes
 from kp3d_ros.intake import Intake
 from kp3d_ros.pipeline import Pipeline
+from kp3d_ros.qos import overridable
 from kp3d_ros.serialized import SerializedCompressedImage, SerializedImage
 from kp3d_ros.settings import Settings
 from kp3d_ros.tf_buffer import TfBuffer
 from kp3d_ros.watchdog import Arrivals
 
 _INFOS = 10
-_TF_QOS = QoSProfile(depth=100)
-_TF_STATIC_QOS = QoSProfile(depth=100, durability=DurabilityPolicy.TRANSIENT_LOCAL)
 
 
 def when_set_back(node: Node, call: Callable[[], None]) -> Any:
@@ -48,14 +46,15 @@ class TfListener:
         """Subscribe."""
         self._node = node
         self._jumps = when_set_back(node, buffer.clear)
+        static = QoSProfile(depth=100, durability=DurabilityPolicy.TRANSIENT_LOCAL)
         self._subscriptions = [
-            node.create_subscription(TFMessage, "/tf", buffer.add, _TF_QOS),
             node.create_subscription(
-                TFMessage,
-                "/tf_static",
-                lambda message: buffer.add(message, static=True),
-                _TF_STATIC_QOS,
-            ),
+                TFMessage, topic, callback, qos, qos_overriding_options=overridable()
+            )
+            for topic, callback, qos in (
+                ("/tf", buffer.add, QoSProfile(depth=100)),
+                ("/tf_static", lambda message: buffer.add(message, static=True), static),
+            )
         ]
 
     def close(self) -> None:
@@ -175,7 +174,6 @@ class Inputs:
 
         # Sensor data. A new profile each time: overrides are written into it.
         qos = QoSProfile(depth=depth, reliability=ReliabilityPolicy.BEST_EFFORT)
-        overridable = QoSOverridingOptions.with_default_policies()
         self._subscriptions[name] = self._node.create_subscription(
             kind,
             topic,
@@ -185,6 +183,6 @@ class Inputs:
             # An executor that waits for a subscription's events wakes up for its messages, too,
             # again and again until another thread has taken them.
             event_callbacks=SubscriptionEventCallbacks(use_default_callbacks=False),
-            qos_overriding_options=overridable,
+            qos_overriding_options=overridable(),
             raw=raw,
         )

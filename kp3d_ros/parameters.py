@@ -10,6 +10,7 @@ from rcl_interfaces.msg import FloatingPointRange, IntegerRange, ParameterDescri
 from rclpy.node import Node
 from rclpy.parameter import Parameter
 
+from kp3d_ros.qos import override_problems, unread_overrides
 from kp3d_ros.settings import Settings, item_kind, unknown_settings
 
 _TYPES = {
@@ -33,7 +34,8 @@ def declare(node: Node) -> Settings:
         # refuse a whole number for a real one.
         descriptor = ParameterDescriptor(dynamic_typing=True)
         values[field.name] = node.declare_parameter(field.name, field.default, descriptor).value
-    problems = list(unknown_settings(getattr(node, "_parameter_overrides", {})))
+    given = {name: item.value for name, item in getattr(node, "_parameter_overrides", {}).items()}
+    problems = [*unknown_settings(given), *override_problems(node, given)]
     settings = Settings()
     try:
         settings = settings.replace(values)
@@ -47,7 +49,20 @@ def declare(node: Node) -> Settings:
             [Parameter(field.name, _type(field), list(value) if type(value) is tuple else value)]
         )
         node.set_descriptor(field.name, _descriptor(field))
+    for name in unread_overrides(node, given, _opened(settings)):
+        node.get_logger().warning(
+            f"Parameter '{name}' is not read: the topic is not subscribed to with the parameters "
+            "as they are ('image_transport', 'use_depth', 'gravity_frame', 'fixed_frame')."
+        )
     return settings
+
+
+def _opened(settings: Settings) -> list[str]:
+    """Inputs that the node subscribes to."""
+    image = "image/compressed" if settings.image_transport == "compressed" else "image"
+    depth = ["depth"] if settings.use_depth else []
+    tf = ["/tf", "/tf_static"] if settings.gravity_frame or settings.fixed_frame else []
+    return [image, "camera_info", "detections", *depth, *tf]
 
 
 def change(settings: Settings, parameters: list[Parameter], *, configured: bool) -> Settings:

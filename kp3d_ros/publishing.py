@@ -7,7 +7,6 @@ from typing import Any
 
 from rclpy.node import Node
 from rclpy.qos import DurabilityPolicy, QoSProfile
-from rclpy.qos_overriding_options import QoSOverridingOptions
 from std_msgs.msg import Header
 from tf2_msgs.msg import TFMessage
 from visualization_msgs.msg import MarkerArray
@@ -24,6 +23,7 @@ from kp3d_ros.outputs import (
     pose_messages,
 )
 from kp3d_ros.pipeline import Pipeline
+from kp3d_ros.qos import overridable
 from kp3d_ros.settings import Settings
 
 
@@ -47,7 +47,9 @@ class Outputs:
         count = len(pipeline.categories)
         latched = QoSProfile(depth=count, durability=DurabilityPolicy.TRANSIENT_LOCAL)
         layout = self._open(KeypointLayout, LAYOUT_TOPIC, latched)
-        self._tf = node.create_publisher(TFMessage, TF_TOPIC, QoSProfile(depth=100))
+        self._tf = node.create_publisher(
+            TFMessage, TF_TOPIC, QoSProfile(depth=100), qos_overriding_options=overridable()
+        )
         for message in layouts(pipeline.categories, node.get_clock().now().to_msg()):
             layout.publish(message)
 
@@ -112,9 +114,8 @@ class Outputs:
         self._publishers = {}
 
     def _open(self, kind: type, topic: str, qos: QoSProfile) -> Any:
-        overridable = QoSOverridingOptions.with_default_policies()
         publisher = self._node.create_publisher(
-            kind, topic, qos, qos_overriding_options=overridable
+            kind, topic, qos, qos_overriding_options=overridable()
         )
         self._publishers[topic] = publisher
         return publisher

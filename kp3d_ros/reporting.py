@@ -6,6 +6,7 @@ from collections.abc import Iterable
 
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
 from rclpy.lifecycle import LifecycleNode
+from rclpy.qos import QoSProfile
 from std_msgs.msg import Header
 
 from kp3d_ros.connections import deaf_listeners
@@ -13,6 +14,7 @@ from kp3d_ros.diagnostics import Statistics, Throttle, status_message
 from kp3d_ros.inputs import Inputs
 from kp3d_ros.pipeline import Pipeline
 from kp3d_ros.publishing import Outputs
+from kp3d_ros.qos import overridable
 from kp3d_ros.watchdog import Reason, Situation, Watchdog
 
 _AGAIN_S = 60.0
@@ -33,7 +35,10 @@ class Reporter:
         self._node = node
         self._statistics = statistics
         self._watchdog = watchdog
-        self._publisher = node.create_publisher(DiagnosticArray, "/diagnostics", 10)
+        self._publisher = node.create_publisher(
+            DiagnosticArray, "/diagnostics", QoSProfile(depth=10),
+            qos_overriding_options=overridable(),
+        )  # fmt: skip
         self._throttle = Throttle()
         self._told: set[str] = set()
 

@@ -33,6 +33,8 @@ CACHE_S = 10.0
 """How far back transforms are kept [s]; as long as tf2 does."""
 _MAX_FRAMES = 10_000
 _MAX_DEPTH = 200
+_SHOWN = 20
+"""So many frames are named in a text."""
 
 
 @dataclass
@@ -98,6 +100,8 @@ class TfBuffer:
         """
         self._cache_s = cache_s
         self._edges: dict[str, _Edge] = {}
+        self._faults: dict[str, str] = {}
+        """By child frame: why the last transform to its parent was left out."""
         self._changed = Condition()
 
     def add(self, message: TFMessage, *, static: bool = False) -> None:
@@ -139,13 +143,18 @@ class TfBuffer:
         T = np.eye(4)
         T[:3, 3] = t.x, t.y, t.z
         child, parent = item.child_frame_id.lstrip("/"), item.header.frame_id.lstrip("/")
-        norm = np.linalg.norm(quat_xyzw)
-        is_sane = np.isfinite(T).all() and np.isfinite(norm) and norm > 0.5
-        if not (child and parent and child != parent and is_sane):
+        self._faults.pop(child, None)
+        if fault := _fault(child, parent, T[:3, 3], quat_xyzw):
+            if len(self._faults) >= _MAX_FRAMES:
+                self._faults.clear()
+            self._faults[child] = (
+                f"The transform of '{child}' in '{parent}' was left out: {fault}. Mend its "
+                "publisher."
+            )
             return
         if child not in self._edges and len(self._edges) >= _MAX_FRAMES:
             return
-        T[:3, :3] = rotation_of(quat_xyzw / norm)
+        T[:3, :3] = rotation_of(quat_xyzw / np.linalg.norm(quat_xyzw))
         edge = self._edges.get(child)
         if edge is None or edge.parent != parent or edge.is_static != static:
             edge = self._edges[child] = _Edge(parent, static, self._cache_s)
@@ -165,12 +174,11 @@ class TfBuffer:
         up_from_target = self._chain(target.lstrip("/"))
         up_from_source = self._chain(source.lstrip("/"))
         common = next((frame for frame in up_from_source if frame in up_from_target), None)
+        # Of all that was left out only what these two need is of interest.
+        faults = [self._faults[f] for f in (*up_from_source, *up_from_target) if f in self._faults]
         if common is None:
-            known = ", ".join(sorted(self._edges)[:20]) or "none"
-            raise ValueError(
-                f"TF frames '{target}' and '{source}' must be connected, and they are not. Known "
-                f"child frames: {known}. Check the names, and that their publishers run."
-            )
+            start = f"TF frames '{target}' and '{source}' must be connected, and they are not."
+            raise ValueError(f"{start} {' '.join(faults) or self._known()}")
 
         def to_common(chain: list[str]) -> FloatArray:
             T = np.eye(4)
@@ -178,20 +186,53 @@ class TfBuffer:
                 step = self._edges[frame].at(time_ns)
                 if step is None:
                     edge = self._edges[frame]
+                    advice = self._faults.get(frame, "Raise 'tf_timeout', or check the clocks.")
                     raise ValueError(
                         f"TF must know '{frame}' in '{edge.parent}' at {time_ns * 1e-9:.3f} s, it "
-                        f"knows {edge.known()}. Raise 'tf_timeout', or check the clocks."
+                        f"knows {edge.known()}. {advice}"
                     )
                 T = step @ T
             return T
 
         return invert_transform(to_common(up_from_target)) @ to_common(up_from_source)
 
+    def _known(self) -> str:
+        """What frames there are, and what to do if one is missing."""
+        frames = sorted({*self._edges, *(edge.parent for edge in self._edges.values())})
+        if not frames:
+            return (
+                "No transform at all has come on /tf or /tf_static. Start what publishes them, for "
+                "example robot_state_publisher, odometry or static_transform_publisher."
+            )
+        more = ", ..." if len(frames) > _SHOWN else ""
+        return (
+            f"Known frames: {', '.join(frames[:_SHOWN])}{more}. Check the names, and that their "
+            "publishers run."
+        )
+
     def _chain(self, frame: str) -> list[str]:
         chain = [frame]
         while chain[-1] in self._edges and len(chain) < _MAX_DEPTH:
             chain.append(self._edges[chain[-1]].parent)
         return chain
+
+
+def _fault(child: str, parent: str, t: FloatArray, quat_xyzw: FloatArray) -> str:
+    """Why a transform is none; empty if it is one."""
+    if not (child and parent):
+        return "both frames must have a name"
+    if child == parent:
+        return "a frame cannot be its own parent"
+    if not np.isfinite(t).all():
+        return f"its translation must be finite, got {_listed(t)}"
+    length = float(np.linalg.norm(quat_xyzw))
+    if not 0.5 < length < np.inf:  # one that is merely a little off is normalised
+        return f"its quaternion x, y, z, w must have length 1, got {_listed(quat_xyzw)}"
+    return ""
+
+
+def _listed(values: FloatArray) -> str:
+    return ", ".join(f"{value:g}" for value in values)
 
 
 Lookup = Callable[[str, str, int], FloatArray]

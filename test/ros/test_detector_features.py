@@ -14,14 +14,14 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 from rclpy.qos import DurabilityPolicy, QoSProfile, qos_profile_sensor_data
-from sensor_msgs.msg import CompressedImage, Image
+from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 from tf2_msgs.msg import TFMessage
 from visualization_msgs.msg import Marker
 
 from kp3d_core.geometry.rotation import exp_rotation
 from kp3d_ros.demo.measure import pose_matrix, transform_matrix
 from kp3d_ros.messages import transform_message
-from kp3d_ros.msg import KeypointLayout, Keypoints3D
+from kp3d_ros.msg import KeypointLayout, Keypoints3D, Keypoints3DArray
 
 ROOT = Path(__file__).parents[2]
 sys.path.insert(0, str(ROOT / "test/core/inference"))
@@ -331,22 +331,39 @@ def test_overlay_shows_what_was_found(node: ManagedNode, client: Client, model: 
 def test_quality_of_service_can_be_overridden(tmp_path: Path, client: Client, model: str) -> None:
     overrides = tmp_path / "qos.yaml"
     overrides.write_text(
-        "/**:\n  ros__parameters:\n    qos_overrides:\n      /other/image:\n"
-        "        subscription:\n          reliability: reliable\n"
+        "/**:\n  ros__parameters:\n    qos_overrides:\n"
+        "      /other/image: {subscription: {reliability: reliable}}\n"
+        "      /other/camera_info: {subscription: {durability: transient_local, "
+        "reliability: reliable}}\n"
     )
     from node_rig import NodeProcess
 
+    # A calibration that is sent once, before anybody listens, and kept for those who ask.
+    latched = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
+    client.node.create_publisher(CameraInfo, "/other/camera_info", latched).publish(client.info)
+    images = client.node.create_publisher(Image, "/other/image", 1)
     other = NodeProcess(
         tmp_path / "log", arguments=["-r", "__ns:=/other", "--params-file", str(overrides)],
-        model=model, object_size=2 * UNIT_M, always_on="true", threads=1,
+        model=model, object_size=2 * UNIT_M, threads=1,
     )  # fmt: skip
-    client.spin(lambda: client.node.count_subscribers("/other/camera_info"))
-    client.spin(lambda: client.node.count_subscribers("/other/image"))
+    answers: list[Keypoints3DArray] = []
+    client.node.create_subscription(
+        Keypoints3DArray, "/other/detector/keypoints", answers.append, 10
+    )
 
-    def reliability(topic: str) -> str:
+    def publish() -> None:
+        image = image_message(LEFT)
+        image.header.stamp = client.node.get_clock().now().to_msg()
+        images.publish(image)
+
+    client.spin(lambda: any(answer.instances for answer in answers), each=publish)
+
+    def qos(topic: str) -> tuple[str, str]:
         (info,) = client.node.get_subscriptions_info_by_topic(topic)
-        return str(info.qos_profile.reliability.name)
+        return info.qos_profile.reliability.name, info.qos_profile.durability.name
 
-    assert reliability("/other/image") == "RELIABLE"
-    assert reliability("/other/camera_info") == "BEST_EFFORT"  # the override is for one topic
+    assert qos("/other/image") == ("RELIABLE", "VOLATILE")
+    assert qos("/other/camera_info") == ("RELIABLE", "TRANSIENT_LOCAL")
+    # An override is for one topic.
+    assert qos("/other/detections") == ("BEST_EFFORT", "VOLATILE")
     assert other.stop() == 0

@@ -11,6 +11,7 @@ from rclpy.node import Node
 from rclpy.parameter import Parameter
 
 from kp3d_ros.parameters import change, declare
+from kp3d_ros.qos import unread_overrides
 from kp3d_ros.settings import Settings
 
 
@@ -73,6 +74,51 @@ def test_all_problems_are_named_at_once(node_with: Any) -> None:
     assert "'min_score' must be within 0 and 1, got 2" in text
     assert "'region' must have 4 numbers, got 2" in text
     assert "'model' must be a string, got 7" in text
+
+
+@pytest.mark.parametrize(
+    ("override", "value", "text"),
+    [
+        ("/imag.subscription.reliability", "reliable", "for no subscription of the node, did you "
+         "mean '/image'? Topics have their full names"),
+        ("/image.publisher.depth", 3, "is for no publisher of the node"),
+        ("/image.subscriber.depth", 3, "must have the form qos_overrides.TOPIC.subscription.POL"),
+        ("/image.depth", 3, "must have the form"),
+        ("/image.subscription.reliabilty", "reliable", "did you mean 'reliability'?"),
+        ("/image.subscription.deadline", 5, "no policy that can be set: there are depth, durab"),
+        ("/image.subscription.durability", "latched", "transient_local or volatile"),
+        ("/image.subscription.reliability", True, "got True"),
+        ("/image.subscription.depth", 0, "must be a positive integer, got 0"),
+    ],
+)  # fmt: skip
+def test_qos_override_that_nobody_reads_is_refused(
+    node_with: Any, override: str, value: Any, text: str
+) -> None:
+    with pytest.raises(ValueError, match="Parameter 'qos_overrides") as error:
+        declare(node_with(**{f"qos_overrides.{override}": value}))
+
+    assert text in str(error.value)
+
+
+def test_qos_overrides_that_are_read(node_with: Any) -> None:
+    overrides = {
+        "/image.subscription.reliability": "reliable",
+        "/image/compressed.subscription.depth": 2,
+        "/camera_info.subscription.durability": "transient_local",
+        "/tf_static.subscription.history": "keep_all",
+        "/test_parameters/keypoints.publisher.reliability": "best_effort",
+        "/tf.publisher.depth": 5,
+    }
+    node = node_with(**{f"qos_overrides.{name}": value for name, value in overrides.items()})
+
+    declare(node)
+
+    # Those of inputs that are not opened as the parameters are: the user is told.
+    assert unread_overrides(node, [*map("qos_overrides.{}".format, overrides)], ["image"]) == [
+        "qos_overrides./image/compressed.subscription.depth",
+        "qos_overrides./camera_info.subscription.durability",
+        "qos_overrides./tf_static.subscription.history",
+    ]
 
 
 @pytest.mark.parametrize(

@@ -76,8 +76,10 @@ def test_what_is_not_known(buffer: TfBuffer) -> None:
         buffer.lookup("odom", "camera", ns(2.5))
     with pytest.raises(ValueError, match="at 0.500 s"):
         buffer.lookup("odom", "camera", ns(0.5))
-    with pytest.raises(ValueError, match="'mars' and 'camera' must be connected.*base, camera"):
+    with pytest.raises(ValueError, match="'mars' and 'camera' must be .* base, camera, map, odom"):
         buffer.lookup("mars", "camera", ns(1.5))
+    with pytest.raises(ValueError, match="No transform at all has come on /tf or /tf_static"):
+        TfBuffer().lookup("odom", "camera", ns(1.5))
 
 
 def test_waits_for_what_is_to_come(buffer: TfBuffer) -> None:
@@ -174,3 +176,33 @@ def test_a_recording_that_is_handed_in_ahead_is_kept_whole() -> None:
 
     assert buffer.lookup("odom", "base", ns(50.5))[0, 3] == 50.0
     assert buffer.lookup("odom", "base", ns(0.5))[0, 3] == 0.0
+
+
+@pytest.mark.parametrize(
+    ("quat_xyzw", "x", "text"),
+    [
+        ((0.0, 0.0, 0.0, 0.0), 0.0, "its quaternion x, y, z, w must have length 1, got 0, 0, 0, 0"),
+        ((math.nan, 0.0, 0.0, 1.0), 0.0, "must have length 1, got nan, 0, 0, 1"),
+        ((0.0, 0.0, 0.0, 1.0), math.inf, "its translation must be finite, got inf, 0, 0"),
+    ],
+)
+def test_transform_that_was_left_out_is_named(
+    quat_xyzw: tuple[float, ...], x: float, text: str
+) -> None:
+    bad = transform("base", "camera", 1.0, x=x)
+    q = bad.transform.rotation
+    q.x, q.y, q.z, q.w = quat_xyzw
+    buffer = TfBuffer()
+    buffer.add(TFMessage(transforms=[transform("odom", "base", 1.0), bad]))
+
+    with pytest.raises(ValueError, match="must be connected") as error:
+        buffer.lookup("odom", "camera", ns(1.0))
+    assert "The transform of 'camera' in 'base' was left out: " in str(error.value)
+    assert text in str(error.value)
+
+    # One that is right counts from then on, and one that goes wrong later is named as well.
+    buffer.add(TFMessage(transforms=[transform("base", "camera", 1.0)]))
+    assert buffer.lookup("odom", "camera", ns(1.0)).shape == (4, 4)
+    buffer.add(TFMessage(transforms=[transform("odom", "base", 2.0), bad]))
+    with pytest.raises(ValueError, match="from 1.000 to 1.000 s. The transform of 'camera' in"):
+        buffer.lookup("odom", "camera", ns(2.0))
