@@ -40,7 +40,7 @@ OPTIONAL = {"tensorrt", "openvino", "polygraphy"}
 # Modules that rewrite graphs for other precisions and engines, imported by nothing until wanted.
 ONLY_THERE = {
     ("onnx", f"kp3d_core.inference.engines.{module}")
-    for module in ("cast_first", "half", "nvidia.split", "signed")
+    for module in ("cast_first", "half", "nvidia.parts", "nvidia.split", "signed")
 }
 
 
