@@ -18,9 +18,7 @@ def evaluate(
     model: Annotated[str, typer.Argument(help="Path of an .onnx model file or a shipped name.")],
     data: Annotated[
         Path,
-        typer.Argument(
-            help="Folder made by `kp3d render --split test`, or photographs with truth_kp3d.json."
-        ),
+        typer.Argument(help="Folder made by `kp3d render --split test`, or labelled photographs."),
     ],
     output: Annotated[Path, typer.Option(help="Folder for metrics.json and pictures.")],
     engine: Annotated[str, typer.Option(help="Inference engine, or auto.")] = "auto",
@@ -47,17 +45,16 @@ def evaluate(
 ) -> None:
     """Measure a model: on renders as in the KeypointNet paper, on photographs with boxes given."""
     with user_errors():
-        from kp3d_core.evaluation.photographs.truth import truth_file
+        from kp3d_core.evaluation.photographs.reading import has_labels
 
-        truth = truth_file(data)
-        if truth is not None:
+        if has_labels(data):
             if keep:
                 raise ValueError(
                     f"--keep must be given rendered objects, got photographs in {data}. Leave it "
                     "out, or pass a folder made by `kp3d render`."
                 )
             check_output_folder(output)
-            _evaluate_photographs(model, truth, output, engine, device, precision, looks)
+            _evaluate_photographs(model, data, output, engine, device, precision, looks)
             return
         from kp3d_core.evaluation import evaluate as evaluation
 
@@ -101,7 +98,7 @@ def evaluate(
 
 def _evaluate_photographs(
     model: str,
-    truth: Path,
+    data: Path,
     output: Path,
     engine: str,
     device: str,
@@ -115,7 +112,7 @@ def _evaluate_photographs(
         task = progress.add_task("looking")
         metrics = evaluate_photographs(
             model,
-            truth,
+            data,
             output,
             engine,
             precision,

@@ -14,8 +14,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kp3d_core.evaluation.photographs.figures import Measured, summarize
+from kp3d_core.evaluation.photographs.reading import read_labelled
 from kp3d_core.evaluation.photographs.sheet import SheetEntry, write_sheet
-from kp3d_core.evaluation.photographs.truth import LabelledObject, read_truth
+from kp3d_core.evaluation.photographs.truth import LabelledObject
 from kp3d_core.geometry.rotation import rotation_angle
 from kp3d_core.inference import CameraModel, Detection, Detector, create_engine, load_model
 from kp3d_core.inference.settings import DetectorSettings
@@ -44,7 +45,7 @@ class Selection:
 
 def evaluate_photographs(
     model_name_or_path: str,
-    truth: Path,
+    data: Path,
     output: Path,
     engine_name: str = "auto",
     precision: str | None = None,
@@ -57,7 +58,7 @@ def evaluate_photographs(
 
     Args:
         model_name_or_path: shipped name or path of a model file.
-        truth: the labels, see `truth`.
+        data: labelled photographs, see `reading`.
         output: folder for metrics.json and photographs.png.
         engine_name: engine to run the model with.
         precision: to run the model in; the file's own if None.
@@ -76,7 +77,7 @@ def evaluate_photographs(
     engine = create_engine(model, engine_name, device=device, precision=precision)
     settings = DetectorSettings() if looks is None else replace(DetectorSettings(), max_runs=looks)
     selection = selection or Selection()
-    photographs = read_truth(truth)
+    photographs = read_labelled(data)
     rows: list[Measured] = []
     entries: list[SheetEntry] = []
     for number, photograph in enumerate(photographs):
@@ -95,11 +96,12 @@ def evaluate_photographs(
         on_progress(number + 1, len(photographs))
     if not rows:
         raise ValueError(
-            f"{truth} must show objects of the category {model.category!r} that are large and "
+            f"{data} must show objects of the category {model.category!r} that are large and "
             f"visible enough ({selection}), got none. Choose other photographs or limits."
         )
     metrics = {
         **summarize(rows),
+        "photographs": len(photographs),
         "selection": asdict(selection),
         "looks": settings.max_runs,
         "model": {"name": model.name, "version": model.version, "sha256": model.sha256},

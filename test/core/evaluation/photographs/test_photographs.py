@@ -174,7 +174,7 @@ def test_rendered_cars_are_measured_without_torch(tmp_path):
                 }],
             })
         (folder / "truth_kp3d.json").write_text(json.dumps({"frames": frames}))
-        evaluate_photographs("car", folder / "truth_kp3d.json", folder / "out", "onnxruntime")
+        evaluate_photographs("car", folder, folder / "out", "onnxruntime")
         assert "torch" not in sys.modules, "torch was imported"
     """
     subprocess.run([sys.executable, "-c", textwrap.dedent(script), tmp_path], check=True)
@@ -192,4 +192,4 @@ def test_rendered_cars_are_measured_without_torch(tmp_path):
 def test_photographs_without_such_objects_are_refused(write_folder, tmp_path):
     folder = write_folder(frame(cls="chair"))
     with pytest.raises(ValueError, match="must show objects of the category 'car'"):
-        evaluate_photographs("car", folder / TRUTH_NAME, tmp_path / "out", "onnxruntime")
+        evaluate_photographs("car", folder, tmp_path / "out", "onnxruntime")

@@ -1,0 +1,30 @@
+"""Which labels a folder of photographs has: `truth_kp3d.json`, or KITTI's own."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from kp3d_core.evaluation.photographs.kitti import is_kitti, read_kitti
+from kp3d_core.evaluation.photographs.truth import LabelledPhotograph, read_truth, truth_file
+
+
+def has_labels(data: Path) -> bool:
+    """Whether a path names labelled photographs."""
+    return truth_file(data) is not None or is_kitti(data)
+
+
+def read_labelled(data: Path) -> list[LabelledPhotograph]:
+    """Read labelled photographs; `truth_kp3d.json` first, where there are both.
+
+    Raises:
+        ValueError: no labels, or labels that cannot be used.
+    """
+    truth = truth_file(data)
+    if truth is not None:
+        return read_truth(truth)
+    if is_kitti(data):
+        return read_kitti(data)
+    raise ValueError(
+        f"{data} must hold truth_kp3d.json, or KITTI's folders image_2, calib and label_2, got "
+        "neither."
+    )
