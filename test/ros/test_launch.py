@@ -1,35 +1,67 @@
-"""The launch file `launch/detector.launch.py`."""
+"""The launch file `launch/detector.launch.py`, and the arguments that it takes."""
 
 from __future__ import annotations
 
-import ast
 import dataclasses
 import importlib.util
+import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from kp3d_ros.launching import parameter_arguments, parameter_values
 from kp3d_ros.settings import Settings
 
-LAUNCH_FILE = Path(__file__).parents[2] / "launch" / "detector.launch.py"
+ROOT = Path(__file__).parents[2]
+LAUNCH_FILE = ROOT / "launch" / "detector.launch.py"
 
 
-def test_every_parameter_it_sets_exists_in_the_node_with_that_type():
-    # Read, not imported: the wheels of ROS 2 have no `launch`.
-    (table,) = (
-        node.value
-        for node in ast.walk(ast.parse(LAUNCH_FILE.read_text()))
-        if isinstance(node, ast.AnnAssign) and ast.unparse(node.target) == "PARAMETERS"
-    )
-    assert isinstance(table, ast.Dict)
-    items = zip(table.keys, table.values, strict=True)
-    sets = {ast.literal_eval(key): ast.unparse(value) for key, value in items if key}
-    assert sets.pop("use_sim_time") == "bool"  # every node has it
-    types = {f.name: type(f.default).__name__ for f in dataclasses.fields(Settings)}
-    assert sets == {name: types[name] for name in sets}
+def test_every_parameter_is_an_argument_with_a_description() -> None:
+    arguments = parameter_arguments()
+
+    names = {field.name for field in dataclasses.fields(Settings)}
+    assert arguments.keys() == names | {"use_sim_time"}
+    assert "Empty: as in params_file." in arguments["gravity"]
+    assert "In YAML, for example '[0, 0.87, 0.5]'" in arguments["gravity"]
 
 
-def test_arguments_are_declared_with_descriptions():
+def test_what_the_readme_recommends_is_an_argument() -> None:
+    readme = (ROOT / "README.md").read_text()
+    table = readme.partition("### Parameters")[2].partition("###")[0]
+    recommended = set(re.findall(r"^\| `(\w+)` \|", table, re.MULTILINE))
+
+    assert {"use_depth", "gravity", "region", "max_objects", "models"} <= recommended
+    assert recommended <= parameter_arguments().keys()
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "value"),
+    [
+        ("model", "7", "7"),
+        ("object_size", "4", 4.0),
+        ("object_size", "4.5", 4.5),
+        ("max_objects", "3", 3),
+        ("use_depth", "true", True),
+        ("use_sim_time", "false", False),
+        ("gravity", "[0, 0.87, 0.5]", [0.0, 0.87, 0.5]),
+        ("region", "[10, 20, 300, 200]", [10.0, 20.0, 300.0, 200.0]),
+        ("models", '["car=car@4.5", "mug=/m.onnx@0.12"]', ["car=car@4.5", "mug=/m.onnx@0.12"]),
+        ("models", "car=car@4.5", ["car=car@4.5"]),
+        # What cannot be right is left for the node to complain about.
+        ("object_size", "large", "large"),
+        ("region", "[a, 1]", ["a", 1]),
+        ("gravity", "[0, 1", "[0, 1"),
+    ],
+)  # fmt: skip
+def test_values_on_the_command_line(name: str, text: str, value: Any) -> None:
+    (result,) = parameter_values({name: text, "engine": ""}).items()
+
+    assert result == (name, value)
+    assert type(result[1]) is type(value)
+
+
+def test_launch_file_declares_them() -> None:
     pytest.importorskip("launch_ros", reason="needs `launch`, which only a ROS 2 installation has")
     from launch.actions import DeclareLaunchArgument
 
@@ -40,5 +72,5 @@ def test_arguments_are_declared_with_descriptions():
     spec.loader.exec_module(module)
     entities = module.generate_launch_description().entities
     arguments = {e.name: e.description for e in entities if isinstance(e, DeclareLaunchArgument)}
-    assert {"params_file", "model", "object_size", "image", "camera_info"} <= arguments.keys()
+    assert {"params_file", "image", "camera_info", *parameter_arguments()} <= arguments.keys()
     assert all(arguments.values())

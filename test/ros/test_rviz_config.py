@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -32,9 +33,21 @@ def test_image_keypoints_ellipsoids_both_poses_and_tf_are_shown():
 
     assert {"Camera", "TF"} <= shown.keys()
     assert topics == {
-        "/image",
+        "/camera/image_raw",
         "/detector/markers",
         "/detector/covariance_markers",
         "/detector/pose",
         "/detector/relative_pose",
     }
+
+
+def test_it_fits_the_launch_line_of_the_readme():
+    readme = (CONFIG.parents[1] / "README.md").read_text()
+    arguments = dict(
+        re.findall(r"(\w+):=(\S+)", readme.partition("ros2 launch")[2].splitlines()[0])
+    )
+    (camera,) = (d for d in displays() if d["Class"].endswith("/Camera"))
+
+    assert camera["Topic"]["Value"] == arguments["image"]
+    # RViz takes the calibration from beside the image.
+    assert arguments["camera_info"] == f"{arguments['image'].rpartition('/')[0]}/camera_info"
