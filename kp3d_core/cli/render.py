@@ -162,16 +162,19 @@ def _settings(
 def _source(category: str, split: str, meshes: Path | None, share: float) -> InstanceSource:
     """What makes the objects: code, listed meshes, or both.
 
-    Meshes that may serve for training make training sets, the others all other sets.
+    Meshes that may serve for training make training sets, changed at random; the others make all
+    other sets, as they are, one after the other.
     """
     from kp3d_core.data.generate import procedural_source
     from kp3d_core.objects.meshes.mesh_list import read_mesh_list
     from kp3d_core.objects.meshes.source import MeshSource
+    from kp3d_core.objects.meshes.variation import Variation
 
     if meshes is None:
         return procedural_source
-    listed = read_mesh_list(meshes, category, train=split == "train")
-    return MeshSource(listed, share=share, others=procedural_source)
+    train = split == "train"
+    listed = read_mesh_list(meshes, category, train)
+    return MeshSource(listed, Variation() if train else None, share, procedural_source)
 
 
 @contextmanager

@@ -30,13 +30,16 @@ class MeshInstance:
 
 @dataclass(frozen=True)
 class MeshSource:
-    """Makes the instance of a category and a seed: one of the listed meshes, changed at random.
+    """Makes the instance of a category and a seed: one of the listed meshes.
 
-    Meshes of every source in the list are equally frequent together, however many each one has.
+    Changed at random, for training: meshes of every source in the list are equally frequent
+    together, however many each one has. As they are, for measuring: consecutive seeds are the
+    meshes of the list one after the other.
     """
 
     meshes: MeshList
-    variation: Variation = field(default_factory=Variation)
+    variation: Variation | None = field(default_factory=Variation)
+    """How they are changed; None: they stay as they are."""
     share: float = 1.0
     """Share of instances that come from the list."""
     others: Callable[[str, int], Any] | None = None
@@ -61,8 +64,12 @@ class MeshSource:
         if rng.random() >= self.share:
             assert self.others is not None
             return self.others(category, seed)
-        entry = self._draw(rng)
-        mesh = vary(_cached(entry), self.variation, rng)
+        if self.variation is None:
+            entry = self.meshes.entries[seed % len(self.meshes.entries)]
+            mesh = _cached(entry)
+        else:
+            entry = self._draw(rng)
+            mesh = vary(_cached(entry), self.variation, rng)
         return MeshInstance(f"{entry.source}:{Path(entry.name).stem}", mesh)
 
     def _draw(self, rng: np.random.Generator) -> MeshEntry:

@@ -88,6 +88,20 @@ def test_sources_mix_and_repeat(mesh_list):
     assert np.array_equal(again.vertices, source("car", kinds.index("hand:box")).mesh.vertices)
 
 
+def test_meshes_for_measuring_stay_as_they_are_one_after_the_other(mesh_list, box):
+    entry = json.loads(mesh_list.read_text())["meshes"][1]
+    path = mesh_list.parent / "two.json"
+    path.write_text(json.dumps({"meshes": [entry, {**entry, "source": "other"}]}))
+    source = MeshSource(read_mesh_list(path, "car", train=False), variation=None)
+    objects = [source("car", seed) for seed in (20_000_000, 20_000_001, 20_000_002)]
+    assert [o.kind for o in objects] == [":box", "other:box", ":box"]
+    assert np.array_equal(objects[0].mesh.vertices, box.vertices)
+    assert all(
+        np.array_equal(a.base_color, b.base_color)
+        for a, b in zip(objects[0].mesh.materials, box.materials, strict=True)
+    )
+
+
 def test_a_mixed_set_is_rendered_and_read(mesh_list, tmp_path):
     source = MeshSource(
         read_mesh_list(mesh_list, "car", train=True), share=0.5, others=procedural_source
