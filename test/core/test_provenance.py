@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import json
+
+import onnx
 import pytest
 
-from kp3d_core.export.to_onnx import file_metadata
 from kp3d_core.inference import load_model, shipped_models
+from kp3d_core.inference.model_metadata import METADATA_KEY
 from kp3d_core.provenance import placeless, provenance
 
 
@@ -46,5 +49,6 @@ def test_shipped_files_name_no_folder_of_the_machine_that_made_them(name: str) -
 
     for file in (model, model.int8):
         assert file is not None
-        metadata = file_metadata(file)
+        entries = onnx.load_from_string(file.data).metadata_props
+        (metadata,) = (json.loads(entry.value) for entry in entries if entry.key == METADATA_KEY)
         assert placeless(metadata) == metadata
