@@ -6,6 +6,7 @@ from typing import Any, Literal
 
 from rosbags.typesys.store import Typestore
 
+from kp3d_core.inference import Order, StreamOrder
 from kp3d_ros.calibrations import Calibrations
 from kp3d_ros.camera_info_conversion import image_size
 from kp3d_ros.headers import stamp_nanoseconds
@@ -32,11 +33,16 @@ class RecordedCalibrations:
         self.unreadable = 0
         """Messages that could not be decoded."""
         self._store = store
-        self._first_of_stamp: dict[int, bytes] = {}
-        """What is to come."""
+        self._ahead: dict[tuple[int, int], bytes] = {}
+        """What is to come: the first one of each run and stamp. A run ends where the clock is set
+        back."""
+        self._infos, self._info_run = StreamOrder(), 0
+        self._images, self._image_run = StreamOrder(), 0
         self._last: tuple[int, bytes] = (0, b"")
+        self._latest_ns = 0
         first_of_camera: dict[tuple[str, tuple[int, int]], Any] = {}
         seen: set[bytes] = set()
+        order, run = StreamOrder(), 0
         for _, _, raw in bag.messages([topic]):
             try:
                 stamp_ns, content = _stamp(raw), _content(raw)
@@ -47,7 +53,8 @@ class RecordedCalibrations:
             except ValueError:
                 self.unreadable += 1
                 continue
-            self._first_of_stamp.setdefault(stamp_ns, raw)
+            run += order.follow(stamp_ns) is Order.RESTART
+            self._ahead.setdefault((run, stamp_ns), raw)
         if not first_of_camera:
             raise ValueError(
                 f"Topic {topic} must hold a CameraInfo: without the calibration no image can be "
@@ -61,21 +68,31 @@ class RecordedCalibrations:
     def put(self, raw: bytes) -> None:
         """It is the time of a message in the recording."""
         try:
-            stamp_ns, content = _stamp(raw), _content(raw)
-            last_ns, last_content = self._last
-            # The last one counts on if it says the same: an hour holds 100,000 of them.
-            if content != last_content or stamp_ns < last_ns:
-                self.calibrations.put(decode(self._store, raw, CAMERA_INFO))
-                self._last = stamp_ns, content
-            self._first_of_stamp.pop(stamp_ns, None)
+            stamp_ns = _stamp(raw)
+            self._info_run += self._infos.follow(stamp_ns) is Order.RESTART
+            self._put(raw, stamp_ns, self._info_run)
         except ValueError:
             return  # counted before
 
     def put_that_of(self, image: Any) -> None:
         """An image comes: its own CameraInfo, if that is still to come."""
-        raw = self._first_of_stamp.get(stamp_nanoseconds(image.header.stamp))
+        stamp_ns = stamp_nanoseconds(image.header.stamp)
+        self._image_run += self._images.follow(stamp_ns) is Order.RESTART
+        raw = self._ahead.get((self._image_run, stamp_ns))
         if raw is not None:
-            self.put(raw)
+            self._put(raw, stamp_ns, self._image_run)
+
+    def _put(self, raw: bytes, stamp_ns: int, run: int) -> None:
+        content = _content(raw)
+        last_ns, last_content = self._last
+        # The last one counts on if it says the same: an hour holds 100,000 of them. But after the
+        # clock was set back this one's stamp may be another's, which says something else.
+        is_known = stamp_ns > self._latest_ns or stamp_ns == last_ns
+        if content != last_content or not is_known:
+            self.calibrations.put(decode(self._store, raw, CAMERA_INFO))
+            self._last = stamp_ns, content
+        self._latest_ns = max(self._latest_ns, stamp_ns)
+        self._ahead.pop((run, stamp_ns), None)
 
 
 def _stamp(raw: bytes) -> int:

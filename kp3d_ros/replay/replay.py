@@ -2,23 +2,20 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 from rosbags.rosbag2 import Writer
 from rosbags.typesys.store import Typestore
 
 from kp3d_core.files import replaced_folder
+from kp3d_ros.headers import stamp_nanoseconds
 from kp3d_ros.replay.bags import Bag
 from kp3d_ros.replay.decoding import decode
 from kp3d_ros.replay.sink import Sink
 from kp3d_ros.replay.topics import Topics, choose_topics
 from kp3d_ros.settings import Settings
-
-_TF, _TF_STATIC = "/tf", "/tf_static"
 
 
 @dataclass
@@ -67,7 +64,7 @@ class Replay:
         from kp3d_ros.categories import create_categories
         from kp3d_ros.pipeline import Pipeline
         from kp3d_ros.replay.calibrations import RecordedCalibrations
-        from kp3d_ros.tf_buffer import TfBuffer
+        from kp3d_ros.replay.transforms import RecordedTransforms
 
         self._bag, self._settings, self._store = bag, settings, store
         self._topics = choose_topics(bag.types, wanted)
@@ -75,13 +72,18 @@ class Replay:
         if not self.progress.total:
             raise ValueError(f"Topic {self._topics.image} must hold images, {bag.path} holds none.")
         self._calibrations = RecordedCalibrations(bag, self._topics.camera_info, store)
-        if self._calibrations.unreadable:
-            text = f"messages on {self._topics.camera_info} could not be decoded"
-            self.progress.problems[text] = self._calibrations.unreadable
-        buffer = TfBuffer(cache_s=math.inf)
-        self._read_transforms(buffer)
+        self._transforms = RecordedTransforms(bag, store)
+        for name, count in (
+            (self._topics.camera_info, self._calibrations.unreadable),
+            ("/tf and /tf_static", self._transforms.unreadable),
+        ):
+            if count:
+                self.progress.problems[f"a message on {name} could not be decoded"] = count
         self._pipeline = Pipeline(
-            create_categories(settings), settings, buffer.lookup, self._calibrations.calibrations
+            create_categories(settings),
+            settings,
+            self._transforms.lookup,
+            self._calibrations.calibrations,
         )
 
     def write(
@@ -148,6 +150,7 @@ class Replay:
         try:
             image = decode(self._store, raw, kind)
             self._calibrations.put_that_of(image)
+            self._transforms.image_comes(time_ns, stamp_nanoseconds(image.header.stamp))
             answer = pipeline.process(image)
         except ValueError as error:
             progress.unanswered.setdefault(str(error), []).append(time_ns)
@@ -161,13 +164,3 @@ class Replay:
         progress.found += len(answer.objects)
         for problem in answer.problems:
             progress.count(problem)
-
-    def _read_transforms(self, buffer: Any) -> None:
-        """All transforms of the bag, so that no image has to wait for those of its time."""
-        for topic, _, raw in self._bag.messages({_TF, _TF_STATIC}):
-            try:
-                message = decode(self._store, raw, topic.kind)
-            except ValueError as error:
-                self.progress.count(f"{topic.name}: {error}")
-                continue
-            buffer.add(message, static=topic.name == _TF_STATIC)

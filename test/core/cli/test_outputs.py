@@ -19,12 +19,14 @@ FILE_OUTPUT = {
     "export": ["last.ckpt", "-o"],
     "quantize": ["car", "data", "-o"],
     "refine": ["last.ckpt", "data", "-o"],
+    "weights": ["last.ckpt", "-o"],
     "demo": ["--rrd"],
 }
 FOLDER_OUTPUT = {
     "build-engine": ["car", "--parts"],
     "card": ["evaluation", "--output", "card.md", "--pictures"],
     "evaluate": ["car", "data", "--output"],
+    "infer": ["car", "photo.png", "-o"],
     "render": ["--category", "car", "--output"],
     "robustness": ["car", "--output"],
     "reproduce": ["table1", "--output"],
@@ -37,6 +39,7 @@ INPUT_AS_OUTPUT = [
     "quantize {0} data -o {0}",
     "quantize car data --metrics {0} -o {0}",
     "refine {0} data -o {0}",
+    "weights {0} -o {0}",
 ]
 
 
@@ -56,6 +59,7 @@ def test_a_folder_is_no_file(kp3d, here, command, options):
 @pytest.mark.parametrize(("command", "options"), FOLDER_OUTPUT.items(), ids=list(FOLDER_OUTPUT))
 def test_a_file_is_no_folder(kp3d, here, command, options):
     (here / "file").write_text("mine")
+    (here / "photo.png").touch()
     output = kp3d(*command.split(), *options, "file", code=1)
     assert "file must be a folder, got a file" in output
     assert (here / "file").read_text() == "mine"
