@@ -12,6 +12,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kp3d_core.benchmark.baseline import begin, figures
+from kp3d_core.benchmark.contenders import (
+    TORCH,
+    all_contenders,
+    create_contender,
+    create_torch,
+    usual_contenders,
+)
 from kp3d_core.benchmark.growth import input_size_rows, models_of_sizes, object_rows
 from kp3d_core.benchmark.networks import (
     PAPER_SIZE,
@@ -25,7 +32,7 @@ from kp3d_core.benchmark.timing import measure
 from kp3d_core.data.generate import GenerateSettings, generate
 from kp3d_core.data.memory import load_views
 from kp3d_core.evaluation.predictions import over_black
-from kp3d_core.inference import Engine, Model, create_engine, engine_names, load_model
+from kp3d_core.inference import Engine, Model, load_model
 from kp3d_core.inference.engines import EngineOptions
 from kp3d_core.inference.engines.onnxruntime_engine import create_session
 from kp3d_core.inference.model import PRECISIONS
@@ -41,8 +48,8 @@ class EngineBenchSettings:
 
     model: str = "car"
     """Model file that a robot runs, a `fast` network; called `fast` in the results."""
-    engines: tuple[str, ...] = engine_names()
-    """Those that the machine lacks are listed as missing."""
+    engines: tuple[str, ...] = usual_contenders()
+    """Some of `all_contenders()`; those that the machine lacks are listed as missing."""
     precisions: tuple[str, ...] = PRECISIONS
     batches: tuple[int, ...] = (1, 4, 16)
     """Must contain 1 and 16, which ratios are made of."""
@@ -62,7 +69,7 @@ class EngineBenchSettings:
         if not {1, _LARGE_BATCH} <= set(self.batches):
             problems.append(f"batches must contain 1 and {_LARGE_BATCH}, got {self.batches}.")
         for what, known, given in (
-            ("engines", engine_names(), self.engines),
+            ("engines", all_contenders(), self.engines),
             ("precisions", PRECISIONS, self.precisions),
         ):
             if not given or set(given) - set(known):
@@ -82,6 +89,9 @@ class _Network:
     """One network in each precision."""
 
     name: str
+    architecture: str
+    """`fast` or `paper`, for `create_torch`."""
+    mirror: bool
     in_precision: dict[str, Model]
     batches: tuple[int, ...]
 
@@ -167,18 +177,22 @@ def _networks(settings: EngineBenchSettings) -> Iterator[_Network]:
     """The model itself, its network at the paper's input size, and the paper's networks."""
     model = load_model(settings.model)
     images = _calibration_images(model.category, max(model.input_size, PAPER_SIZE))
-    yield _in_precisions("fast", model, images, settings.batches)
+    yield _in_precisions("fast", "fast", True, model, images, settings.batches)
     for name, network, mirror, batches in (
         ("fast_128", "fast", True, (1,)),
         ("paper", "paper", False, (1,)),
     ):
-        yield _in_precisions(
-            name, model_of(random_graph(network, PAPER_SIZE, mirror), name), images, batches
-        )
+        random = model_of(random_graph(network, PAPER_SIZE, mirror), name)
+        yield _in_precisions(name, network, mirror, random, images, batches)
 
 
 def _in_precisions(
-    name: str, model: Model, images: NDArray[np.uint8], batches: Sequence[int]
+    name: str,
+    architecture: str,
+    mirror: bool,
+    model: Model,
+    images: NDArray[np.uint8],
+    batches: Sequence[int],
 ) -> _Network:
     import cv2
 
@@ -188,7 +202,8 @@ def _in_precisions(
         for views in images
     ]
     int8 = model if model.precision == "int8" else model.int8 or quantized(model, small)
-    return _Network(name, {"fp32": model, "fp16": model, "int8": int8}, tuple(batches))
+    precisions = {"fp32": model, "fp16": model, "int8": int8}
+    return _Network(name, architecture, mirror, precisions, tuple(batches))
 
 
 def _calibration_images(category: str, size: int) -> NDArray[np.uint8]:
@@ -205,14 +220,16 @@ def _calibration_images(category: str, size: int) -> NDArray[np.uint8]:
 
 
 def _engine(network: _Network, name: str, precision: str, settings: EngineBenchSettings) -> Engine:
-    return create_engine(
-        network.in_precision[precision],
-        name,
-        precision=precision,
+    options = EngineOptions(
         threads=settings.threads,
         pin_threads=settings.pin_threads,
+        precision=precision,
         batches=settings.batches,
     )
+    if name == TORCH:
+        size = network.fp32.input_size
+        return create_torch(network.architecture, size, network.mirror, options)
+    return create_contender(name, network.in_precision[precision], options)
 
 
 def _growth(
@@ -222,14 +239,10 @@ def _growth(
     found: dict[str, list[dict[str, Any]]] = {"input_sizes": [], "objects": []}
     models = models_of_sizes()
     for name in settings.engines:
-        if any(label.endswith(f"in fp32 on {name}") for label in missing):
+        if name == TORCH or any(label.endswith(f"in fp32 on {name}") for label in missing):
             continue
-        make = functools.partial(
-            create_engine,
-            name=name,
-            threads=settings.threads,
-            pin_threads=settings.pin_threads,
-        )
+        options = EngineOptions(threads=settings.threads, pin_threads=settings.pin_threads)
+        make = functools.partial(create_contender, name, options=options)
         found["input_sizes"] += input_size_rows(models, make, settings.seconds / 2)
         found["objects"] += object_rows(fast.fp32, make(fast.fp32), settings.seconds / 2)
     return found

@@ -22,7 +22,11 @@ bench = typer.Typer(help="Measure speed, each time with a baseline.", no_args_is
 def engine(
     model: Annotated[str, typer.Option(help="Model file or shipped name.")] = "car",
     engines: Annotated[
-        str | None, typer.Option(help="Engines, with commas.", show_default="all")
+        str | None,
+        typer.Option(
+            help="With commas: engines, onnxruntime:cuda, torch.",
+            show_default="every engine on its usual device",
+        ),
     ] = None,
     precisions: Annotated[str, typer.Option(help="Precisions, with commas.")] = "fp32,fp16,int8",
     batches: Annotated[str, typer.Option(help="Batch sizes, with commas.")] = "1,4,16",
@@ -37,12 +41,12 @@ def engine(
 ) -> None:
     """Latency and throughput per engine, precision and batch; baseline: eager PyTorch."""
     with user_errors():
+        from kp3d_core.benchmark.contenders import usual_contenders
         from kp3d_core.benchmark.engines import EngineBenchSettings, bench_engines
-        from kp3d_core.inference import engine_names
 
         settings = EngineBenchSettings(
             model=model,
-            engines=tuple(engines.split(",")) if engines else engine_names(),
+            engines=tuple(engines.split(",")) if engines else usual_contenders(),
             precisions=tuple(precisions.split(",")),
             batches=whole_numbers("batches", batches),
             threads=threads,

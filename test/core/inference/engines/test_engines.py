@@ -11,7 +11,13 @@ import pytest
 from tiny_model import write_tiny_model
 
 from kp3d_core.inference import Engine, Model, create_engine, engine_names, engines, load_model
-from kp3d_core.inference.engines import EngineUnavailable, cpu, why_unavailable
+from kp3d_core.inference.engines import (
+    EngineUnavailable,
+    cpu,
+    onnxruntime_engine,
+    why_unavailable,
+)
+from kp3d_core.inference.engines.cuda_driver import missing_gpu
 from kp3d_core.inference.engines.onnxruntime_engine import OnnxRuntimeEngine
 from kp3d_core.inference.engines.precision import in_precision
 
@@ -241,6 +247,11 @@ def test_a_cuda_that_does_not_start_is_not_the_cpu(model, monkeypatch):
     """ONNX Runtime goes on without a provider that fails, and says so on stderr only."""
     both = ["CUDAExecutionProvider", "CPUExecutionProvider"]
     monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: both)
+    if missing_gpu():  # the driver's answer comes first
+        needs = "device cuda needs a GPU, but th.* NVIDIA driver.*. Check `nvidia-smi`."
+        with pytest.raises(ValueError, match=needs):
+            create_engine(model, "onnxruntime", device="cuda")
+    monkeypatch.setattr(onnxruntime_engine, "missing_gpu", lambda: "")
     real = onnxruntime.InferenceSession
     asked = []
 
