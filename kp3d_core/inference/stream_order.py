@@ -39,8 +39,10 @@ class StreamOrder:
         """
         known = self._stamps_ns
         if known and stamp_ns < known[-1]:
-            is_overtaken = len(known) > OVERTAKEN and stamp_ns > known[0]
-            is_near = known[-1] - stamp_ns < LATE_S * 1e9
+            behind_ns = known[-1] - stamp_ns
+            is_near = behind_ns < LATE_S * 1e9
+            # Of a slow camera, too; but not after a stamp from afar, which overtakes everything.
+            is_overtaken = len(known) > OVERTAKEN and behind_ns <= known[-2] - known[0]
             if self._late < OVERTAKEN and (is_overtaken or is_near):
                 self._late += 1
                 return Order.LATE

@@ -175,6 +175,11 @@ class SimulatedCamera(Node):  # type: ignore[misc]
         listen(KeypointLayout, "detector/layout", self._on_layout, depth=1, durability=latched)
         listen(DiagnosticArray, "/diagnostics", self._on_diagnostics)
 
+    @property
+    def calibration(self) -> CameraInfo:
+        """That of all images."""
+        return self._info
+
     def is_connected(self) -> bool:
         """Whether the node listens to everything and has introduced itself."""
         publishers = (self.images, self.infos, self.detections)

@@ -10,171 +10,25 @@ Each starts the real node, prints what it measured and ends with status 1 if a b
 from __future__ import annotations
 
 import argparse
-import gc
 import json
-import math
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
-from contextlib import closing, contextmanager
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from geometry_msgs.msg import PoseWithCovarianceStamped
-from rclpy.executors import SingleThreadedExecutor
-from rclpy.qos import QoSProfile, qos_profile_sensor_data
-from sensor_msgs.msg import CompressedImage
-from tf2_msgs.msg import TFMessage
-from vision_msgs.msg import Detection3DArray
-from visualization_msgs.msg import MarkerArray
 
 from kp3d_ros.demo import stream
-from kp3d_ros.demo.command import SEED
-from kp3d_ros.demo.film import Film, shot
-from kp3d_ros.demo.stream import NAMESPACE, NodeProcess, SimulatedCamera, running_node
-from kp3d_ros.demo.transport import configure_transport
-from kp3d_ros.msg import Keypoints3DArray
+from kp3d_ros.demo.fuzz import fuzz
+from kp3d_ros.demo.rig import Rig, Verdict, rig_with
 
 MAX_GROWTH = 0.01
 """Largest growth of the node's memory in a soak, as a fraction."""
 LATENCY_IN_RUNS = 2.0
 """Under overload an image waits for the one in work, then for its own turn."""
-_ANSWER_TIMEOUT_S = 60.0
-_GOOD_EVERY = 50
 _BURSTS = 5
 """After so many, further ones add a thousandth of the memory or nothing."""
-_ABSENT = {"covariance", "model_unit_m", "orientation_score"}
-"""Fields in which NaN is said to mean "not known"."""
-
-
-@dataclass
-class Verdict:
-    """What was measured, and which bounds were broken."""
-
-    figures: dict[str, Any] = field(default_factory=dict)
-    broken: list[str] = field(default_factory=list)
-
-
-class Rig:
-    """The node, a simulated camera with a few images of a car, and a listener to all results."""
-
-    def __init__(self, node: NodeProcess, film: Film) -> None:
-        """Open the topics and wait for the node."""
-        self.node = node
-        self.camera = SimulatedCamera(film, seed=0)
-        self.film = film
-        self.executor = SingleThreadedExecutor()
-        self.executor.add_node(self.camera)
-        self.not_finite: list[str] = []
-        create = self.camera.create_publisher
-        sensor = qos_profile_sensor_data
-        self.compressed = create(CompressedImage, f"{NAMESPACE}/image/compressed", sensor)
-        self.tf = create(TFMessage, "/tf", QoSProfile(depth=100))
-        for kind, topic in (
-            (Keypoints3DArray, f"{NAMESPACE}/detector/keypoints"),
-            (PoseWithCovarianceStamped, f"{NAMESPACE}/detector/pose"),
-            (PoseWithCovarianceStamped, f"{NAMESPACE}/detector/relative_pose"),
-            (Detection3DArray, f"{NAMESPACE}/detector/detections_3d"),
-            (MarkerArray, f"{NAMESPACE}/detector/markers"),
-        ):
-            self.camera.create_subscription(kind, topic, self._check, 10)
-        deadline = time.monotonic() + _ANSWER_TIMEOUT_S
-        while not self.camera.is_connected():
-            node.check_alive()
-            self.spin(0.1)
-            if time.monotonic() > deadline:
-                raise RuntimeError(f"The node did not answer. It printed: {node.output()}")
-
-    def spin(self, seconds: float) -> None:
-        """Let messages come in."""
-        end = time.monotonic() + seconds
-        while (left := end - time.monotonic()) > 0:
-            self.executor.spin_once(timeout_sec=left)
-
-    def send_good(self, index: int) -> int:
-        """Publish a good image with calibration and box; returns its stamp."""
-        index %= len(self.film)
-        self.camera.publish(index, self.camera.prepare(index), with_detection=True)
-        return next(reversed(self.camera.recording.sent))
-
-    def answered_well(self, seconds: float = _ANSWER_TIMEOUT_S) -> bool:
-        """Whether good images are answered with an object again within a time."""
-        end, recording = time.monotonic() + seconds, self.camera.recording
-        first = 0
-        while time.monotonic() < end:
-            self.node.check_alive()
-            first = first or self.send_good(0)
-            self.send_good(0)
-            self.spin(0.1)
-            answers = [m for stamp, m in recording.keypoints.items() if stamp >= first]
-            if any(message.instances for message in answers):
-                return True
-        return False
-
-    def close(self) -> None:
-        """Give the topics back."""
-        self.executor.shutdown()
-        self.camera.destroy_node()
-
-    def _check(self, message: Any) -> None:
-        self.not_finite += list(not_finite(message))
-
-
-def not_finite(message: Any, name: str = "") -> Iterator[str]:
-    """Names of the fields of a message that hold infinite numbers, or NaN without a meaning."""
-    if isinstance(message, float):
-        if math.isinf(message) or (math.isnan(message) and name not in _ABSENT):
-            yield name
-    elif isinstance(message, np.ndarray):
-        if message.dtype.kind == "f" and not np.isfinite(message).all():
-            yield name
-    elif hasattr(message, "get_fields_and_field_types"):
-        for field_name in message.get_fields_and_field_types():
-            yield from not_finite(getattr(message, field_name), field_name)
-    elif isinstance(message, (list, tuple)):
-        for item in message:
-            yield from not_finite(item, name)
-
-
-def fuzz(rig: Rig, count: int) -> Verdict:
-    """Send hostile messages of all kinds; every now and then a good image must be answered."""
-    from kp3d_ros.demo import hostile
-
-    verdict = Verdict()
-    good = rig.camera.prepare(0)
-    publishers = {
-        "Image": rig.camera.images,
-        "CameraInfo": rig.camera.infos,
-        "Detection2DArray": rig.camera.detections,
-        "CompressedImage": rig.compressed,
-        "TFMessage": rig.tf,
-    }
-    sent = dict.fromkeys(publishers, 0)
-
-    def use(message: Any) -> None:
-        kind = type(message).__name__
-        publishers[kind].publish(message)
-        sent[kind] += 1
-        rig.spin(0.002)
-        if sum(sent.values()) % _GOOD_EVERY == 0 and not rig.answered_well():
-            verdict.broken.append(f"no answer after {sum(sent.values())} messages")
-            raise StopIteration
-
-    try:
-        hostile.for_each(hostile.hostile_messages(good), count, use)
-    except StopIteration:
-        pass
-    if not rig.answered_well():
-        verdict.broken.append("no answer at the end")
-    if rig.not_finite:
-        verdict.broken.append(f"published what is not finite: {sorted(set(rig.not_finite))}")
-    if "by a bug" in rig.node.output(everything=True):
-        verdict.broken.append("the node has met a bug, see its log")
-    verdict.figures = {"messages": sum(sent.values()), **sent}
-    return verdict
 
 
 def soak(rig: Rig, minutes: float, rate_hz: float) -> Verdict:
@@ -286,22 +140,6 @@ def _forget(recording: stream.Recording) -> int:
     ):
         kept.clear()
     return answered
-
-
-@contextmanager
-def rig_with(model: str, log: Path, images: int = 12, **parameters: Any) -> Iterator[Rig]:
-    """A running node with a rig around it."""
-    configure_transport()
-    film = shot(SEED, images, 12.0, "black")
-    with running_node(model, log, **parameters) as node, closing(Rig(node, film)) as rig:
-        # A collection of everything takes 100 ms, in which a camera of 30 Hz would send nothing and
-        # then three images at once: lost ones would be its fault.
-        gc.collect()
-        gc.freeze()
-        try:
-            yield rig
-        finally:
-            gc.unfreeze()
 
 
 def main(arguments: list[str] | None = None) -> int:

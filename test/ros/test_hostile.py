@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import array
+import contextlib
+import copy
 import sys
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -11,11 +14,14 @@ import numpy as np
 import pytest
 from builtin_interfaces.msg import Time
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
+from std_msgs.msg import Header
 from tf2_msgs.msg import TFMessage
+from vision_msgs.msg import Detection2DArray
 
 from kp3d_ros.categories import create_categories
 from kp3d_ros.demo import hostile
-from kp3d_ros.demo.trust import not_finite
+from kp3d_ros.demo.disorder import DISORDERS, Disorder, Moment, disorders, nanoseconds_stamp
+from kp3d_ros.demo.rig import not_finite
 from kp3d_ros.outputs import TF_TOPIC, TOPICS, answer_messages
 from kp3d_ros.pipeline import Pipeline
 from kp3d_ros.settings import Settings
@@ -23,11 +29,12 @@ from kp3d_ros.tf_buffer import TfBuffer
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "core/inference"))
 sys.path.insert(0, str(Path(__file__).parent))
-from node_rig import CAMERA, UNIT_M, image_message, pose  # noqa: E402
+from node_rig import CAMERA, FRAME, UNIT_M, image_message, pose  # noqa: E402
 from tiny_model import draw_scene, write_tiny_model  # noqa: E402
 
 COUNT = 600
-GOOD = image_message(draw_scene(CAMERA, pose(2.0, (0.1, 0.05, 2.0)), UNIT_M))
+TRUTH = pose(2.0, (0.1, 0.05, 2.0))
+GOOD = image_message(draw_scene(CAMERA, TRUTH, UNIT_M))
 INFO = CameraInfo(width=640, height=480, k=CAMERA.K.ravel())
 
 
@@ -88,6 +95,53 @@ def test_nothing_hostile_gets_through(model: str) -> None:
     assert good_is_answered()
     assert refused > COUNT / 10
     assert answered > COUNT / 10
+
+
+@pytest.mark.parametrize("max_objects", [1, 2])
+def test_objects_stay_what_they_are_in_all_disorder(model: str, max_objects: int) -> None:
+    settings = Settings(
+        model=model, object_size=2 * UNIT_M, gravity_frame="odom", tf_timeout=0.0, filter=True,
+        max_objects=max_objects,
+    )  # fmt: skip
+    buffer = TfBuffer()
+    pipeline = Pipeline(create_categories(settings), settings, buffer.lookup)
+    stamp_ns, identity = 10**12, ""
+    kinds: Counter[str] = Counter()
+
+    def good() -> tuple[str, Any]:
+        nonlocal stamp_ns
+        stamp_ns += 33_000_000
+        info = copy.deepcopy(INFO)
+        info.header = Header(stamp=nanoseconds_stamp(stamp_ns), frame_id=FRAME)
+        GOOD.header.stamp = info.header.stamp
+        pipeline.calibrations.put(info)
+        (found,) = pipeline.process(GOOD).objects
+        return found.instance_id, found.placement.T_camera_object
+
+    def use(disorder: Disorder) -> None:
+        nonlocal identity
+        kinds[disorder.name] += 1
+        for message in disorder.messages(Moment(GOOD, INFO, stamp_ns)):
+            if isinstance(message, CameraInfo):
+                pipeline.calibrations.put(message)
+            elif isinstance(message, TFMessage):
+                buffer.add(message)
+            elif isinstance(message, Detection2DArray):
+                pipeline.inbox.put_detections(message)
+            else:
+                with contextlib.suppress(ValueError):  # late, or of a size that has no calibration
+                    pipeline.process(message)
+        found, T = good()
+        if disorder.keeps_objects:
+            assert found == identity, disorder
+        identity = found
+        # Distances are right whatever calibrations came: 2 % of 2 m.
+        np.testing.assert_allclose(T[:3, 3], TRUTH[:3, 3], atol=0.04, err_msg=str(disorder))
+
+    identity, _ = good()
+    hostile.for_each(disorders(), 150, use)
+
+    assert set(kinds) == set(DISORDERS)
 
 
 def test_the_yardstick_finds_what_is_not_finite() -> None:

@@ -8,7 +8,9 @@ from pathlib import Path
 import pytest
 
 from kp3d_core.inference import shipped_models
-from kp3d_ros.demo.trust import Rig, fuzz, overload, rig_with, soak
+from kp3d_ros.demo.fuzz import fuzz
+from kp3d_ros.demo.rig import Rig, rig_with
+from kp3d_ros.demo.trust import overload, soak
 
 pytestmark = pytest.mark.skipif("car" not in shipped_models(), reason="no model is shipped")
 
@@ -33,7 +35,9 @@ def test_hostile_messages_over_the_wire(rig: Rig) -> None:
     verdict = fuzz(rig, count=100)
 
     assert verdict.broken == []
-    assert verdict.figures["messages"] == 100
+    assert verdict.figures["messages"] >= 100
+    assert sum(verdict.figures["disorder"].values()) > 10
+    assert verdict.figures["looks without a box"] > 10
 
 
 def test_overload_builds_no_queue(rig: Rig) -> None:

@@ -31,6 +31,9 @@ def orders(*stamps_s: float) -> list[Order]:
             id="set back by little",
         ),
         pytest.param((1.0, 2.0**31, 1.1, 1.2), [NEXT, NEXT, RESTART, NEXT], id="one from afar"),
+        pytest.param(
+            (1.0, 1.1, 1.2, 1.3, 900.0, 1.4, 1.5), [*[NEXT] * 5, RESTART, NEXT], id="one of many"
+        ),
         pytest.param((5.0, 0.0, 0.0), [NEXT, RESTART, NEXT], id="stamps end"),
     ],
 )
