@@ -8,7 +8,12 @@ from kp3d_core.data.augmentation.backgrounds import (
 )
 from kp3d_core.data.augmentation.composition import Augmentation, composite
 from kp3d_core.data.augmentation.mirroring import mirror
-from kp3d_core.data.augmentation.occlusion import neighbours, random_occluders, random_shadows
+from kp3d_core.data.augmentation.occlusion import (
+    image_edges,
+    neighbours,
+    random_occluders,
+    random_shadows,
+)
 from kp3d_core.data.augmentation.sensor import Sensor, sensor_chain
 
 __all__ = [
@@ -16,6 +21,7 @@ __all__ = [
     "Sensor",
     "composite",
     "image_borders",
+    "image_edges",
     "mirror",
     "neighbours",
     "photograph_crops",

@@ -13,7 +13,12 @@ from kp3d_core.data.augmentation.backgrounds import (
     photograph_crops,
     random_backgrounds,
 )
-from kp3d_core.data.augmentation.occlusion import neighbours, random_occluders, random_shadows
+from kp3d_core.data.augmentation.occlusion import (
+    image_edges,
+    neighbours,
+    random_occluders,
+    random_shadows,
+)
 from kp3d_core.data.augmentation.sensor import Sensor, sensor_chain
 from kp3d_core.data.augmentation.surfaces import reflections, uneven_light
 from kp3d_core.data.draws import BatchDraws
@@ -49,6 +54,10 @@ class Augmentation:
     """Share of views with something in front of the object."""
     occlusion_max: float = 0.4
     """Largest share of the silhouette that may be hidden."""
+    truncation_probability: float = 0.0
+    """Share of views in which the edge of the camera's image cuts the object off."""
+    truncation_max: float = 0.3
+    """Largest share of the length of the silhouette's box that may be cut off."""
     sensor: Sensor = field(default_factory=Sensor)
     """The camera's faults, after everything else."""
 
@@ -95,6 +104,10 @@ def composite(
         )
         texture = scenes.draw(some)
         color = color.index_copy(0, index, torch.lerp(color[index], texture, cover * enough))
+    index, some = draws.choose(settings.truncation_probability)
+    if len(index):
+        inside = image_edges(alpha[index], settings.truncation_max, some)
+        color = color.index_copy(0, index, color[index] * inside)
     return sensor_chain(color.clamp(0, 1), settings.sensor, draws)
 
 

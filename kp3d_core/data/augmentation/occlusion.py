@@ -11,6 +11,7 @@ from torch.nn import functional as F
 
 from kp3d_core.data.augmentation.grids import image_axes
 from kp3d_core.data.draws import BatchDraws
+from kp3d_core.data.reframing import silhouette_boxes
 
 
 def random_shadows(
@@ -60,6 +61,26 @@ def random_occluders(
     inside = (torch.where(between(0.0, 1.0) < 0.5, box, ellipse) < 1).float()
     hidden = (inside * alpha).sum((1, 2, 3)) / alpha.sum((1, 2, 3)).clamp_min(1e-6)
     return inside * (hidden <= largest_share).float()[:, None, None, None]
+
+
+def image_edges(
+    alpha: Float[Tensor, "num 1 H W"], largest_share: float, draws: BatchDraws
+) -> Float[Tensor, "num 1 H W"]:
+    """1 inside the camera's image, 0 beyond an edge that cuts the object off.
+
+    The edge is left, right, above or below; it cuts off up to `largest_share` of the length of the
+    silhouette's box.
+    """
+    height, width = alpha.shape[-2:]
+    u, v = image_axes(height, width, alpha.device)
+    centre, size = silhouette_boxes((255 * alpha[:, 0]).to(torch.uint8))
+    side = draws.integers(4)
+    horizontal, sign = side < 2, 1 - 2 * (side % 2)
+    middle = torch.where(horizontal, centre[:, 0], centre[:, 1])
+    length = torch.where(horizontal, size[:, 0], size[:, 1])
+    limit = sign * middle + length * (0.5 - draws.uniform(high=largest_share))
+    across = torch.where(horizontal[:, None, None], u, v) * sign[:, None, None]
+    return (across <= limit[:, None, None]).float()[:, None]
 
 
 def neighbours(

@@ -9,6 +9,7 @@ from kp3d_core.data.augmentation import (
     Sensor,
     composite,
     image_borders,
+    image_edges,
     mirror,
     neighbours,
     photograph_crops,
@@ -198,3 +199,28 @@ def test_together_occluders_and_neighbours_hide_no_more_than_allowed():
     # A crop that ends before the object hides some more, in few views.
     assert hidden.quantile(0.9) <= 0.31
     assert hidden.max() > 0.1
+
+
+def test_the_edge_of_the_image_cuts_off_as_much_as_allowed_on_all_sides():
+    alpha = (disc()[..., 3:].permute(0, 3, 1, 2) / 255).repeat(400, 1, 1, 1)
+    inside = image_edges(alpha, 0.3, draws(400))
+    assert set(inside.unique().tolist()) == {0.0, 1.0}
+    visible = (inside * alpha)[:, 0] > 0
+    columns, rows = visible.any(1).sum(1), visible.any(2).sum(1)
+    full = 30  # the disc's diameter [px]
+    assert columns.min() >= 0.7 * full - 1
+    assert rows.min() >= 0.7 * full - 1
+    assert columns.min() < 0.75 * full
+    cut = (columns < full - 1) | (rows < full - 1)
+    assert cut.float().mean() > 0.75
+    middle = inside[:, 0, 32, 32]
+    assert middle.min() == 1
+    for corner in ((0, 32), (63, 32), (32, 0), (32, 63)):
+        assert 0.15 < (inside[:, 0, corner[0], corner[1]] == 0).float().mean() < 0.35
+
+
+def test_share_of_views_that_are_cut_off():
+    settings = Augmentation(truncation_probability=0.5)
+    images = composite(disc().repeat(200, 1, 1, 1), settings, draws(200))
+    changed = (images != composite(disc(), Augmentation(), draws(1))).flatten(1).any(1)
+    assert 65 < changed.sum() < 115

@@ -4,11 +4,14 @@ import csv
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 import yaml
+from PIL import Image
 from safetensors.torch import save_file
 
+from kp3d_core.models.efficientnet import EfficientNetTrunk
 from kp3d_core.training.checkpoint import keep_weights, load_checkpoint
 from kp3d_core.training.run import prepare_folder, run_training
 
@@ -113,6 +116,40 @@ def test_the_paper_configuration_takes_a_step(rendered_cars, tmp_path):
     state, step = weights(tmp_path)
     assert step == 1
     assert all(value.isfinite().all() for value in state.values())
+
+
+def test_the_configuration_for_photographs_takes_steps(rendered_cars, tmp_path):
+    pictures = tmp_path / "pictures"
+    pictures.mkdir()
+    pixels = np.random.default_rng(0).integers(0, 255, (90, 120, 3), np.uint8)
+    Image.fromarray(pixels).save(pictures / "a.png")
+    (pictures / "broken.png").write_bytes(b"no picture")
+    with pytest.warns(UserWarning, match="broken.png is left out of the backgrounds: no picture"):
+        run_training(
+            [CONFIGS / "photographs.yaml", CONFIGS / "car.yaml"],
+            tmp_path / "run",
+            [
+                f"--data.train={rendered_cars / 'train'}",
+                f"--data.val={rendered_cars / 'val'}",
+                f"--data.backgrounds={pictures}",
+                "--data.source_size=64",
+                "--data.objects_per_batch=2",
+                "--data.steps_per_epoch=2",
+                "--data.val_batches=1",
+                "--trainer.max_steps=2",
+                "--trainer.enable_progress_bar=false",
+                "--trainer.accelerator=cpu",
+            ],
+        )
+    state, step = weights(tmp_path / "run")
+    assert step == 2
+    assert all(value.isfinite().all() for value in state.values())
+    # It started from the weights of the package, and two steps at a low rate left them near.
+    trunk = EfficientNetTrunk()
+    trunk.load_imagenet()
+    moved = state["model.trunk.stem.0.weight"] - trunk.stem[0].weight
+    assert moved.abs().max() < 0.01
+    assert load_checkpoint(tmp_path / "run" / "checkpoints" / "last.ckpt").earlier_stages == ()
 
 
 def test_a_second_stage_starts_from_trained_weights(tiny_training, trained_run, tmp_path):
