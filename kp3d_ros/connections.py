@@ -9,6 +9,7 @@ from typing import Any
 from rclpy.node import Node
 from rclpy.qos import DurabilityPolicy, QoSCompatibility, QoSProfile, qos_check_compatible
 
+RESULT_TYPE = "kp3d_ros/msg/Keypoints3DArray"
 UNNAMED = "a node without a name"
 _SHOWN = 5
 _IMAGES = {"sensor_msgs/msg/Image", "sensor_msgs/msg/CompressedImage"}
@@ -52,6 +53,16 @@ def publishers_of(node: Node, topic: str) -> list[Endpoint]:
 def subscriptions_of(node: Node, topic: str) -> list[Endpoint]:
     """All subscriptions of a topic, whatever their type and QoS."""
     return [_endpoint(info) for info in node.get_subscriptions_info_by_topic(topic)]
+
+
+def kp3d_nodes(node: Node) -> set[str]:
+    """Full names of all running nodes of this package, known by the messages they publish."""
+    return {
+        publisher.node
+        for topic, types in node.get_topic_names_and_types()
+        if RESULT_TYPE in types
+        for publisher in publishers_of(node, topic)
+    }
 
 
 def mismatch(publisher: Endpoint, subscription: Endpoint) -> str:
@@ -129,10 +140,11 @@ def deaf_listeners(node: Node, topic: str) -> list[str]:
 
 def _nobody_publishes(node: Node, topic: str, wanted: Endpoint, argument: str) -> str:
     type_name = wanted.type_name
+    ours = {*kp3d_nodes(node), wanted.node}  # what they draw is no camera image
     others = sorted(
         name
         for name, types in node.get_topic_names_and_types()
-        if type_name in types and any(p.node != wanted.node for p in publishers_of(node, name))
+        if type_name in types and any(p.node not in ours for p in publishers_of(node, name))
     )
     if others:
         return (

@@ -10,13 +10,22 @@ import kp3d_ros
 
 def configure_transport() -> None:
     """Choose DDS settings that carry images: this machine only, and shared memory large enough."""
-    profile = _share_directory() / "config" / "fastdds.xml"
     os.environ.setdefault("ROS_AUTOMATIC_DISCOVERY_RANGE", "LOCALHOST")
-    # Fast DDS renamed the variable and warns of the old name.
-    is_old = os.environ.get("ROS_DISTRO") in ("humble", "iron", "jazzy")
-    variable = "FASTRTPS_DEFAULT_PROFILES_FILE" if is_old else "FASTDDS_DEFAULT_PROFILES_FILE"
+    profile = profiles_file()
     if profile.is_file():
-        os.environ.setdefault(variable, str(profile))
+        os.environ.setdefault(profiles_variable(), str(profile))
+
+
+def profiles_variable() -> str:
+    """The environment variable that tells Fast DDS where its settings are."""
+    # Fast DDS renamed it and warns of the old name.
+    is_old = os.environ.get("ROS_DISTRO") in ("humble", "iron", "jazzy")
+    return "FASTRTPS_DEFAULT_PROFILES_FILE" if is_old else "FASTDDS_DEFAULT_PROFILES_FILE"
+
+
+def profiles_file() -> Path:
+    """The settings of Fast DDS that carry images."""
+    return _share_directory() / "config" / "fastdds.xml"
 
 
 def _share_directory() -> Path:
