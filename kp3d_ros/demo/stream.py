@@ -22,6 +22,7 @@ from geometry_msgs.msg import PoseWithCovarianceStamped
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
 from rclpy.qos import DurabilityPolicy, QoSProfile, qos_profile_sensor_data
+from rclpy.serialization import deserialize_message
 from sensor_msgs.msg import CameraInfo, Image
 from tf2_msgs.msg import TFMessage
 from vision_msgs.msg import Detection2D, Detection2DArray, ObjectHypothesisWithPose
@@ -160,13 +161,16 @@ class SimulatedCamera(Node):  # type: ignore[misc]
         self._info.d = [0.0] * 5
         recording, latched = self.recording, DurabilityPolicy.TRANSIENT_LOCAL
 
-        def listen(kind: Any, topic: str, callback: Callable[[Any], None], **qos: Any) -> None:
-            self.create_subscription(kind, topic, callback, QoSProfile(**{"depth": 10, **qos}))
+        def listen(
+            kind: Any, topic: str, callback: Callable[[Any], None], raw: bool = False, **qos: Any
+        ) -> None:
+            profile = QoSProfile(**{"depth": 10, **qos})
+            self.create_subscription(kind, topic, callback, profile, raw=raw)
 
         def store(target: dict[int, Any]) -> Callable[[Any], None]:
             return lambda message: target.__setitem__(_nanoseconds(message.header.stamp), message)
 
-        listen(Keypoints3DArray, "detector/keypoints", self._on_keypoints)
+        listen(Keypoints3DArray, "detector/keypoints", self._on_keypoints, raw=True)
         if poses:
             listen(PoseWithCovarianceStamped, "detector/pose", store(recording.poses))
             relative = store(recording.relative_poses)
@@ -232,9 +236,11 @@ class SimulatedCamera(Node):  # type: ignore[misc]
         detection.results = [result]
         return Detection2DArray(header=image.header, detections=[detection])
 
-    def _on_keypoints(self, message: Keypoints3DArray) -> None:
+    def _on_keypoints(self, data: bytes) -> None:
+        now_ns = self.get_clock().now().nanoseconds  # before Python objects are made of it
+        message = deserialize_message(data, Keypoints3DArray)
         stamp = _nanoseconds(message.header.stamp)
-        self.recording.received[stamp] = self.get_clock().now().nanoseconds
+        self.recording.received[stamp] = now_ns
         self.recording.keypoints[stamp] = message
 
     def _on_tf(self, message: TFMessage) -> None:
