@@ -258,11 +258,11 @@ class Detector:
         scale = min(max(float(values["scale"]), 0.05), 20.0)
         lifted = self._lift(values, scale, crop)
         calibration, layout = self.model.calibration, self.model.keypoints
-        T, distance = align_layout(layout, lifted, self.unit_m)
-        residual = distance / self.unit_m
+        alignment = align_layout(layout, lifted, self.unit_m)
+        residual = alignment.residual / self.unit_m
         orientation_score = float(values["orientation_score"])
         traits = view_traits(
-            T,
+            alignment.T,
             misfit(residual, values["score"]),
             orientation_score,
             layout,
@@ -272,7 +272,7 @@ class Detector:
         )
         growth = growth_of(traits, calibration)
         lifted = lifted.grown(growth)
-        fit = fit_layout(layout, lifted, self.unit_m, growth.own)
+        fit = fit_layout(layout, lifted, self.unit_m, growth.own, alignment)
         rays_camera = self._rays(values["keypoints_uv"], crop)
         detection = Detection(
             keypoints_camera=lifted.points_camera,

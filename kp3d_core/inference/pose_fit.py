@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +18,17 @@ FloatArray = NDArray[np.float64]
 _SMALLEST_EIGENVALUE = 1e-4
 """Relative to the largest: rotations about the axis of (nearly) collinear points become very
 uncertain, not infinitely so."""
+
+
+class Alignment(NamedTuple):
+    """Pose `T_target_source` of a weighted fit, without its uncertainty."""
+
+    T: FloatArray
+    """Shape (4, 4)."""
+    weights: FloatArray
+    """Of the points, shape (N,); they sum to 1."""
+    residual: float
+    """Weighted root mean square distance between fitted and given points."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,6 +70,7 @@ def fit_pose(
     *,
     source_common: FloatArray | None = None,
     target_common: FloatArray | None = None,
+    alignment: Alignment | None = None,
 ) -> PoseFit:
     """Rigid motion from source to target points, each weighted by its own precision.
 
@@ -72,25 +85,32 @@ def fit_pose(
         source_common: displacements of all source points by one standard deviation of each error
             that they share, shape (M, N, 3).
         target_common: the same of the target points.
+        alignment: the result for the same points and weights, if it is known already.
     """
-    R, t, weights, rms = _align(source, target, source_covariance, target_covariance)
-    J = procrustes_jacobian(source, target, weights, R)
+    if alignment is None:
+        alignment = _align(source, target, source_covariance, target_covariance)
+    R = alignment.T[:3, :3]
+    J = procrustes_jacobian(source, target, alignment.weights, R)
     error_covariance = target_covariance + R @ source_covariance @ R.T
     modes = [
         np.zeros((0, 6)) if common is None else (J @ common[..., None]).sum(axis=1)[..., 0]
         for common in (target_common, None if source_common is None else -source_common @ R.T)
     ]
     return PoseFit(
-        make_transform(R, t),
+        alignment.T,
         (J @ error_covariance @ J.transpose(0, 2, 1)).sum(axis=0),
         modes[0],
         modes[1],
-        rms,
+        alignment.residual,
     )
 
 
 def fit_layout(
-    layout: KeypointLayout, lifted: LiftedKeypoints, unit_m: float, growth: float
+    layout: KeypointLayout,
+    lifted: LiftedKeypoints,
+    unit_m: float,
+    growth: float,
+    alignment: Alignment | None = None,
 ) -> PoseFit:
     """Pose of the mean object; its spread over instances counts as error of its keypoints.
 
@@ -106,6 +126,7 @@ def fit_layout(
         lifted: the keypoints of a view, in units of `unit_m`, grown with its difficulty.
         unit_m: metres per model unit; 1 if the keypoints are in model units.
         growth: by which their own standard deviations have grown, see `Growth.own`.
+        alignment: of `align_layout`, if it is known already: growth does not change it.
     """
     return fit_pose(
         layout.canonical * unit_m,
@@ -113,20 +134,15 @@ def fit_layout(
         _spread(layout, unit_m * growth),
         lifted.covariance,
         target_common=lifted.common,
+        alignment=alignment,
     )
 
 
-def align_layout(
-    layout: KeypointLayout, lifted: LiftedKeypoints, unit_m: float
-) -> tuple[FloatArray, float]:
-    """Pose (4, 4) and residual as of `fit_layout`, without covariances: in a third of the time.
-
-    Growth changes neither.
-    """
-    R, t, _, rms = _align(
+def align_layout(layout: KeypointLayout, lifted: LiftedKeypoints, unit_m: float) -> Alignment:
+    """Pose and residual as of `fit_layout`, without covariances: in a third of the time."""
+    return _align(
         layout.canonical * unit_m, lifted.points_camera, _spread(layout, unit_m), lifted.covariance
     )
-    return make_transform(R, t), rms
 
 
 def _spread(layout: KeypointLayout, factor: float) -> FloatArray:
@@ -141,15 +157,14 @@ def _align(
     target: FloatArray,
     source_covariance: FloatArray,
     target_covariance: FloatArray,
-) -> tuple[FloatArray, FloatArray, FloatArray, float]:
-    """Rotation, translation, weights (N,) that sum to 1, and weighted RMS distance of a fit."""
+) -> Alignment:
     variance = np.einsum("nii->n", source_covariance + target_covariance) / 3
     weights = 1 / np.maximum(variance, 1e-6 * max(float(variance.max()), 1e-12))
     weights /= weights.sum()
     R, t = weighted_procrustes(source, target, weights)
     residuals = source @ R.T + t - target
     rms = float(np.sqrt(np.sum(weights * np.sum(residuals**2, axis=1))))
-    return R, t, weights, rms
+    return Alignment(make_transform(R, t), weights, rms)
 
 
 def _turned_offsets(offsets: FloatArray, rotation_covariance: FloatArray) -> FloatArray:
