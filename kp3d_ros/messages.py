@@ -31,6 +31,26 @@ from kp3d_core.inference import CameraModel, Detection, Model
 from kp3d_ros.msg import Keypoint3D, KeypointLayout, Keypoints3D
 from kp3d_ros.rotations import quat_xyzw
 
+INSTANCE = np.dtype(
+    [
+        ("score", "<f4"),
+        ("orientation_score", "<f4"),
+        ("metric", "u1"),
+        ("scale_source", "u1"),
+        ("model_unit_m", "<f8"),
+    ]
+)
+"""Numbers of a Keypoints3D message, in its order."""
+KEYPOINT = np.dtype(
+    [
+        ("position", "<f8", 3),
+        ("covariance", "<f8", 9),
+        ("score", "<f4"),
+        ("uv", "<f8", 2),
+        ("visibility", "u1"),
+    ]
+)
+"""Numbers of a Keypoint3D message, in its order."""
 SPHERE_DIAMETER = 0.09
 """Diameter of a keypoint's marker [model units]."""
 EDGE_WIDTH = 0.02
@@ -113,20 +133,45 @@ def instance_message(
     from_depth: bool = False,
 ) -> Keypoints3D:
     """The keypoints of one object."""
-    source = Keypoints3D.SCALE_UNKNOWN
-    if detection.metric:
-        source = Keypoints3D.SCALE_DEPTH if from_depth else Keypoints3D.SCALE_OBJECT_SIZE
+    numbers = instance_numbers(detection, from_depth=from_depth)
     return Keypoints3D(
         header=header,
         instance_id=instance_id,
         class_id=class_id,
-        score=float(np.mean(detection.score)),
-        orientation_score=float(detection.orientation_score),
-        metric=bool(detection.metric),
-        scale_source=source,
-        model_unit_m=float(detection.unit_m) if detection.metric else math.nan,
-        keypoints=_keypoints(detection, model, camera),
+        score=float(numbers["score"]),
+        orientation_score=float(numbers["orientation_score"]),
+        metric=bool(numbers["metric"]),
+        scale_source=int(numbers["scale_source"]),
+        model_unit_m=float(numbers["model_unit_m"]),
+        keypoints=_keypoints(keypoint_numbers(detection, camera), model),
     )
+
+
+def instance_numbers(detection: Detection, *, from_depth: bool) -> NDArray[np.void]:
+    """Numbers of a Keypoints3D message, of the type `INSTANCE`, without those of its keypoints."""
+    source = Keypoints3D.SCALE_UNKNOWN
+    if detection.metric:
+        source = Keypoints3D.SCALE_DEPTH if from_depth else Keypoints3D.SCALE_OBJECT_SIZE
+    unit_m = detection.unit_m if detection.metric else math.nan
+    score = np.mean(detection.score)
+    values = (score, detection.orientation_score, detection.metric, source, unit_m)
+    return np.array(values, INSTANCE)
+
+
+def keypoint_numbers(detection: Detection, camera: CameraModel) -> NDArray[np.void]:
+    """Numbers of its Keypoint3D messages, of the type `KEYPOINT`, shape (N,)."""
+    uv = detection.keypoints_uv
+    inside = np.all((uv > -0.5) & (uv < (camera.width - 0.5, camera.height - 0.5)), axis=1)
+    numbers = np.empty(len(uv), KEYPOINT)
+    numbers["position"] = detection.keypoints_camera
+    numbers["covariance"] = detection.keypoint_covariance.reshape(-1, 9)
+    numbers["score"] = detection.score
+    numbers["uv"] = uv
+    # Whether the object hides its own point is not known from one image without a shape.
+    numbers["visibility"] = np.where(
+        inside, Keypoint3D.VISIBILITY_UNKNOWN, Keypoint3D.VISIBILITY_OUTSIDE_IMAGE
+    )
+    return numbers
 
 
 def detection_message(
@@ -171,17 +216,14 @@ def keypoint_box(detection: Detection) -> tuple[NDArray[np.float64], NDArray[np.
     return points.min(axis=0), points.max(axis=0)
 
 
-def _keypoints(detection: Detection, model: Model, camera: CameraModel) -> list[Keypoint3D]:
-    uv = detection.keypoints_uv
-    inside = np.all((uv > -0.5) & (uv < (camera.width - 0.5, camera.height - 0.5)), axis=1)
-    covariances = np.ascontiguousarray(detection.keypoint_covariance, np.float64).reshape(-1, 9)
+def _keypoints(numbers: NDArray[np.void], model: Model) -> list[Keypoint3D]:
     rows = zip(
         model.keypoints.names,
-        _rows(detection.keypoints_camera),
-        covariances,
-        np.asarray(detection.score).tolist(),
-        uv.tolist(),
-        inside.tolist(),
+        _rows(numbers["position"]),
+        np.ascontiguousarray(numbers["covariance"]),
+        numbers["score"].tolist(),
+        numbers["uv"].tolist(),
+        numbers["visibility"].tolist(),
         strict=True,
     )
     return [
@@ -193,12 +235,9 @@ def _keypoints(detection: Detection, model: Model, camera: CameraModel) -> list[
             score=score,
             u=u,
             v=v,
-            # Whether the object hides its own point is not known from one image without a shape.
-            visibility=(
-                Keypoint3D.VISIBILITY_UNKNOWN if is_inside else Keypoint3D.VISIBILITY_OUTSIDE_IMAGE
-            ),
+            visibility=visibility,
         )
-        for index, (name, (x, y, z), covariance, score, (u, v), is_inside) in enumerate(rows)
+        for index, (name, (x, y, z), covariance, score, (u, v), visibility) in enumerate(rows)
     ]
 
 

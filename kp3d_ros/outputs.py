@@ -20,8 +20,9 @@ from kp3d_ros.categories import Category
 from kp3d_ros.msg import KeypointLayout, Keypoints3DArray
 from kp3d_ros.settings import Settings
 
+KEYPOINTS_TOPIC = "~/keypoints"
 TOPICS: dict[str, type] = {
-    "~/keypoints": Keypoints3DArray,
+    KEYPOINTS_TOPIC: Keypoints3DArray,
     "~/pose": PoseWithCovarianceStamped,
     "~/relative_pose": PoseWithCovarianceStamped,
     "~/detections_3d": Detection3DArray,
@@ -40,7 +41,7 @@ _DRAWN = {
 }
 LAYOUT_TOPIC = "~/layout"
 TF_TOPIC = "/tf"
-_OF_DETECTIONS = {"~/keypoints", "~/overlay", *_DRAWN}
+_OF_DETECTIONS = {KEYPOINTS_TOPIC, "~/overlay", *_DRAWN}
 """Topics that say what is in an image, whatever its reference."""
 
 
@@ -85,7 +86,7 @@ def answer_messages(
 def keypoint_messages(answer: Answer, wanted: Collection[str]) -> Iterator[tuple[str, Any]]:
     """What can be published as soon as the objects are found; arguments of `answer_messages`."""
     header = answer.header
-    if "~/keypoints" in wanted:
+    if KEYPOINTS_TOPIC in wanted:
         instances = [
             messages.instance_message(
                 header,
@@ -98,7 +99,7 @@ def keypoint_messages(answer: Answer, wanted: Collection[str]) -> Iterator[tuple
             )
             for found in answer.objects
         ]
-        yield "~/keypoints", Keypoints3DArray(header=header, instances=instances)
+        yield KEYPOINTS_TOPIC, Keypoints3DArray(header=header, instances=instances)
 
 
 def pose_messages(

@@ -13,12 +13,13 @@ from visualization_msgs.msg import MarkerArray
 
 from kp3d_ros import messages
 from kp3d_ros.answer import Answer
+from kp3d_ros.keypoint_bytes import KeypointBytes
 from kp3d_ros.msg import KeypointLayout
 from kp3d_ros.outputs import (
+    KEYPOINTS_TOPIC,
     LAYOUT_TOPIC,
     TF_TOPIC,
     TOPICS,
-    keypoint_messages,
     layouts,
     pose_messages,
 )
@@ -41,6 +42,7 @@ class Outputs:
         self._node = node
         self._own_tf_listeners = own_tf_listeners
         self._publishers: dict[str, Any] = {}
+        self._keypoints = KeypointBytes()
         for topic, kind in TOPICS.items():
             self._open(kind, topic, QoSProfile(depth=10))
         # One message for each category stays for late listeners.
@@ -66,7 +68,7 @@ class Outputs:
     @property
     def example(self) -> str:
         """Full name of the topic that most users want."""
-        return str(self._publishers["~/keypoints"].topic_name)
+        return str(self._publishers[KEYPOINTS_TOPIC].topic_name)
 
     @property
     def topics(self) -> list[str]:
@@ -80,7 +82,8 @@ class Outputs:
             answer: of the pipeline.
             wanted: topics that somebody listens to.
         """
-        self._publish(keypoint_messages(answer, wanted))
+        if KEYPOINTS_TOPIC in wanted:
+            self._publishers[KEYPOINTS_TOPIC].publish(self._keypoints.of(answer))
 
     def publish_poses(
         self, answer: Answer, settings: Settings, wanted: Collection[str], remembered: bool
