@@ -5,26 +5,20 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable
 from threading import Condition
-from time import monotonic
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from kp3d_core.inference import CameraModel
 from kp3d_ros.camera_info_conversion import camera_from_info, image_size, same_calibration
 from kp3d_ros.headers import plain_frame, stamp_nanoseconds
+from kp3d_ros.patience import Patience
 
 if TYPE_CHECKING:
     from sensor_msgs.msg import CameraInfo
 
-LIVE_WAIT_S = 0.02
-"""How long an image waits for the CameraInfo of its stamp [s]: drivers publish the two one after
-the other, in either order."""
-LIVE_FIRST_WAIT_S = 0.2
+FIRST_WAIT_S = 0.2
 """How long an image waits for the first CameraInfo of all [s]."""
 _KEPT = 64
 """A live camera's last messages: two seconds of 30 Hz."""
-_PATIENCE = 3
-"""After so many images in a row without a CameraInfo of their stamp none is waited for: not every
-driver publishes one with each image."""
 _CAMERAS = 4
 """Camera models that are kept ready: those of a camera that changes between a few sizes."""
 
@@ -63,7 +57,8 @@ class Calibrations:
             first_wait_s: how long an image waits while there is no CameraInfo at all [s].
             kept: so many messages, the last ones; None: all.
         """
-        self._wait_s, self._first_wait_s, self._kept = wait_s, first_wait_s, kept
+        self._patience = Patience(wait_s)
+        self._first_wait_s, self._kept = first_wait_s, kept
         self._changed = Condition()
         self.wait_for: Callable[[Callable[[], Any], float], Any] = self._changed.wait_for
         """How to wait for a condition, at most for a time [s]: until another thread has put in what
@@ -71,9 +66,6 @@ class Calibrations:
         self._entries: deque[_Entry] = deque()
         """In the order in which they came."""
         self._by_stamp: dict[int, list[_Entry]] = {}
-        self._misses = 0
-        self._asked = 0, 0.0
-        """Stamp of the last image, and when it was asked for."""
         self._cameras: list[tuple[CameraInfo, bool, CameraModel]] = []
         """Of the asking thread: the last ones, newest first."""
 
@@ -93,9 +85,7 @@ class Calibrations:
             self._by_stamp.setdefault(entry.stamp_ns, []).append(entry)
             if self._kept is not None and len(self._entries) > self._kept:
                 self._forget_oldest()
-            stamp_ns, asked_s = self._asked
-            if entry.stamp_ns == stamp_ns and monotonic() - asked_s < self._wait_s:
-                self._misses = 0  # it would have come in time, had the image waited
+            self._patience.note_arrival(entry.stamp_ns)
             self._changed.notify_all()
 
     def clear(self) -> None:
@@ -103,7 +93,7 @@ class Calibrations:
         with self._changed:
             self._entries.clear()
             self._by_stamp.clear()
-            self._misses = 0
+            self._patience.note(True)
         self._cameras.clear()
 
     def camera_for(
@@ -123,11 +113,11 @@ class Calibrations:
         """
         frame_id, size_wh = plain_frame(frame_id), (width, height)
         with self._changed:
-            self._asked = stamp_ns, monotonic()
+            self._patience.ask(stamp_ns)
             if not self.wait_for(lambda: bool(self._entries), self._first_wait_s):
                 return None
             entry = self._own_or_wait(stamp_ns, frame_id, size_wh)
-            self._misses = 0 if entry else self._misses + 1
+            self._patience.note(bool(entry))
             last = self._last(stamp_ns, "", None)
             entry = entry or self._last(stamp_ns, frame_id, size_wh)
         problems = [*_size_problems(entry, last, size_wh), *_frame_problems(entry, frame_id)]
@@ -144,8 +134,8 @@ class Calibrations:
 
         # A size that no calibration fits is worth a wait in any case: else the image is refused.
         fits = any(entry.size_wh == size_wh for entry in self._entries)
-        is_patient = self._misses < _PATIENCE or not fits
-        entry: _Entry | None = self.wait_for(own, self._wait_s if is_patient else 0.0)
+        wait_s = self._patience.wait_s if fits else self._patience.longest_s
+        entry: _Entry | None = self.wait_for(own, wait_s)
         return entry
 
     def _last(self, stamp_ns: int, frame_id: str, size_wh: tuple[int, int] | None) -> _Entry:

@@ -22,14 +22,16 @@ from rclpy.parameter import Parameter
 from sensor_msgs.msg import CompressedImage, Image
 from std_srvs.srv import Trigger
 
-from kp3d_ros.calibrations import LIVE_FIRST_WAIT_S, LIVE_WAIT_S, Calibrations
+from kp3d_ros.calibrations import FIRST_WAIT_S, Calibrations
 from kp3d_ros.categories import create_categories
 from kp3d_ros.core_log import core_log_in
+from kp3d_ros.depth_images import DepthImages
 from kp3d_ros.diagnostics import Statistics
 from kp3d_ros.inputs import Inputs, TfListener
 from kp3d_ros.memory import reuse_large_buffers
 from kp3d_ros.outputs import TF_TOPIC
 from kp3d_ros.parameters import change, declare
+from kp3d_ros.patience import WAIT_S
 from kp3d_ros.pipeline import Pipeline
 from kp3d_ros.processing import Processor
 from kp3d_ros.publishing import Outputs
@@ -105,7 +107,8 @@ class DetectorNode(LifecycleNode):  # type: ignore[misc]
             lambda target, source, time_ns: buffer.lookup(
                 target, source, time_ns, self.settings.tf_timeout
             ),
-            Calibrations(wait_s=LIVE_WAIT_S, first_wait_s=LIVE_FIRST_WAIT_S),
+            Calibrations(wait_s=WAIT_S, first_wait_s=FIRST_WAIT_S),
+            DepthImages(wait_s=WAIT_S),
         )
         self._outputs = Outputs(self, self._pipeline, int(self._tf_listener is not None))
         return TransitionCallbackReturn.SUCCESS
@@ -118,6 +121,7 @@ class DetectorNode(LifecycleNode):  # type: ignore[misc]
         self._worker = Worker(self.context, processor.process, processor.skip_message)
         intake = self._worker.intake
         self._pipeline.calibrations.wait_for = intake.wait_for
+        self._pipeline.depths.wait_for = intake.wait_for
         self._inputs = Inputs(self, self._pipeline, self.settings, self._on_image, intake)
         self._log_start()
         self._follow_demand()

@@ -10,11 +10,8 @@ from typing import TYPE_CHECKING, Any
 from kp3d_ros.settings import Settings
 
 if TYPE_CHECKING:
-    from sensor_msgs.msg import Image
     from std_msgs.msg import Header
     from vision_msgs.msg import Detection2DArray
-
-_DEPTHS = 5
 
 
 @dataclass(frozen=True)
@@ -24,8 +21,6 @@ class Handover:
     settings: Settings
     detections: Detection2DArray | None = None
     """The newest ones."""
-    depths: tuple[Image, ...] = ()
-    """The last depth images, newest last."""
     wants_references: bool = False
     """Every object gets a new reference."""
     was_set_back: bool = False
@@ -36,8 +31,7 @@ class Handover:
         detections = self.detections
         if detections is not None and not keeps(detections.header):
             detections = None
-        depths = tuple(depth for depth in self.depths if keeps(depth.header))
-        return replace(self, detections=detections, depths=depths)
+        return replace(self, detections=detections)
 
 
 class Inbox:
@@ -60,12 +54,6 @@ class Inbox:
     def put_detections(self, message: Detection2DArray | None) -> None:
         """Take in what a 2D detector saw."""
         self._put(detections=message)
-
-    def put_depth(self, message: Image) -> None:
-        """Take in a depth image; the last few are kept until an image asks for one."""
-        with self._lock:
-            depths = (*self._next.depths, message)[-_DEPTHS:]
-            self._next = replace(self._next, depths=depths)
 
     def want_references(self) -> None:
         """Make the next detection of each object its reference."""

@@ -109,7 +109,7 @@ class Inputs:
     def open(self) -> None:
         """Subscribe to all topics."""
         pipeline = self._pipeline
-        self._jumps = when_set_back(self._node, pipeline.inbox.set_back)
+        self._jumps = when_set_back(self._node, pipeline.set_back)
         is_compressed = self._settings.image_transport == "compressed"
         # An image takes the calibration of its own stamp: none may be overwritten before.
         put_info = pipeline.calibrations.put
@@ -117,7 +117,7 @@ class Inputs:
         put_detections = pipeline.inbox.put_detections
         self._subscribe("detections", Detection2DArray, "detections", put_detections)
         if self._settings.use_depth:
-            put_depth = pipeline.inbox.put_depth
+            put_depth = pipeline.depths.put
             self._subscribe(
                 "depth", Image, "depth", lambda data: put_depth(SerializedImage(data)), raw=True
             )

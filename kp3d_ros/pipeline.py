@@ -8,25 +8,16 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from kp3d_core.inference import (
-    Detection,
-    contradicts,
-    rescale,
-    scale_from_depth,
-    without_scale,
-)
+from kp3d_core.inference import Detection
 from kp3d_ros.answer import Answer, FoundObject, is_finite
 from kp3d_ros.calibrations import Calibrations
 from kp3d_ros.camera_frames import CameraFrames
 from kp3d_ros.categories import Category, detector_settings, update_categories
 from kp3d_ros.decoding import decode
-from kp3d_ros.depth_conversion import (
-    depth_to_metres,
-    require_plausible,
-    require_registered,
-)
+from kp3d_ros.depth_images import DepthImages
+from kp3d_ros.depth_measurement import depth_of, measure
 from kp3d_ros.handover import Handover, Inbox
-from kp3d_ros.headers import plain_frame, plain_header, stamp_nanoseconds, stamp_seconds
+from kp3d_ros.headers import plain_frame, plain_header, stamp_nanoseconds
 from kp3d_ros.image_stream import Change, ImageStream
 from kp3d_ros.references import Placement, References
 from kp3d_ros.regions import places_for, why_ignored
@@ -59,7 +50,8 @@ class Pipeline:
     """Keeps what outlives an image: calibrations, tracks and references.
 
     Two threads may use it, one that hands over and one that looks. Any may call `inbox`,
-    `calibrations`, `settings` and `facts`; everything else belongs to the one that looks.
+    `calibrations`, `depths`, `settings`, `set_back` and `facts`; everything else belongs to the one
+    that looks.
     """
 
     def __init__(
@@ -68,6 +60,7 @@ class Pipeline:
         settings: Settings,
         lookup: Lookup,
         calibrations: Calibrations | None = None,
+        depths: DepthImages | None = None,
     ) -> None:
         """Start without objects.
 
@@ -76,11 +69,13 @@ class Pipeline:
             settings: of the node.
             lookup: transforms at a time, for the gravity and fixed frames.
             calibrations: where those of the images will be; by default no image waits for its own.
+            depths: the same of depth images.
         """
         self.categories = categories
         self.calibrations = Calibrations() if calibrations is None else calibrations
         self.inbox = Inbox(settings)
         """What counts from the next image on."""
+        self.depths = DepthImages() if depths is None else depths
         self.references = References()
         self._applied = settings
         self._frames = CameraFrames(lookup)
@@ -88,6 +83,11 @@ class Pipeline:
         self._used: Detection2DArray | None = None
         """The last detections that were of use."""
         self._told = _Told()
+
+    def set_back(self) -> None:
+        """The clock was set back; from any thread."""
+        self.depths.clear()
+        self.inbox.set_back()
 
     @property
     def settings(self) -> Settings:
@@ -133,20 +133,26 @@ class Pipeline:
         if change is not Change.NOTHING:
             answer.lost += self._give_up()
         down_camera = self._frames.gravity(answer)
-        depth_m = self._depth(answer)
-        for category in self.categories:
-            for number, detection in self._look(category, answer, down_camera):
-                detection, from_depth = _measure(category, detection, depth_m, answer)
-                if is_finite(detection):
-                    answer.objects.append(
-                        FoundObject(
-                            category,
-                            category.instance_id(number),
-                            category.frame(number),
-                            detection,
-                            from_depth,
-                        )
+        seen = [
+            (category, number, detection)
+            for category in self.categories
+            for number, detection in self._look(category, answer, down_camera)
+        ]
+        # Only now: the depth image of the same time often comes meanwhile.
+        has_depth = bool(seen) and settings.use_depth
+        depth_m = depth_of(answer, self.depths) if has_depth else None
+        for category, number, detection in seen:
+            detection, from_depth = measure(category, detection, depth_m, answer)
+            if is_finite(detection):
+                answer.objects.append(
+                    FoundObject(
+                        category,
+                        category.instance_id(number),
+                        category.frame(number),
+                        detection,
+                        from_depth,
                     )
+                )
         answer.ignored = self._why_ignored(answer)
         self._tell()
         return answer
@@ -202,6 +208,7 @@ class Pipeline:
             return plain_frame(other.frame_id) in ("", frame_id)
 
         self.inbox.keep_only(keeps)
+        self.depths.keep_only(keeps)
         return given.only(keeps)
 
     def _give_up(self) -> list[tuple[Category, str]]:
@@ -301,59 +308,8 @@ class Pipeline:
             category.tracker.reset()
         self.references = References()
         self.calibrations.clear()
+        self.depths.clear()
         self.inbox.clear()
         self._frames.forget()
         self._stream = ImageStream()
         self._tell()
-
-    def _depth(self, answer: Answer) -> NDArray[np.float32] | None:
-        """The depth image of the image's time, if there is one."""
-        settings = answer.given.settings
-        if not settings.use_depth:
-            return None
-        time_s = stamp_seconds(answer.header.stamp)
-        ages = [(abs(stamp_seconds(d.header.stamp) - time_s), d) for d in answer.given.depths]
-        age, message = min(ages, key=lambda pair: pair[0], default=(np.inf, None))
-        if message is None or age > settings.depth_max_age:
-            answer.problems.append(
-                f"No depth image within {settings.depth_max_age:g} s of the image: the scale "
-                "is that of 'object_size'. Check the topic 'depth', or raise 'depth_max_age'."
-            )
-            return None
-        try:
-            size_wh = answer.camera.width, answer.camera.height
-            require_registered(message, answer.header.frame_id, size_wh)
-            return depth_to_metres(message)
-        except ValueError as error:
-            answer.problems.append(str(error))
-            return None
-
-
-def _measure(
-    category: Category, detection: Detection, depth_m: NDArray[np.float32] | None, answer: Answer
-) -> tuple[Detection, bool]:
-    """The detection with the scale of the depth image, if that tells one, and whether it does.
-
-    Up to scale, with a problem for the answer, where depth image and known size exclude each other.
-    """
-    if depth_m is None:
-        return detection, False
-    size_wh = (answer.camera.width, answer.camera.height)
-    scale = scale_from_depth(detection, depth_m, size_wh, category.model.surface)
-    if scale is None:
-        return detection, False
-    if not detection.metric:  # no known size judges the unit
-        try:
-            require_plausible(depth_m)
-        except ValueError as error:
-            answer.problems.append(str(error))
-            return detection, False
-    if contradicts(scale, detection):
-        answer.problems.append(
-            f"Nothing about '{category.name}' is published in metres: its size must be "
-            f"{2 * detection.unit_m:.3g} m by 'object_size', and is {2 * scale.unit_m:.3g} m by "
-            "the depth image. Correct the one that is wrong; check that depth is registered to the "
-            "image, in metres (32FC1) or millimetres (16UC1)."
-        )
-        return without_scale(detection, category.model), False
-    return rescale(detection, category.model, scale), True

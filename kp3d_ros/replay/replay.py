@@ -135,7 +135,7 @@ class Replay:
         if name == topics.camera_info:
             self._calibrations.put(raw)
         elif name in (topics.detections, topics.depth):
-            put = inbox.put_detections if name == topics.detections else inbox.put_depth
+            put = inbox.put_detections if name == topics.detections else self._pipeline.depths.put
             try:
                 put(decode(self._store, raw, kind))
             except ValueError as error:

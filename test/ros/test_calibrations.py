@@ -114,7 +114,7 @@ def test_where_stamps_differ_no_image_waits_for_long() -> None:
     assert monotonic() - start < 100 * 0.05 / 2
 
     # One that comes right after its image shows that waiting pays again.
-    calibrations._wait_s = LONG_S
+    calibrations._patience.longest_s = LONG_S
     focal(calibrations, 200)
     calibrations.put(info(200, 700.0))
     thread = later(calibrations, info(201, 900.0))

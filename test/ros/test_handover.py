@@ -13,7 +13,6 @@ import numpy as np
 import pytest
 from builtin_interfaces.msg import Time
 from sensor_msgs.msg import CameraInfo, Image
-from std_msgs.msg import Header
 
 from kp3d_ros.categories import create_categories
 from kp3d_ros.handover import Inbox
@@ -140,7 +139,6 @@ def test_wishes_and_messages_survive_concurrent_hands() -> None:
         nonlocal put
         while monotonic() < end:
             put += 1
-            inbox.put_depth(Image(header=Header(stamp=Time(sec=put))))
             inbox.put_settings(Settings(max_age=float(put % 60)))
             before = taken
             inbox.want_references()
@@ -151,9 +149,6 @@ def test_wishes_and_messages_survive_concurrent_hands() -> None:
     thread.start()
     while thread.is_alive():
         given = inbox.take()
-        stamps = [depth.header.stamp.sec for depth in given.depths]
-        assert len(stamps) <= 5
-        assert all(b == a + 1 for a, b in zip(stamps, stamps[1:], strict=False))
         taken += given.wants_references
     thread.join()
 
@@ -211,12 +206,14 @@ def test_a_clock_that_is_set_back_reaches_transforms_and_images(
     from tf2_msgs.msg import TFMessage
 
     from kp3d_ros.inputs import Inputs, TfListener
+    from kp3d_ros.intake import Intake
     from kp3d_ros.tf_buffer import TfBuffer
 
     node, settings = make_node("detector"), Settings(model=model)
     buffer, pipeline = TfBuffer(), make_pipeline(settings)
     listener = TfListener(node, buffer)
-    inputs = Inputs(node, pipeline, settings, print)
+    intake = Intake(node.context)
+    inputs = Inputs(node, pipeline, settings, print, intake)
     inputs.open()
     clock = node.get_clock()
     clock._set_ros_time_is_active(True)
@@ -241,5 +238,6 @@ def test_a_clock_that_is_set_back_reaches_transforms_and_images(
         (False, True), (False, True), (True, False), (False, True)
     ]  # fmt: skip
     inputs.close()
+    intake.close()
     listener.close()
     assert (set_clock(3), knows()) == (False, True)

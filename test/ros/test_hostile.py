@@ -75,7 +75,7 @@ def test_nothing_hostile_gets_through(model: str) -> None:
             GOOD.header.stamp = message.header.stamp
             message = GOOD
         elif isinstance(message, Image):
-            pipeline.inbox.put_depth(message)
+            pipeline.depths.put(message)
         try:
             answer = pipeline.process(message)
         except ValueError:

@@ -129,7 +129,7 @@ def depth_image(unit: float, frame: str = FRAME, shape_hw: tuple[int, int] = (48
 
 def test_depth_that_agrees_with_the_size_tells_the_scale(model: str) -> None:
     pipeline = make_pipeline(model, use_depth=True)
-    pipeline.inbox.put_depth(depth_image(1.0))
+    pipeline.depths.put(depth_image(1.0))
 
     answer = pipeline.process(image_at(1))
 
@@ -150,7 +150,7 @@ def test_depth_that_cannot_be_right_is_named_and_not_used(
     model: str, depth: Image, text: str
 ) -> None:
     pipeline = make_pipeline(model, use_depth=True)
-    pipeline.inbox.put_depth(depth)
+    pipeline.depths.put(depth)
 
     answer = pipeline.process(image_at(1))
 
@@ -164,7 +164,7 @@ def test_depth_in_millimetres_gives_an_object_of_unknown_size_no_metres(model: s
     settings = Settings(model=model, use_depth=True)
     pipeline = Pipeline(create_categories(settings), settings, None)
     pipeline.calibrations.put(CameraInfo(width=640, height=480, k=CAMERA.K.ravel()))
-    pipeline.inbox.put_depth(depth_image(1000.0))
+    pipeline.depths.put(depth_image(1000.0))
 
     answer = pipeline.process(image_at(1))
 
@@ -176,7 +176,7 @@ def test_depth_in_millimetres_gives_an_object_of_unknown_size_no_metres(model: s
 @pytest.mark.parametrize("factor", [0.001, 0.4, 3.0, 1000.0])
 def test_contradiction_of_depth_and_size_gives_no_metres(model: str, factor: float) -> None:
     pipeline = make_pipeline(model, use_depth=True)
-    pipeline.inbox.put_depth(depth_image(factor))
+    pipeline.depths.put(depth_image(factor))
 
     answer = pipeline.process(image_at(1))
 
@@ -308,13 +308,14 @@ def test_a_clock_that_is_set_back_by_little_starts_anew(model: str) -> None:
     pipeline.process(image_at(10))
     message = image_at(10)
     pipeline.inbox.put_detections(box_around(SCENE, message))
-    pipeline.inbox.put_depth(message)
+    pipeline.depths.put(message)
 
-    pipeline.inbox.set_back()
+    pipeline.set_back()
     answer = pipeline.process(image_at(9.9))
 
     assert [found.instance_id for found in answer.objects] == ["discs_2"]
-    assert (answer.given.detections, answer.given.depths) == (None, ())
+    assert answer.given.detections is None
+    assert pipeline.depths.nearest(10 * 10**9, 9.0) is None
     assert "Time was set back" in answer.problems[0]
     assert pipeline.process(image_at(10)).problems == []
 
@@ -324,12 +325,13 @@ def test_what_is_from_before_a_jump_back_does_not_count_after_it(model: str) -> 
     pipeline.process(image_at(10))
     late = image_at(10)
     pipeline.inbox.put_detections(box_around(SCENE, late))
-    pipeline.inbox.put_depth(late)
+    pipeline.depths.put(late)
 
     pipeline.process(image_at(8))
     answer = pipeline.process(image_at(9.9))
 
-    assert (answer.given.detections, answer.given.depths) == (None, ())
+    assert answer.given.detections is None
+    assert pipeline.depths.nearest(10 * 10**9, 9.0) is None
 
 
 def test_images_that_change_places_cost_one_of_them_and_nothing_else(model: str) -> None:
