@@ -34,6 +34,16 @@ def evaluate(
             help="Photographs: most looks at an object.", show_default="the detector's default"
         ),
     ] = None,
+    backgrounds: Annotated[
+        Path | None,
+        typer.Option(
+            help="Renders: folder of photographs to put behind the objects.", show_default="black"
+        ),
+    ] = None,
+    sensor: Annotated[
+        bool,
+        typer.Option("--sensor", help="Renders: add a camera's faults: blur, exposure, noise ..."),
+    ] = False,
     keep: Annotated[
         bool,
         typer.Option(
@@ -56,6 +66,11 @@ def evaluate(
             check_output_folder(output)
             _evaluate_photographs(model, data, output, engine, device, precision, looks)
             return
+        if keep and (backgrounds is not None or sensor):
+            raise ValueError(
+                "--keep must be given the paper's protocol, got --backgrounds or --sensor: the "
+                "figures in a model file are those over black. Leave one of them out."
+            )
         from kp3d_core.evaluation import evaluate as evaluation
 
         check_output_folder(output)
@@ -73,6 +88,8 @@ def evaluate(
                     lambda done, total: progress.update(task, completed=done, total=total),
                     precision,
                     device,
+                    backgrounds,
+                    sensor,
                 )
             Console(markup=False).print(_table(metrics))
             typer.echo(

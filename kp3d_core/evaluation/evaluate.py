@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from kp3d_core.data.memory import load_views
+from kp3d_core.evaluation.before_photographs import before_photographs
 from kp3d_core.evaluation.breakdown import by_kind
 from kp3d_core.evaluation.equivariance import measure_equivariance
 from kp3d_core.evaluation.figures import write_histogram, write_sheets
@@ -33,6 +34,8 @@ def evaluate(
     on_progress: Callable[[int, int], None] = lambda done, total: None,
     precision: str | None = None,
     device: str = "auto",
+    backgrounds: Path | None = None,
+    sensor: bool = False,
 ) -> dict[str, Any]:
     """Measure a model as the paper does: noise-free, predicted flags, unseen objects.
 
@@ -47,6 +50,8 @@ def evaluate(
         on_progress: called with the number of finished objects and their total.
         precision: to run the model in, see `create_engine`; the model file's own if None.
         device: to run it on, see `EngineOptions`.
+        backgrounds: folder of photographs to put behind the objects; black if None.
+        sensor: whether a camera's faults are added, see `before_photographs`.
 
     Returns:
         The content of metrics.json.
@@ -62,6 +67,8 @@ def evaluate(
     views = load_views(data, model.input_size)
     if views.rgba.shape[1] < 2:
         raise ValueError(f"{data} must hold at least 2 views of each object to form pairs, got 1.")
+    if backgrounds is not None or sensor:
+        views = before_photographs(views, backgrounds, sensor)
     total = len(views.rgba)
     predictions = predict(model, engine, views, lambda done: on_progress(done, total))
     output.mkdir(parents=True, exist_ok=True)
@@ -84,6 +91,8 @@ def evaluate(
             "device": engine.device,
             "precision": engine.precision,
         },
+        "backgrounds": None if backgrounds is None else backgrounds.name,
+        "sensor": sensor,
         "data": {"folder": str(data), "first": views.keys[0], "last": views.keys[-1]},
         "provenance": provenance(),
     }
