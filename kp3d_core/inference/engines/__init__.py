@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from kp3d_core.inference.engines.base import DEVICES, Engine, EngineOptions, EngineUnavailable
+from kp3d_core.inference.engines.cuda_driver import missing_gpu
 from kp3d_core.inference.engines.precision import in_precision
 from kp3d_core.inference.engines.timed import TimedEngine
 from kp3d_core.inference.model import Model
@@ -116,6 +117,7 @@ def create_engine(model: Model, name: str = "auto", **options: Any) -> Engine:
         # Before the import: a precision that cannot be had is no matter of what is installed.
         chosen, precision = in_precision(model, settings.precision, device == "cpu")
         try:
+            _require_gpu(candidate, device)
             engine: Engine = _engine_class(candidate)(
                 chosen, replace(settings, precision=precision, device=device)
             )
@@ -146,11 +148,11 @@ def why_unavailable(name: str, device: str = "auto") -> str:
         device: one of `engine_devices(name)`, or "auto" for the first of them.
     """
     entry = _ENGINES[name]
+    device = entry.devices[0] if device == "auto" else device
     try:
+        _require_gpu(name, device)
         _engine_class(name)
-        importlib.import_module(entry.module).check_machine(
-            entry.devices[0] if device == "auto" else device
-        )
+        importlib.import_module(entry.module).check_machine(device)
     except EngineUnavailable as error:
         return str(error)
     return ""
@@ -178,6 +180,21 @@ def _candidates(name: str, device: str) -> list[str]:
     return [name]
 
 
+def _require_gpu(name: str, device: str) -> None:
+    """`EngineUnavailable` without a GPU that is needed, before a large library is loaded for it.
+
+    Of a library that is not there its import says more.
+    """
+    if device == "cuda" and _is_installed(name) and (reason := missing_gpu()):
+        raise EngineUnavailable(
+            f"device cuda needs an NVIDIA GPU, but {reason}. Check `nvidia-smi`."
+        )
+
+
+def _is_installed(name: str) -> bool:
+    return any(importlib.util.find_spec(package) is not None for package in _ENGINES[name].packages)
+
+
 def _engine_class(name: str) -> Any:
     """Class of an engine; `EngineUnavailable` with what to install if it cannot be imported."""
     entry = _ENGINES[name]
@@ -190,8 +207,7 @@ def _engine_class(name: str) -> Any:
 def _tell(left_out: dict[str, str], engine: Engine) -> None:
     """Name engines that could not run, if they are installed: without them nothing is wrong."""
     for name, reason in left_out.items():
-        installed = any(importlib.util.find_spec(p) is not None for p in _ENGINES[name].packages)
-        if installed and reason not in _told:
+        if _is_installed(name) and reason not in _told:
             _told.add(reason)
             _LOGGER.warning("Engine %s. %s takes over.", reason.rstrip(". "), engine.name)
 

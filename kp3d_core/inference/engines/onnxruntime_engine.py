@@ -17,7 +17,6 @@ from kp3d_core.inference.engines.base import (
     describe_cpu,
 )
 from kp3d_core.inference.engines.buffers import HostBuffers, PerBatchSize
-from kp3d_core.inference.engines.cuda_driver import missing_gpu
 from kp3d_core.inference.engines.precision import graph_in, precision_of
 from kp3d_core.inference.model import Model
 from kp3d_core.inference.outputs import INPUT_NAME, output_shapes
@@ -26,17 +25,13 @@ _CPU, _CUDA = "CPUExecutionProvider", "CUDAExecutionProvider"
 
 
 def check_machine(device: str) -> None:
-    """`EngineUnavailable` unless the device is there, and this ONNX Runtime is made for it."""
-    if device != "cuda":
-        return
-    if _CUDA not in onnxruntime.get_available_providers():
+    """`EngineUnavailable` unless this ONNX Runtime is made for the device."""
+    if device == "cuda" and _CUDA not in onnxruntime.get_available_providers():
         raise EngineUnavailable(
             f"device cuda needs onnxruntime-gpu, this is onnxruntime {onnxruntime.__version__} "
             f"with {', '.join(onnxruntime.get_available_providers())}. Replace it: pip uninstall "
             "onnxruntime, then pip install 'onnxruntime-gpu[cuda,cudnn]'"
         )
-    if reason := missing_gpu():
-        raise EngineUnavailable(f"device cuda needs a GPU, but {reason}. Check `nvidia-smi`.")
 
 
 class _Bound(NamedTuple):

@@ -14,7 +14,7 @@ RTX = importlib.util.find_spec("tensorrt_rtx_bindings") is not None
 def test_where_tensorrt_cannot_run_it_says_what_to_do(kp3d):
     output = kp3d("build-engine", "car", code=1)
     if RTX:
-        assert "no usable NVIDIA GPU was found" in output
+        assert "device cuda needs an NVIDIA GPU, but" in output
         assert "To build for another machine pass its --target, one of sm_75, sm_80," in output
     else:
         assert "tensorrt: it cannot be imported" in output

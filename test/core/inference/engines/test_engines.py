@@ -14,7 +14,6 @@ from kp3d_core.inference import Engine, Model, create_engine, engine_names, engi
 from kp3d_core.inference.engines import (
     EngineUnavailable,
     cpu,
-    onnxruntime_engine,
     why_unavailable,
 )
 from kp3d_core.inference.engines.cuda_driver import missing_gpu
@@ -115,6 +114,7 @@ def test_missing_library_says_what_to_install(model, monkeypatch):
         raise ImportError(f"No module named {name!r}")
 
     monkeypatch.setattr(importlib, "import_module", fail)
+    monkeypatch.setattr(engines, "missing_gpu", lambda: "")
     for name, remedy in (
         ("onnxruntime", "pip install onnxruntime"),
         ("openvino", r"pip install 'kp3d\[openvino\]'"),
@@ -172,6 +172,7 @@ def test_auto_goes_on_whatever_an_optional_engine_does(
 
     monkeypatch.setattr(importlib, "import_module", import_module)
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: object())
+    monkeypatch.setattr(engines, "missing_gpu", lambda: "")
     monkeypatch.setattr(engines, "_told", set())
     for _ in range(2):
         assert create_engine(model, threads=1).name.startswith("onnxruntime ")
@@ -209,14 +210,18 @@ def test_errors_of_the_default_engine_are_not_hidden(model, monkeypatch):
 @pytest.mark.skipif(
     not importlib.util.find_spec("tensorrt_rtx_bindings"), reason="needs TensorRT for RTX"
 )
-def test_tensorrt_without_a_gpu_leaves_the_robot_with_an_engine(model, caplog, monkeypatch):
+@pytest.mark.parametrize("driver_is_asked", [True, False])
+def test_tensorrt_without_a_gpu_leaves_the_robot_with_an_engine(
+    model, caplog, monkeypatch, driver_is_asked
+):
     """The real library, which imports on every machine and runs on few."""
+    if not missing_gpu():
+        pytest.skip("this machine has a GPU")
+    if not driver_is_asked:  # then the library is imported, and asks itself
+        monkeypatch.setattr(engines, "missing_gpu", lambda: "")
     reason = why_unavailable("tensorrt")
-    if not reason:
-        pytest.skip("this machine has a GPU that TensorRT runs on")
-    assert re.search(
-        r"no usable NVIDIA GPU was found \(.+\)\. Check `nvidia-smi`|supports GPUs of", reason
-    )
+    says = "device cuda needs an NVIDIA GPU, but th" if driver_is_asked else "no usable NVIDIA GPU"
+    assert reason.startswith(says)
     monkeypatch.setattr(engines, "_told", set())
     for _ in range(2):
         assert create_engine(model, threads=1).name.startswith("onnxruntime ")
@@ -234,6 +239,7 @@ def test_devices(model, monkeypatch):
     with pytest.raises(ValueError, match="device of tensorrt must be auto or cuda, got 'cpu'"):
         create_engine(model, "tensorrt", device="cpu")
     monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: ["CPUExecutionProvider"])
+    monkeypatch.setattr(engines, "missing_gpu", lambda: "")
     needs = (
         r"device cuda needs onnxruntime-gpu, this is onnxruntime .* with CPUExecutionProvider\. "
     )
@@ -247,11 +253,11 @@ def test_a_cuda_that_does_not_start_is_not_the_cpu(model, monkeypatch):
     """ONNX Runtime goes on without a provider that fails, and says so on stderr only."""
     both = ["CUDAExecutionProvider", "CPUExecutionProvider"]
     monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: both)
-    if missing_gpu():  # the driver's answer comes first
-        needs = "device cuda needs a GPU, but th.* NVIDIA driver.*. Check `nvidia-smi`."
+    if missing_gpu():
+        needs = "device cuda needs an NVIDIA GPU, but th.* NVIDIA driver.*. Check `nvidia-smi`."
         with pytest.raises(ValueError, match=needs):
             create_engine(model, "onnxruntime", device="cuda")
-    monkeypatch.setattr(onnxruntime_engine, "missing_gpu", lambda: "")
+    monkeypatch.setattr(engines, "missing_gpu", lambda: "")
     real = onnxruntime.InferenceSession
     asked = []
 

@@ -18,7 +18,7 @@ from loaded_bindings import FOR_RTX, Overlay, trt  # noqa: E402, I001
 from binding_doubles import Double, double_class  # noqa: E402
 from simulated_gpu import SimulatedCuda, refuse_uint8, simulated_engine  # noqa: E402
 
-from kp3d_core.inference import create_engine, load_model  # noqa: E402
+from kp3d_core.inference import create_engine, engines, load_model  # noqa: E402
 from kp3d_core.inference.engines.nvidia import device, engine, library, plans  # noqa: E402
 
 
@@ -33,6 +33,7 @@ class Machine:
         self.model = load_model(os.environ["KP3D_TEST_MODEL"])
         runtime = Double(trt.Runtime, deserialize_cuda_engine=self.load)
         overlay = Overlay(Runtime=double_class(trt.Runtime, lambda logger: runtime))
+        monkeypatch.setattr(engines, "missing_gpu", lambda: "")
         monkeypatch.setattr(device, "cuda", self.cuda)
         monkeypatch.setattr(engine, "tensorrt", overlay)
         monkeypatch.setattr(plans, "build_plan", self._build)
