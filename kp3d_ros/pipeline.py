@@ -20,7 +20,7 @@ from kp3d_ros.handover import Handover, Inbox
 from kp3d_ros.headers import plain_frame, plain_header, stamp_nanoseconds
 from kp3d_ros.image_stream import Change, ImageStream
 from kp3d_ros.references import Placement, References
-from kp3d_ros.regions import places_for, why_ignored
+from kp3d_ros.regions import of_another_camera, places_for, why_ignored
 from kp3d_ros.settings import Settings
 from kp3d_ros.tf_buffer import Lookup
 
@@ -225,9 +225,11 @@ class Pipeline:
         self, category: Category, answer: Answer, down_camera: FloatArray | None
     ) -> list[tuple[int, Detection]]:
         """Number and detection of each object of a category; the answer gets what else came up."""
-        header = answer.header
+        header, detections = answer.header, answer.given.detections
+        if detections is not None and of_another_camera(detections, header.frame_id):
+            detections = None
         places, problems = places_for(
-            answer.given.detections, header.stamp, category.class_id, answer.given.settings
+            detections, header.stamp, category.class_id, answer.given.settings
         )
         sightings = category.tracker.update(
             answer.image, answer.camera, answer.time_s, places, down_camera=down_camera
@@ -246,7 +248,8 @@ class Pipeline:
         if detections is None or detections is self._used:
             return ""
         classes = [category.class_id for category in self.categories]
-        why = why_ignored(detections, answer.header.stamp, classes, settings)
+        why = of_another_camera(detections, answer.header.frame_id)
+        why = why or why_ignored(detections, answer.header.stamp, classes, settings)
         if not why:
             self._used = detections
         return why

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from kp3d_core.inference import Places, Region
-from kp3d_ros.headers import stamp_seconds
+from kp3d_ros.headers import plain_frame, stamp_seconds
 from kp3d_ros.settings import Settings
 
 if TYPE_CHECKING:
@@ -95,6 +95,23 @@ def why_ignored(
     if len(problems) == len(wanted):
         return f"Detections are not used: {problems[0]}"
     return ""
+
+
+def of_another_camera(detections: Detection2DArray, frame_id: str) -> str:
+    """Why boxes are not in the pixels of an image, by the frames of both; empty if they may be.
+
+    Args:
+        detections: message of the 2D detector.
+        frame_id: of the image.
+    """
+    frame = plain_frame(detections.header.frame_id)
+    if not detections.detections or not (frame and frame_id) or frame == frame_id:
+        return ""
+    return (
+        f"Detections are not used: they must be in the image's frame '{frame_id}', got '{frame}': "
+        "boxes in the image of another camera. Remap 'detections', or give them the header of the "
+        "image that they were made of."
+    )
 
 
 def configured_regions(settings: Settings) -> list[Region]:

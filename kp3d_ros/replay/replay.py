@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections import deque
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -11,11 +12,15 @@ from rosbags.typesys.store import Typestore
 
 from kp3d_core.files import replaced_folder
 from kp3d_ros.headers import stamp_nanoseconds
-from kp3d_ros.replay.bags import Bag
+from kp3d_ros.patience import WAIT_S
+from kp3d_ros.replay.bags import Bag, Topic
 from kp3d_ros.replay.decoding import decode
 from kp3d_ros.replay.sink import Sink
 from kp3d_ros.replay.topics import Topics, choose_topics
 from kp3d_ros.settings import Settings
+
+Message = tuple[Topic, int, bytes]
+"""Topic, time of the recording [ns] and bytes."""
 
 
 @dataclass
@@ -109,14 +114,26 @@ class Replay:
             if with_input:
                 self.progress.notes += sink.prepare_copies(self._bag)
             names = () if with_input else set(filter(None, vars(self._topics).values()))
-            for topic, time_ns, raw in self._bag.messages(names):
+            for topic, time_ns, raw in self._depth_first(self._bag.messages(names)):
                 sink.copy(topic, time_ns, raw)
                 if topic.name == self._topics.image:
                     self._answer(topic.kind, time_ns, raw, sink)
                     yield self.progress
-                else:
+                elif topic.name != self._topics.depth:
                     self._hand_over(topic.name, topic.kind, raw)
             self._check_end()
+
+    def _depth_first(self, messages: Iterable[Message]) -> Iterator[Message]:
+        """The messages, each after the depth images that a node would have waited for."""
+        held: deque[Message] = deque()
+        for message in messages:
+            topic, time_ns, raw = message
+            while held and time_ns - held[0][1] > WAIT_S * 1e9:
+                yield held.popleft()
+            if topic.name == self._topics.depth:
+                self._hand_over(topic.name, topic.kind, raw)
+            held.append(message)
+        yield from held
 
     def _check_end(self) -> None:
         progress = self.progress

@@ -384,6 +384,19 @@ def test_another_camera_does_not_get_the_reference_of_the_first(model: str) -> N
     assert "'camera_optical_frame' expected, got 'rear_camera'" in answer.problems[0]
 
 
+def test_boxes_in_the_image_of_another_camera_are_not_used(model: str) -> None:
+    pipeline = make_pipeline(model, detections_required=True)
+    boxes = box_around(SCENE, image_at(1))
+    for frame_id, count in (("rear_camera", 0), (f"/{FRAME}", 1)):
+        boxes.header.frame_id = frame_id
+        pipeline.inbox.put_detections(boxes)
+        answer = pipeline.process(image_at(1))
+
+        assert len(answer.objects) == count
+        expected = f"must be in the image's frame '{FRAME}', got 'rear_camera'"
+        assert (expected in answer.ignored) is (count == 0)
+
+
 def test_in_a_fixed_frame_the_reference_outlives_the_camera(model: str) -> None:
     T_rear = np.eye(4)
     T_rear[:3, 3] = 5.0, 0.0, 0.0

@@ -26,7 +26,7 @@ from kp3d_ros.settings import Settings
 sys.path.insert(0, str(Path(__file__).parents[1] / "core/inference"))
 sys.path.insert(0, str(Path(__file__).parent))
 from node_rig import CAMERA, UNIT_M, image_message, pose  # noqa: E402
-from tiny_model import draw_scene, write_tiny_model  # noqa: E402
+from tiny_model import CANONICAL, draw_scene, write_tiny_model  # noqa: E402
 
 rosbag2 = pytest.importorskip("rosbags.rosbag2", reason="needs rosbags: make train-env")
 from rosbags.typesys import Stores, get_types_from_msg, get_typestore  # noqa: E402
@@ -234,6 +234,36 @@ def test_each_image_gets_its_own_calibration(tmp_path: Path, model: str) -> None
     found = read(tmp_path / "out")["/detector/pose"]
     for message, T in zip(found, POSES, strict=True):
         np.testing.assert_allclose(pose_matrix(message.pose.pose)[:3, 3], T[:3, 3], atol=0.02)
+
+
+def test_an_image_gets_the_depth_image_of_its_stamp_that_comes_after_it(
+    tmp_path: Path, model: str
+) -> None:
+    types = store()
+    depths = []
+    for stamp, T in zip(STAMPS_NS, POSES, strict=True):
+        points = CANONICAL * UNIT_M @ T[:3, :3].T + T[:3, 3]
+        depth_mm = np.full((480, 640), 20_000, np.uint16)
+        for (u, v), z in zip(CAMERA.project(points), points[:, 2], strict=True):
+            depth_mm[int(v) - 2 : int(v) + 4, int(u) - 2 : int(u) + 4] = round(1000 * z)
+        message = types.types["sensor_msgs/msg/Image"](
+            header(types, stamp), 480, 640, "16UC1", 0, 1280, depth_mm.view(np.uint8).reshape(-1)
+        )
+        depths.append(("/cam/depth", stamp + 15_000_000, message))
+    write_messages(tmp_path / "in", "MCAP", [*four_images(), *depths])
+
+    done = run(
+        tmp_path / "in", "-o", tmp_path / "out", "--model", model, "--depth", "/cam/depth",
+        "--image", IMAGE_TOPIC, "-p", "threads=1", "--with-input",
+    )  # fmt: skip
+
+    assert done.returncode == 0, done.stderr
+    assert "No depth image" not in words(done)
+    got = read(tmp_path / "out")
+    assert len(got["/cam/depth"]) == 4
+    assert [pose.header.stamp.nanosec for pose in got["/detector/pose"]] == [
+        stamp % 10**9 for stamp in STAMPS_NS
+    ]  # in metres: by the depth images
 
 
 def test_a_bag_is_replaced_when_the_new_one_is_whole(tmp_path: Path, model: str) -> None:
