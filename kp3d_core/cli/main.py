@@ -13,6 +13,8 @@ from kp3d_core.cli.calibrate_depth import calibrate_depth
 from kp3d_core.cli.card import card
 from kp3d_core.cli.evaluate import evaluate
 from kp3d_core.cli.export import export
+from kp3d_core.cli.export_meshes import export_meshes
+from kp3d_core.cli.import_meshes import import_meshes
 from kp3d_core.cli.infer import infer
 from kp3d_core.cli.literal_help import LiteralHelp
 from kp3d_core.cli.polish import polish
@@ -35,6 +37,8 @@ app = typer.Typer(
 
 
 app.command()(infer)
+app.command("import")(import_meshes)
+app.command()(export_meshes)
 app.command()(render)
 app.command(context_settings=CONTEXT)(train)
 app.command()(refine)

@@ -172,9 +172,9 @@ def _source(category: str, split: str, meshes: Path | None, share: float) -> Ins
 
     if meshes is None:
         return procedural_source
-    train = split == "train"
-    listed = read_mesh_list(meshes, category, train)
-    return MeshSource(listed, Variation() if train else None, share, procedural_source)
+    listed = read_mesh_list(meshes, category, split)
+    variation = Variation() if split == "train" else None
+    return MeshSource(listed, variation, share, procedural_source)
 
 
 @contextmanager

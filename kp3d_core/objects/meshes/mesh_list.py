@@ -1,12 +1,14 @@
 """A list of mesh files: which category each one is of, how it is turned, what it may be used for.
 
-A JSON file beside the meshes, `{"meshes": [entry, ...]}`, with one entry for each object:
+A YAML or JSON file, `{"meshes": [entry, ...]}`, as `kp3d import` writes it or made by hand, with
+one entry for each object:
 
 - `category`: such as "car".
 - `files`: one or more paths, relative to the list; an object may consist of several files.
 - `R_kp3d_from_file`: 3x3 rotation from file coordinates to the object frame (x forward, y left,
   z up).
-- `train_ok`: whether it may serve for training; the others are for measuring only.
+- `split`: "train", "val" or "test". Or `train_ok`: whether it may serve for training; the others
+  then are for measuring only.
 - `source`: whose it is; optional.
 
 Other keys are ignored.
@@ -15,12 +17,12 @@ Other keys are ignored.
 from __future__ import annotations
 
 import hashlib
-import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import yaml
 from numpy.typing import NDArray
 
 
@@ -35,7 +37,8 @@ class MeshEntry:
     rotation: tuple[float, ...]
     """R_object_file, row by row."""
     source: str
-    train_ok: bool
+    splits: tuple[str, ...]
+    """Which sets it may appear in."""
 
     @property
     def R_object_file(self) -> NDArray[np.float64]:
@@ -51,33 +54,35 @@ class MeshList:
     entries: tuple[MeshEntry, ...]
     digest: str
     """Of the list's content."""
+    symmetry: str = "none"
+    """One of `symmetry.SYMMETRIES`."""
 
 
-def read_mesh_list(path: Path, category: str, train: bool) -> MeshList:
-    """Read the meshes of a category that are for training, or those that are for measuring.
+def read_mesh_list(path: Path, category: str, split: str) -> MeshList:
+    """Read the meshes of a category that belong to a split.
 
     Raises:
         ValueError: no such file, not a list of meshes, or none of the category in it.
     """
     if not path.is_file():
         raise ValueError(
-            f"meshes must be a JSON list of mesh files, got {path}, which does not exist."
+            f"meshes must be a list of mesh files (YAML or JSON), got {path}, which does not "
+            "exist. Make it with `kp3d import`."
         )
     content = path.read_bytes()
     try:
-        listed = json.loads(content)["meshes"]
-        entries = [_entry(path.parent, values) for values in listed]
-    except (KeyError, TypeError, ValueError) as error:
+        document = yaml.safe_load(content)
+        entries = [_entry(path.parent, values) for values in document["meshes"]]
+    except (KeyError, TypeError, ValueError, yaml.YAMLError, RecursionError) as error:
         raise ValueError(
             f'{path} must be a list of meshes {{"meshes": [{{"category", "files", '
-            f'"R_kp3d_from_file", "train_ok"}}, ...]}}, got {error!r}. Mend the list.'
+            f'"R_kp3d_from_file", "split"}}, ...]}}, got {error!r}. Mend the list.'
         ) from error
-    chosen = tuple(e for e in entries if e.category == category and e.train_ok == train)
+    chosen = tuple(e for e in entries if e.category == category and split in e.splits)
     if not chosen:
-        use = "training" if train else "measuring"
         raise ValueError(
-            f"{path} must hold meshes of the category {category!r} for {use}, got none. Add some, "
-            "or choose another list."
+            f"{path} must hold meshes of the category {category!r} for the split {split!r}, got "
+            "none. Add some, or choose another list."
         )
     missing = [str(file) for entry in chosen for file in entry.files if not file.is_file()]
     if missing:
@@ -85,7 +90,8 @@ def read_mesh_list(path: Path, category: str, train: bool) -> MeshList:
             f"All files listed in {path} must exist, {len(missing)} do not: "
             f"{', '.join(missing[:3])}. Restore them, or take their entries out."
         )
-    return MeshList(path, chosen, hashlib.sha256(content).hexdigest()[:16])
+    symmetry = str(document.get("symmetry", "none"))
+    return MeshList(path, chosen, hashlib.sha256(content).hexdigest()[:16], symmetry)
 
 
 def _entry(folder: Path, values: dict[str, Any]) -> MeshEntry:
@@ -102,5 +108,12 @@ def _entry(folder: Path, values: dict[str, Any]) -> MeshEntry:
         files=tuple(folder / file for file in values["files"]),
         rotation=tuple(rotation.ravel().tolist()),
         source=values.get("source", ""),
-        train_ok=bool(values["train_ok"]),
+        splits=_splits(values),
     )
+
+
+def _splits(values: dict[str, Any]) -> tuple[str, ...]:
+    """The sets that an entry belongs to: the one it names, or all that its permission allows."""
+    if "split" in values:
+        return tuple(str(values["split"]).split())
+    return ("train",) if values["train_ok"] else ("val", "test")

@@ -2,20 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
 
+from kp3d_core.objects.meshes.archive import open_mesh
 from kp3d_core.objects.meshes.mesh_list import MeshEntry
+from kp3d_core.objects.meshes.resolver import TolerantResolver
 from kp3d_core.rendering.mesh import Material, Mesh
 from kp3d_core.rendering.normals import corner_normals
 
 if TYPE_CHECKING:
     import trimesh
 
+_MAX_FILE_BYTES = 1 << 30
+_GREY = np.full(3, 0.6, np.float32)
+_PALETTE = 64
+"""Most colours that the vertices of a part are given."""
 _MAX_TEXTURE = 512
 """Longer sides of textures are shrunk to this [px]: objects are drawn a hundred pixels wide."""
 
@@ -29,42 +38,101 @@ def load_mesh(entry: MeshEntry) -> Mesh:
     Raises:
         ValueError: a file that cannot be read or holds no triangles.
     """
-    parts = [part for file in entry.files for part in _read_parts(str(file))]
+    if entry.files[0].suffix == ".npz":
+        return open_mesh(entry.files[0])
+    meshes = [read_file(file, file.parents[1])[0] for file in entry.files]
+    return turned(joined(meshes), entry.R_object_file)
+
+
+def read_file(file: Path, root: Path) -> tuple[Mesh, list[str]]:
+    """The mesh of a file in its own frame and unit, and what was found missing.
+
+    Args:
+        file: OBJ, glTF, PLY, STL, DAE or OFF.
+        root: folder that materials and textures must lie in.
+
+    Raises:
+        ValueError: it cannot be read or holds no triangles.
+    """
+    size = file.stat().st_size
+    if size > _MAX_FILE_BYTES:
+        raise ValueError(f"{file.name} must be under 1 GB, got {size / 1e9:.1f}. Simplify it.")
+    resolver = TolerantResolver(file.parent, root)
+    parts = list(_read_parts(file, resolver))
     if not parts:
-        raise ValueError(f"{entry.name} must hold triangles, got none. Export it as a mesh.")
-    vertices, faces, uv, ids = [], [], [], []
-    offset = 0
-    for number, (points, triangles, coordinates, _) in enumerate(parts):
-        vertices.append(points @ entry.R_object_file.T)
-        faces.append(triangles + offset)
-        uv.append(coordinates)
-        ids.append(np.full(len(triangles), number))
-        offset += len(points)
-    points, triangles = _merged(np.concatenate(vertices), np.concatenate(faces))
-    used = points[triangles.ravel()]
-    low, high = used.min(axis=0), used.max(axis=0)
-    points = (points - (low + high) / 2) / (float((high - low).max()) / 2)
+        raise ValueError(f"{file.name} must hold triangles, got none. Export it as a mesh.")
+    notes = []
+    if resolver.missing:
+        names = list(dict.fromkeys(resolver.missing))
+        notes.append(f"missing: {', '.join(names[:3])}{', ...' if len(names) > 3 else ''}")
+    if not any(part.has_color for part in parts):
+        notes.append("no colours: grey")
+    return joined([_mesh_of(part) for part in parts]), notes
+
+
+def joined(meshes: Sequence[Mesh]) -> Mesh:
+    """One mesh of several, one vertex for each position."""
+    vertex_offsets = np.cumsum([0, *(len(mesh.vertices) for mesh in meshes)])
+    material_offsets = np.cumsum([0, *(len(mesh.materials) for mesh in meshes)])
+    points, faces = _merged(
+        np.concatenate([mesh.vertices.astype(np.float64) for mesh in meshes]),
+        np.concatenate([mesh.faces + k for mesh, k in zip(meshes, vertex_offsets, strict=False)]),
+    )
     return Mesh(
         vertices=points.astype(np.float32),
-        faces=triangles.astype(np.int32),
-        corner_normals=corner_normals(points, triangles).astype(np.float32),
-        corner_uv=np.concatenate(uv).astype(np.float32),
-        material_ids=np.concatenate(ids).astype(np.int32),
-        materials=tuple(part[3] for part in parts),
+        faces=faces.astype(np.int32),
+        corner_normals=corner_normals(points, faces.astype(np.int64)).astype(np.float32),
+        corner_uv=np.concatenate([mesh.corner_uv for mesh in meshes]),
+        material_ids=np.concatenate(
+            [mesh.material_ids + k for mesh, k in zip(meshes, material_offsets, strict=False)]
+        ).astype(np.int32),
+        materials=tuple(material for mesh in meshes for material in mesh.materials),
     )
 
 
-_Part = tuple[NDArray[np.float64], NDArray[np.int64], NDArray[np.float64], Material]
-"""Vertices (V, 3), faces (F, 3), texture coordinates of corners (F, 3, 2) and their material."""
+def turned(mesh: Mesh, R_object_file: NDArray[np.float64]) -> Mesh:
+    """The mesh in another frame, its longest dimension over [-1, 1] about the middle of its box."""
+    points = mesh.vertices.astype(np.float64) @ R_object_file.T
+    used = points[mesh.faces.ravel()]
+    low, high = used.min(axis=0), used.max(axis=0)
+    points = (points - (low + high) / 2) / (float((high - low).max()) / 2)
+    normals = mesh.corner_normals.astype(np.float64) @ R_object_file.T
+    return replace(
+        mesh, vertices=points.astype(np.float32), corner_normals=normals.astype(np.float32)
+    )
 
 
-def _read_parts(file: str) -> Iterable[_Part]:
+@dataclass(frozen=True, eq=False)
+class _Part:
+    """Triangles of one material, or of a few colours."""
+
+    vertices: NDArray[np.float64]
+    faces: NDArray[np.int64]
+    corner_uv: NDArray[np.float64]
+    material_ids: NDArray[np.int64]
+    materials: tuple[Material, ...]
+    has_color: bool
+
+
+def _mesh_of(part: _Part) -> Mesh:
+    return Mesh(
+        vertices=part.vertices.astype(np.float32),
+        faces=part.faces.astype(np.int32),
+        corner_normals=np.zeros((len(part.faces), 3, 3), np.float32),  # made when parts are joined
+        corner_uv=part.corner_uv.astype(np.float32),
+        material_ids=part.material_ids.astype(np.int32),
+        materials=part.materials,
+    )
+
+
+def _read_parts(file: Path, resolver: TolerantResolver) -> Iterator[_Part]:
     import trimesh
 
     try:
-        scene = trimesh.load_scene(file, process=False)
-    except (ValueError, KeyError, TypeError, IndexError, OSError) as error:
-        raise ValueError(f"{file} cannot be read as a mesh: {error}. Export it again.") from error
+        scene = trimesh.load_scene(str(file), resolver=resolver, process=False)
+    except Exception as error:  # a hostile file may make a reader raise anything
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise ValueError(f"{file} cannot be read as a mesh: {reason}. Export it again.") from error
     for name in scene.graph.nodes_geometry:
         transform, geometry = scene.graph[name]
         shape = scene.geometry[geometry]
@@ -74,30 +142,53 @@ def _read_parts(file: str) -> Iterable[_Part]:
         faces = np.asarray(shape.faces, np.int64)
         if np.linalg.det(transform[:3, :3]) < 0:
             faces = faces[:, ::-1]
-        material, coordinates = _material(geometry, shape.visual, faces)
-        yield np.asarray(points, np.float64), faces, coordinates, material
+        yield _part(geometry, np.asarray(points, np.float64), faces, shape.visual)
 
 
-def _material(
-    name: str, visual: trimesh.visual.ColorVisuals, faces: NDArray[np.int64]
-) -> tuple[Material, NDArray[np.float64]]:
-    """Material and (F, 3, 2) texture coordinates."""
+def _part(
+    name: str,
+    points: NDArray[np.float64],
+    faces: NDArray[np.int64],
+    visual: trimesh.visual.ColorVisuals,
+) -> _Part:
+    plain, one = np.zeros((len(faces), 3, 2)), np.zeros(len(faces), np.int64)
     material: Any = getattr(visual, "material", None)
-    plain = np.zeros((len(faces), 3, 2))
     if material is None:
-        return Material(name, _color(visual.main_color)), plain
+        if visual.kind not in ("vertex", "face"):
+            return _Part(points, faces, plain, one, (Material(name, _GREY),), False)
+        ids, materials = _of_colors(name, visual, faces)
+        return _Part(points, faces, plain, ids, materials, True)
     given = getattr(material, "diffuse", None)
     if given is None:
         given = getattr(material, "baseColorFactor", None)
-    color = np.full(3, 0.6, np.float32) if given is None else _color(given)
+    color = _GREY if given is None else _color(given)
     image = getattr(material, "image", None) or getattr(material, "baseColorTexture", None)
     uv = getattr(visual, "uv", None)
     if image is None or uv is None:
-        return Material(name, color), plain
+        return _Part(points, faces, plain, one, (Material(name, color),), given is not None)
     # The colour of a textured OBJ material is often a left-over: black would hide the texture.
     color = np.ones(3, np.float32) if color.max() < 0.1 else color
     coordinates = np.nan_to_num(np.asarray(uv, np.float64))[faces]
-    return Material(name, color, _texture(image)), coordinates
+    try:
+        texture = _texture(image)
+    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):
+        return _Part(points, faces, plain, one, (Material(name, color),), True)
+    return _Part(points, faces, coordinates, one, (Material(name, color, texture),), True)
+
+
+def _of_colors(
+    name: str, visual: trimesh.visual.ColorVisuals, faces: NDArray[np.int64]
+) -> tuple[NDArray[np.int64], tuple[Material, ...]]:
+    """Material of each face, from colours of vertices or faces; at most `_PALETTE` of them."""
+    if visual.kind == "vertex":
+        colors = np.asarray(visual.vertex_colors, np.float64)[faces].mean(axis=1)[:, :3]
+    else:
+        colors = np.asarray(visual.face_colors, np.float64)[:, :3]
+    image = Image.fromarray(np.clip(colors[None], 0, 255).astype(np.uint8))
+    indexed = image.quantize(_PALETTE, dither=Image.Dither.NONE)
+    palette = np.reshape(indexed.getpalette() or [], (-1, 3))
+    ids = np.asarray(indexed, np.int64)[0]
+    return ids, tuple(Material(f"{name} {k}", _color(rgb)) for k, rgb in enumerate(palette))
 
 
 def _color(rgba: Any) -> NDArray[np.float32]:

@@ -46,7 +46,7 @@ def mesh_list(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def box(mesh_list):
-    return load_mesh(read_mesh_list(mesh_list, "car", train=True).entries[0])
+    return load_mesh(read_mesh_list(mesh_list, "car", split="train").entries[0])
 
 
 def test_mesh_stands_in_the_object_frame_in_model_units(box):
@@ -80,7 +80,7 @@ def test_variation_stretches_within_bounds_and_repaints(box):
 
 
 def test_sources_mix_and_repeat(mesh_list):
-    meshes = read_mesh_list(mesh_list, "car", train=True)
+    meshes = read_mesh_list(mesh_list, "car", split="train")
     source = MeshSource(meshes, share=0.3, others=procedural_source)
     kinds = [source("car", seed).kind for seed in range(60)]
     assert 9 <= kinds.count("hand:box") <= 28  # 18 expected
@@ -104,7 +104,7 @@ def test_meshes_for_measuring_stay_as_they_are_one_after_the_other(mesh_list, bo
 
 def test_a_mixed_set_is_rendered_and_read(mesh_list, tmp_path):
     source = MeshSource(
-        read_mesh_list(mesh_list, "car", train=True), share=0.5, others=procedural_source
+        read_mesh_list(mesh_list, "car", split="train"), share=0.5, others=procedural_source
     )
     settings = GenerateSettings(
         "car", "train", 6, views=2, image_size=32, camera=camera_by_name("eye_level")
@@ -122,8 +122,14 @@ def test_a_mixed_set_is_rendered_and_read(mesh_list, tmp_path):
     [
         ({"R_kp3d_from_file": [[1, 0, 0], [0, 1, 0], [0, 0, -1]]}, "must be a proper rotation"),
         ({"files": ["gone.obj"]}, "must exist, 1 do not: .*gone.obj"),
-        ({"category": "chair"}, "must hold meshes of the category 'car' for training, got none"),
-        ({"train_ok": False}, "must hold meshes of the category 'car' for training, got none"),
+        (
+            {"category": "chair"},
+            "must hold meshes of the category 'car' for the split 'train', got none",
+        ),
+        (
+            {"train_ok": False},
+            "must hold meshes of the category 'car' for the split 'train', got none",
+        ),
     ],
 )
 def test_lists_that_cannot_be_used_are_refused(mesh_list, tmp_path, change, message):
@@ -131,13 +137,13 @@ def test_lists_that_cannot_be_used_are_refused(mesh_list, tmp_path, change, mess
     path = mesh_list.parent / f"{tmp_path.name}.json"
     path.write_text(json.dumps({"meshes": [entry]}))
     with pytest.raises(ValueError, match=message):
-        read_mesh_list(path, "car", train=True)
+        read_mesh_list(path, "car", split="train")
 
 
 def test_meshes_for_measuring_never_train(mesh_list):
-    (train,) = read_mesh_list(mesh_list, "car", train=True).entries
-    (test,) = read_mesh_list(mesh_list, "car", train=False).entries
-    assert (train.train_ok, test.train_ok) == (True, False)
+    (train,) = read_mesh_list(mesh_list, "car", split="train").entries
+    (test,) = read_mesh_list(mesh_list, "car", split="test").entries
+    assert (train.splits, test.splits) == (("train",), ("val", "test"))
 
 
 def test_a_file_that_is_no_mesh_is_named(mesh_list):
@@ -146,4 +152,4 @@ def test_a_file_that_is_no_mesh_is_named(mesh_list):
     path = mesh_list.parent / "broken.json"
     path.write_text(json.dumps({"meshes": [entry]}))
     with pytest.raises(ValueError, match="broken.glb cannot be read as a mesh"):
-        load_mesh(read_mesh_list(path, "car", train=True).entries[0])
+        load_mesh(read_mesh_list(path, "car", split="train").entries[0])
