@@ -92,7 +92,7 @@ def test_meshes_for_measuring_stay_as_they_are_one_after_the_other(mesh_list, bo
     entry = json.loads(mesh_list.read_text())["meshes"][1]
     path = mesh_list.parent / "two.json"
     path.write_text(json.dumps({"meshes": [entry, {**entry, "source": "other"}]}))
-    source = MeshSource(read_mesh_list(path, "car", train=False), variation=None)
+    source = MeshSource(read_mesh_list(path, "car", split="test"), variation=None)
     objects = [source("car", seed) for seed in (20_000_000, 20_000_001, 20_000_002)]
     assert [o.kind for o in objects] == [":box", "other:box", ":box"]
     assert np.array_equal(objects[0].mesh.vertices, box.vertices)
