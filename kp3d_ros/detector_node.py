@@ -9,12 +9,12 @@ from __future__ import annotations
 import gc
 import signal
 import sys
-import traceback
 from typing import Any
 
 import rclpy
 from rcl_interfaces.msg import SetParametersResult
 from rclpy.clock import Clock, ClockType
+from rclpy.exceptions import ParameterException
 from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
 from rclpy.logging import get_logger
@@ -37,6 +37,7 @@ from kp3d_ros.processing import Processor
 from kp3d_ros.publishing import Outputs
 from kp3d_ros.reporting import Reporter
 from kp3d_ros.tf_buffer import TfBuffer
+from kp3d_ros.transitions import bugs_are_logged
 from kp3d_ros.watchdog import Watchdog
 from kp3d_ros.worker import Worker
 
@@ -84,6 +85,7 @@ class DetectorNode(LifecycleNode):  # type: ignore[misc]
 
     # Transitions, in the executor's thread.
 
+    @bugs_are_logged
     def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Load and warm up the models, open the topics of results."""
         try:
@@ -94,9 +96,6 @@ class DetectorNode(LifecycleNode):  # type: ignore[misc]
             if not self.is_starting:
                 self.get_logger().error(f"Cannot be configured: {error}")
             return TransitionCallbackReturn.FAILURE
-        except Exception:  # rclpy would swallow it
-            self.get_logger().error(f"Cannot be configured, by a bug:\n{traceback.format_exc()}")
-            raise
         self.problem = ""
         buffer, settings = TfBuffer(), self.settings
         if settings.gravity_frame or settings.fixed_frame:
@@ -113,6 +112,7 @@ class DetectorNode(LifecycleNode):  # type: ignore[misc]
         self._outputs = Outputs(self, self._pipeline, int(self._tf_listener is not None))
         return TransitionCallbackReturn.SUCCESS
 
+    @bugs_are_logged
     def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Listen and work."""
         assert self._pipeline is not None
@@ -123,20 +123,23 @@ class DetectorNode(LifecycleNode):  # type: ignore[misc]
         self._pipeline.calibrations.wait_for = intake.wait_for
         self._pipeline.depths.wait_for = intake.wait_for
         self._inputs = Inputs(self, self._pipeline, self.settings, self._on_image, intake)
-        self._log_start()
+        self._reporter.started(self._pipeline)
         self._follow_demand()
         return TransitionCallbackReturn.SUCCESS
 
+    @bugs_are_logged
     def on_deactivate(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Stop listening and working, and forget what was seen."""
         self._stop()
         return TransitionCallbackReturn.SUCCESS
 
+    @bugs_are_logged
     def on_cleanup(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Unload the models and close the topics."""
         self._unload()
         return TransitionCallbackReturn.SUCCESS
 
+    @bugs_are_logged
     def on_shutdown(self, state: LifecycleState) -> TransitionCallbackReturn:
         """The same from any state."""
         self._stop()
@@ -171,24 +174,6 @@ class DetectorNode(LifecycleNode):  # type: ignore[misc]
             self._outputs = None
         self._pipeline = None
         gc.collect()  # the engine's memory is wanted back now
-
-    def _log_start(self) -> None:
-        assert self._pipeline is not None
-        logger = self.get_logger()
-        for category in self._pipeline.categories:
-            model, engine = category.model, category.detector.engine
-            logger.info(
-                f"Model {model.name} {model.version} ({model.category}, "
-                f"{model.keypoints.count} keypoints) on {engine.name}, {engine.device}, in "
-                f"{engine.precision}."
-            )
-            if not category.detector.metric and not self.settings.use_depth:
-                logger.warning(
-                    "Parameter 'object_size' is 0: positions are known up to scale only. "
-                    f"Keypoints and TF frames ('{category.name}') say so; ~/pose, "
-                    "~/relative_pose and ~/detections_3d, which are in metres by definition, are "
-                    "not published."
-                )
 
     def _on_image(self, message: Image | CompressedImage) -> None:
         """In the worker's thread."""
@@ -230,7 +215,7 @@ class DetectorNode(LifecycleNode):  # type: ignore[misc]
         if is_wanted and not self._inputs.is_open:
             self._inputs.open()
             self._watchdog.restart()
-            self.get_logger().info(f"Waiting for images on {self._inputs.image_topic}.")
+            self._reporter.opened(self._inputs.image_topic)
         elif not is_wanted and self._inputs.is_open:
             self._inputs.close()
 
@@ -258,7 +243,7 @@ def _run(args: list[str] | None) -> int:
         rclpy.init(args=args)
         executor = SingleThreadedExecutor()
         node = DetectorNode()
-    except (RuntimeError, ValueError) as error:
+    except (RuntimeError, ValueError, ParameterException) as error:
         get_logger(NODE_NAME).fatal(f"Cannot start: {error}")
         rclpy.try_shutdown()
         return 1

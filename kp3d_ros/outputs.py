@@ -35,6 +35,8 @@ COLLISION_TOPIC = "~/collision_object"
 _collision_type = collision.message_type()
 if _collision_type is not None:
     TOPICS[COLLISION_TOPIC] = _collision_type
+METRIC_TOPICS = {"~/pose", "~/relative_pose", "~/detections_3d", COLLISION_TOPIC}
+"""Their messages are in metres by definition: up to scale they are not published."""
 _DRAWN = {
     "~/markers": messages.object_markers,
     "~/covariance_markers": messages.ellipsoid_markers,

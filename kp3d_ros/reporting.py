@@ -12,6 +12,7 @@ from std_msgs.msg import Header
 from kp3d_ros.connections import deaf_listeners
 from kp3d_ros.diagnostics import Statistics, Throttle, status_message
 from kp3d_ros.inputs import Inputs
+from kp3d_ros.outputs import METRIC_TOPICS
 from kp3d_ros.pipeline import Pipeline
 from kp3d_ros.publishing import Outputs
 from kp3d_ros.qos import overridable
@@ -79,6 +80,29 @@ class Reporter:
         header = Header(stamp=self._node.get_clock().now().to_msg())
         self._publisher.publish(status_message(header, level, name, text, figures))
 
+    def started(self, pipeline: Pipeline) -> None:
+        """The node is active."""
+        logger, settings = self._node.get_logger(), pipeline.settings
+        for category in pipeline.categories:
+            model, engine = category.model, category.detector.engine
+            logger.info(
+                f"Model {model.name} {model.version} ({model.category}, "
+                f"{model.keypoints.count} keypoints) on {engine.name}, {engine.device}, in "
+                f"{engine.precision}."
+            )
+            if not category.detector.metric and not settings.use_depth:
+                logger.warning(
+                    "Parameter 'object_size' is 0: positions are known up to scale only. "
+                    f"Keypoints and TF frames ('{category.name}') say so; ~/pose, "
+                    "~/relative_pose and ~/detections_3d, which are in metres by definition, are "
+                    "not published."
+                )
+
+    def opened(self, topic: str) -> None:
+        """Images are listened to; told as seldom as that they are not."""
+        if self._throttle.allows("open", _AGAIN_S):
+            self._node.get_logger().info(f"Waiting for images on {topic}.")
+
     def _log(self, reasons: Iterable[Reason]) -> None:
         """Log what is new; it is told again only after it has gone and come back."""
         logger, lasting = self._node.get_logger(), set()
@@ -130,6 +154,7 @@ class Reporter:
                 is_published=inputs.is_published,
                 calibrated=pipeline.calibrations.any_known,
                 has_time=self._has_time(),
+                up_to_scale=_only_lengths_are_wanted(pipeline, outputs),
                 deaf=deaf,
             )
         )
@@ -137,3 +162,11 @@ class Reporter:
     def _has_time(self) -> bool:
         clock = self._node.get_clock()
         return not clock.ros_time_is_active or clock.now().nanoseconds > 0
+
+
+def _only_lengths_are_wanted(pipeline: Pipeline, outputs: Outputs) -> bool:
+    """Whether all listeners wait for what is in metres by definition, and nothing tells metres."""
+    if pipeline.settings.use_depth or any(c.detector.metric for c in pipeline.categories):
+        return False
+    wanted = outputs.wanted()
+    return bool(wanted) and wanted <= METRIC_TOPICS

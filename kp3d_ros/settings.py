@@ -250,7 +250,7 @@ def _problems(field: dataclasses.Field[Any], value: Any) -> list[str]:
     if type(value) is not kind:  # not isinstance: True is no number
         noun = NOUNS[item_kind(default)]
         noun = f"a list of {noun.split()[-1]}s" if kind is tuple else noun
-        return [f"Parameter '{field.name}' must be {noun}, got {value!r}."]
+        return [f"Parameter '{field.name}' must be {noun}, got {value!r}.{_hint(kind, value)}"]
     if kind is tuple:
         return _list_problems(field, value)
     if within and isinstance(value, str) and value not in within:
@@ -262,6 +262,15 @@ def _problems(field: dataclasses.Field[Any], value: Any) -> list[str]:
             f"{value:g}. {description}"
         ]
     return []
+
+
+def _hint(kind: type, value: Any) -> str:
+    """What ROS 2 makes of a list of whole and other numbers: a string."""
+    if kind is not tuple or not isinstance(value, str) or not value.strip().startswith("["):
+        return ""
+    return (
+        " Write all of its numbers with a decimal point, or none: ROS 2 mixes no types in a list."
+    )
 
 
 def _list_problems(field: dataclasses.Field[Any], value: tuple[Any, ...]) -> list[str]:

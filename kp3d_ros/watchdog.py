@@ -83,6 +83,8 @@ class Situation:
     """Whether a CameraInfo has ever come."""
     has_time: bool = True
     """False if the node goes by /clock, and nothing has come on it."""
+    up_to_scale: bool = False
+    """Whether all that is asked for is in metres, and nothing tells how long those are."""
     deaf: Collection[str] = ()
     """A sentence for each listener that cannot get what it asks for."""
 
@@ -167,6 +169,13 @@ class Watchdog:
         are_missing = looks.images and now_s - looks.since_s > PATIENCE_S
         if are_missing and not now.arrivals["image"].are_overdue and not are_ignored:
             yield _about_objects(looks, now)
+        if now.up_to_scale:
+            yield Reason(
+                "no metres",
+                "Nobody listens to anything but poses, which are in metres by definition, and "
+                "'object_size' is 0: they are not published. Set 'object_size' or 'use_depth', or "
+                "take keypoints and TF, which say that they are up to scale.",
+            )
         for text in now.deaf:
             yield Reason(f"deaf {text}", text)
         if answers and _searches_everywhere(now):

@@ -60,6 +60,12 @@ def test_wrong_parameters_are_all_named(model_path: Path) -> None:
     assert "'min_score' must be a number, got 'high'" in output
 
 
+def test_parameter_of_ros_of_another_type(model_path: Path) -> None:
+    output = refusal("-p", f"model:={model_path}", "-p", 'use_sim_time:="true"')
+
+    assert "'use_sim_time' to 'true' of type 'STRING', expecting type 'BOOL'" in output
+
+
 def test_unknown_engine(model_path: Path) -> None:
     output = refusal("-p", f"model:={model_path}", "-p", "engine:=steam")
 

@@ -9,14 +9,19 @@ from time import monotonic
 
 import numpy as np
 import pytest
+import rclpy
 from diagnostic_msgs.msg import DiagnosticArray
 from lifecycle_msgs.msg import State, Transition
 from lifecycle_msgs.srv import GetState
+from rclpy.context import Context
+from rclpy.lifecycle import TransitionCallbackReturn
+from rclpy.parameter import Parameter
 from rclpy.qos import DurabilityPolicy, QoSProfile
 from rclpy.utilities import get_rmw_implementation_identifier
 from visualization_msgs.msg import Marker
 
 from kp3d_ros.demo.measure import pose_matrix
+from kp3d_ros.detector_node import DetectorNode
 
 ROOT = Path(__file__).parents[2]
 sys.path.insert(0, str(ROOT / "test/core/inference"))
@@ -57,6 +62,11 @@ def test_life_under_a_manager(managed: NodeProcess, client: Client, tmp_path: Pa
     statuses: list[DiagnosticArray] = []
     client.node.create_subscription(DiagnosticArray, "/diagnostics", statuses.append, 10)
     assert state(client) == State.PRIMARY_STATE_UNCONFIGURED
+
+    # It says what it waits for, once.
+    text = "Unconfigured: the node waits for a lifecycle manager. By hand: ros2 lifecycle set"
+    client.spin(lambda: any(text in s.status[0].message for s in statuses))
+    assert managed.log().count(text) == 1
 
     # A bad model is refused with the reason, everywhere a user may look.
     assert not change(client, Transition.TRANSITION_CONFIGURE)
@@ -132,3 +142,27 @@ def test_nothing_is_computed_while_nobody_listens(
 
     assert client.set_parameter("always_on", True).successful
     client.spin(lambda: client.node.count_subscribers("image") == 1)
+
+
+def test_bug_in_a_transition_is_logged(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(node: DetectorNode) -> None:
+        raise AttributeError("nobody thought of that")
+
+    monkeypatch.setattr(DetectorNode, "_follow_demand", fail)
+    context = Context()
+    rclpy.init(context=context)
+    parameters = [
+        Parameter("model", value=str(write_tiny_model(tmp_path / "tiny.onnx"))),
+        Parameter("engine", value="onnxruntime"),
+    ]
+    node = DetectorNode(context=context, parameter_overrides=parameters)
+    assert node.trigger_configure() == TransitionCallbackReturn.SUCCESS
+    node.trigger_activate()
+    node.destroy_node()
+    rclpy.shutdown(context=context)
+
+    log = capfd.readouterr().err
+    assert "on_activate failed, by a bug:" in log
+    assert "AttributeError: nobody thought of that" in log

@@ -62,6 +62,13 @@ def test_each_has_a_description_and_its_type(node_with: Any) -> None:
     assert node.get_parameter("object_size").type_ is Parameter.Type.DOUBLE
 
 
+def test_list_of_mixed_numbers_as_ros2_param_gives_it() -> None:
+    given = [Parameter("region", value="[1.0, 2.0, 300, 400]")]
+
+    with pytest.raises(ValueError, match="Write all of its numbers with a decimal point, or none"):
+        change(Settings(), given, configured=True)
+
+
 def test_all_problems_are_named_at_once(node_with: Any) -> None:
     node = node_with(object_sise=3.0, threads=1.5, min_score=2.0, region=[1.0, 2.0], model=7)
 

@@ -204,3 +204,10 @@ def test_listeners_that_get_nothing(rig: Rig) -> None:
     texts = [reason.text for reason in rig.reasons(deaf=["Somebody is deaf."])]
 
     assert texts[0] == "Somebody is deaf."
+
+
+def test_poses_without_a_length(rig: Rig) -> None:
+    rig.images(1.0, found=1)
+
+    (reason,) = rig.reasons({"region": (1.0, 1.0, 9.0, 9.0)}, up_to_scale=True)
+    assert reason.text.startswith("Nobody listens to anything but poses")
