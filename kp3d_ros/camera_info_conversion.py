@@ -102,7 +102,7 @@ def same_calibration(a: CameraInfo, b: CameraInfo) -> bool:
     numbers = ("width", "height", "binning_x", "binning_y", "distortion_model")
     roi = ("x_offset", "y_offset", "width", "height")
     return (
-        all(np.array_equal(getattr(a, name), getattr(b, name)) for name in arrays)
+        all(bytes(getattr(a, name)) == bytes(getattr(b, name)) for name in arrays)
         and all(getattr(a, name) == getattr(b, name) for name in numbers)
         and all(getattr(a.roi, name) == getattr(b.roi, name) for name in roi)
     )

@@ -176,6 +176,10 @@ def _pixels(message: Image, encoding: _Encoding) -> Pixels:
     if encoding.channels == 1:
         return pixels
     shape, strides = (rows, width, encoding.channels), pixels.strides
+    if pixels.flags.c_contiguous:
+        whole = pixels.reshape(shape)
+        whole.flags.writeable = False
+        return whole
     pixel_bytes = encoding.channels * pixels.itemsize
     return np.lib.stride_tricks.as_strided(
         pixels, shape, (strides[0], pixel_bytes, pixels.itemsize), writeable=False

@@ -17,6 +17,7 @@ from jaxtyping import Float
 from kp3d_core.geometry.arrays import (
     Array,
     constant,
+    cross,
     is_differentiable,
     matvec,
     namespace,
@@ -59,7 +60,7 @@ def look_at_rotation(
             break  # the usual case; on a GPU, to ask would cost more than to go on
         y = xp.where(usable, y, _perpendicular(constant(fallback, z), z))
     y = y / xp.sqrt(xp.sum(y**2, axis=-1, keepdims=True))
-    x = xp.linalg.cross(y, z)
+    x = cross(y, z)
     return xp.stack([x, y, z], axis=-2)
 
 

@@ -15,10 +15,12 @@ from jaxtyping import Float
 
 from kp3d_core.geometry.arrays import (
     Array,
+    det,
     is_differentiable,
     matvec,
     namespace,
     stop_gradient,
+    svd,
     transpose,
 )
 from kp3d_core.geometry.rotation import skew
@@ -35,8 +37,8 @@ def nearest_rotation(M: Float[Array, "*batch 3 3"]) -> Float[Array, "*batch 3 3"
     finite proper rotation.
     """
     xp = namespace(M)
-    U, s, Vh = xp.linalg.svd(stop_gradient(M), full_matrices=False)
-    sign = xp.linalg.det(U @ Vh)[..., None]
+    U, s, Vh = svd(stop_gradient(M))
+    sign = det(U @ Vh)[..., None]
     sign = xp.where(sign < 0, -xp.ones_like(sign), xp.ones_like(sign))
     s = xp.concat([s[..., :2], s[..., 2:] * sign], axis=-1)
     U = xp.concat([U[..., :2], U[..., 2:] * sign[..., None]], axis=-1)

@@ -8,6 +8,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from kp3d_core.geometry.arrays import det
 from kp3d_core.geometry.crop import CropCamera, uncrop_homography
 from kp3d_core.inference.camera import CameraModel
 
@@ -75,7 +76,7 @@ class _Straight:
         if corners[2].min() < _MIN_DEPTH * abs(middle):
             return None
         # The Jacobian of p -> H p / w has the determinant det(H) / w^3.
-        shrink = math.sqrt(abs(np.linalg.det(H) / middle**3))
+        shrink = math.sqrt(abs(det(H) / middle**3))
         return cls(H, crop.size, corners[:2] / corners[2], shrink)
 
     def sample(

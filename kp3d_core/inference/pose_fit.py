@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import NamedTuple
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -200,9 +201,10 @@ def procrustes_jacobian(
     q = (source - source_mean) @ R.T
     S = (weights[:, None] * (target - target_mean)).T @ q
     S = (S + S.T) / 2
-    values, vectors = np.linalg.eigh(np.trace(S) * np.eye(3) - S)
-    values = np.maximum(values, _SMALLEST_EIGENVALUE * max(float(values[-1]), 1e-12))
-    inverse = (vectors / values) @ vectors.T
+    # OpenCV's, for the reason that `kp3d_core.geometry.arrays.svd` gives; eigenvectors are rows.
+    _, values, vectors = cv2.eigen(np.trace(S) * np.eye(3) - S)
+    values = np.maximum(values, _SMALLEST_EIGENVALUE * max(float(values[0, 0]), 1e-12))
+    inverse = (vectors / values).T @ vectors
     omega = inverse @ (weights[:, None, None] * skew(q))
     dt = weights[:, None, None] * np.eye(3) + skew(R @ source_mean) @ omega
     return np.concatenate([dt, omega], axis=1)
