@@ -112,7 +112,9 @@ class ShardDataModule(L.LightningDataModule):
 
     @property
     def photographs(self) -> Tensor | None:
-        """Scenes for augmentation, (P, 3, S, S) uint8, if there is a folder of them."""
+        """Scenes for augmentation, (P, 3, S, S) uint8, if there is a folder of them; on the GPU."""
+        if self._photographs is not None and self.trainer is not None:
+            self._photographs = self._photographs.to(self.trainer.strategy.root_device)
         return self._photographs
 
     @property

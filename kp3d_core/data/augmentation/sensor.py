@@ -32,51 +32,68 @@ class Sensor:
     """How often and how far the camera's faults are imitated. Pairs are bounds."""
 
     probability: float = 0.0
-    """Share of views that go through the chain; 0 leaves all as they are. Typical: 0.8."""
+    """Share of views that go through the chain; 0 leaves all as they are. Typical: 0.8. The other
+    probabilities are shares of the views that go through it."""
     resample_probability: float = 0.5
-    """Share of those that are shrunk and enlarged again."""
+    """Share that is shrunk and enlarged again."""
     resample: tuple[float, float] = (0.25, 1.0)
     """Resolution in between, relative to the image's; log-uniform."""
     blur_probability: float = 0.4
+    """Share that is out of focus: a Gaussian blur."""
     blur_sigma_px: tuple[float, float] = (0.0, 1.2)
+    """Its standard deviation."""
     motion_probability: float = 0.15
+    """Share with motion blur, straight in any direction."""
     motion_px: tuple[float, float] = (2.0, 7.0)
     """Length of the path during the exposure."""
     exposure_probability: float = 0.5
+    """Share that is over- or underexposed."""
     exposure: tuple[float, float] = (0.4, 2.5)
     """Factor on all channels; log-uniform."""
     contrast_probability: float = 0.4
+    """Share with another contrast."""
     contrast: tuple[float, float] = (0.4, 2.5)
     """Factor on the distance from the image's mean; log-uniform."""
     channel_probability: float = 0.5
+    """Share with another white balance."""
     channel: tuple[float, float] = (0.6, 1.4)
     """Factor on each channel."""
     offset_probability: float = 0.3
+    """Share with another black level."""
     offset: float = 25 / 255
     """Largest value added to each channel, up or down."""
     saturation_probability: float = 0.4
+    """Share with paler or stronger colours."""
     saturation: tuple[float, float] = (0.0, 2.5)
     """Factor on the distance from grey; half of the images lie between the lower bound and 1."""
     hue_probability: float = 0.3
+    """Share with other hues."""
     hue: float = 0.05
     """Largest turn of the colour circle, in turns."""
     gamma_probability: float = 0.5
+    """Share with another response curve."""
     gamma: tuple[float, float] = (0.7, 1.4)
     """Exponent; log-uniform."""
     poisson_probability: float = 0.5
+    """Share with photon noise."""
     poisson_photons: tuple[float, float] = (100.0, 10000.0)
     """Photons that make white; log-uniform. 100 is a noise of 10 % there."""
     noise_probability: float = 0.2
+    """Share with Gaussian noise."""
     noise: float = 10 / 255
-    """Largest standard deviation of Gaussian noise."""
+    """Its largest standard deviation."""
     sharpen_probability: float = 0.2
+    """Share that is sharpened by an unsharp mask."""
     sharpen: float = 3.0
-    """Largest share of the unsharp mask."""
+    """Largest share of the mask."""
     jpeg_probability: float = 0.4
+    """Share that is compressed."""
     jpeg_quality: tuple[float, float] = (20.0, 100.0)
+    """Quality as libjpeg counts it."""
     cutout_probability: float = 0.1
+    """Share in which cells of a 20 x 20 grid are filled with a plain colour."""
     cutout: float = 0.2
-    """Largest share of the cells of a 20 x 20 grid that are filled with a plain colour."""
+    """Largest share of the cells."""
 
     def __post_init__(self) -> None:
         """Report all impossible settings at once."""
