@@ -89,7 +89,16 @@ class BatchDraws:
             The picked ones among the rows of interest, on the device, and draws for them alone.
             Those have a source of their own: a process without any of them need not draw.
         """
+        return self._subset(self._decisions.random(self._total) < probability)
+
+    def split(
+        self, probability: float
+    ) -> tuple[tuple[Tensor, BatchDraws], tuple[Tensor, BatchDraws]]:
+        """Pick each row with a probability; what `choose` gives for the picked ones and the rest."""
         picked = self._decisions.random(self._total) < probability
+        return self._subset(picked), self._subset(~picked)
+
+    def _subset(self, picked: NDArray[np.bool_]) -> tuple[Tensor, BatchDraws]:
         index = np.flatnonzero(picked if self._rows is None else picked[self._rows])
         rows = index if self._rows is None else self._rows[index]
         seed = int(self._decisions.integers(2**62))

@@ -123,11 +123,14 @@ class _Scenes:
 
     def draw(self, draws: BatchDraws) -> Float[Tensor, "num 3 H W"]:
         """One scene for each row."""
-        made_up = random_backgrounds(*self._size, draws)
-        index, some = draws.choose(self._share)
-        if len(index) == 0 or self._photographs is None:
-            return made_up
-        return made_up.index_copy(0, index, photograph_crops(self._photographs, *self._size, some))
+        (shown, some), (rest, others) = draws.split(self._share)
+        scenes = torch.empty(len(draws), 3, *self._size, device=draws.device)
+        if len(rest):
+            scenes[rest] = random_backgrounds(*self._size, others)
+        if len(shown):
+            assert self._photographs is not None
+            scenes[shown] = photograph_crops(self._photographs, *self._size, some)
+        return scenes
 
 
 def _lit(

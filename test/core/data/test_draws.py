@@ -12,7 +12,11 @@ def everything(draws):
     """One draw of each kind, with decisions and subsets between them."""
     per_view = draws.per_view(3)
     chosen, some = per_view.choose(0.5)
+    (first, one), (second, other) = per_view.split(0.3)
+    split = torch.zeros(len(per_view), 2).index_copy_(0, first, one.uniform(2))
     return {
+        "split": split.index_copy_(0, second, other.normal(2)),
+        "order": torch.tensor(per_view.common_order(5)),
         "uniform": draws.uniform(2, low=-1.0, high=3.0),
         "radius": torch.tensor(per_view.common_integer(1, 100)),
         "chosen": torch.zeros(len(per_view)).index_fill_(0, chosen, 1),
@@ -26,7 +30,8 @@ def test_shares_of_a_batch_together_are_the_batch():
     parts = [everything(BatchDraws(5, 8, Share(rank, 4).of(8))) for rank in range(4)]
     for name, value in whole.items():
         values = [part[name] for part in parts]
-        joined = values[0] if value.ndim == 0 else torch.cat(values)
+        common = name in ("radius", "order")
+        joined = values[0] if common else torch.cat(values)
         assert torch.equal(joined, value), name
 
 
@@ -41,6 +46,15 @@ def test_values_are_distributed_as_said():
     assert set(draws.integers(3).tolist()) == {0, 1, 2}
     assert len(draws.choose(0.3)[0]) == pytest.approx(6000, abs=330)  # 5 sigma
     assert {draws.common_integer(1, 3) for _ in range(30)} == {1, 2}
+
+
+def test_a_split_takes_every_row_once():
+    draws = BatchDraws(seed=0, total=1000)
+    (first, one), (second, other) = draws.split(0.3)
+    assert sorted([*first.tolist(), *second.tolist()]) == list(range(1000))
+    assert (len(one), len(other)) == (len(first), len(second))
+    assert len(first) == pytest.approx(300, abs=70)
+    assert sorted(draws.common_order(6)) == list(range(6))
 
 
 def test_objects_are_shared_equally_or_not_at_all():
