@@ -94,7 +94,7 @@ class BatchDraws:
     def split(
         self, probability: float
     ) -> tuple[tuple[Tensor, BatchDraws], tuple[Tensor, BatchDraws]]:
-        """Pick each row with a probability; what `choose` gives for the picked ones and the rest."""
+        """What `choose` gives, for the picked rows and for the rest."""
         picked = self._decisions.random(self._total) < probability
         return self._subset(picked), self._subset(~picked)
 
