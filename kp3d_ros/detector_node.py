@@ -30,6 +30,7 @@ from kp3d_ros.diagnostics import Statistics
 from kp3d_ros.inputs import Inputs, TfListener
 from kp3d_ros.memory import reuse_large_buffers
 from kp3d_ros.outputs import TF_TOPIC
+from kp3d_ros.parameter_files import files_for_others
 from kp3d_ros.parameters import change, declare
 from kp3d_ros.patience import WAIT_S
 from kp3d_ros.pipeline import Pipeline
@@ -248,6 +249,8 @@ def _run(args: list[str] | None) -> int:
         rclpy.try_shutdown()
         return 1
     executor.add_node(node)
+    for text in files_for_others(args or sys.argv, node.get_fully_qualified_name()):
+        node.get_logger().warning(text)
     try:
         problem = _start(node)
         if not rclpy.ok():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -10,6 +11,7 @@ from rclpy.context import Context
 from rclpy.node import Node
 from rclpy.parameter import Parameter
 
+from kp3d_ros.parameter_files import files_for_others
 from kp3d_ros.parameters import change, declare
 from kp3d_ros.qos import unread_overrides
 from kp3d_ros.settings import Settings
@@ -163,7 +165,6 @@ def test_parameters_of_others_are_left_alone() -> None:
 
 
 def test_shipped_parameter_file_holds_the_defaults() -> None:
-    from pathlib import Path
 
     import yaml
 
@@ -172,3 +173,36 @@ def test_shipped_parameter_file_holds_the_defaults() -> None:
 
     assert Settings().replace(parameters) == Settings()
     assert set(parameters) == set(vars(Settings()))
+
+
+@pytest.mark.parametrize(
+    ("text", "others"),
+    [
+        ("/**: {ros__parameters: {model: car}}", None),
+        ("/**/detector: {ros__parameters: {model: car}}", None),
+        ("/front/detector: {ros__parameters: {model: car}}", None),
+        ("front: {detector: {ros__parameters: {model: car}}}", None),
+        ("other: {ros__parameters: {a: 1}}\n/front: {detector: {ros__parameters: {a: 1}}}", None),
+        # Without a namespace it is the node of the root.
+        ("detector: {ros__parameters: {model: car}}", "/detector"),
+        ("kp3d: {ros__parameters: {a: 1}}\n/front/cam: {ros__parameters: {}}", "/kp3d, /front/cam"),
+        ("ros__parametres: {model: car}", "no node"),
+        ("", "no node"),
+    ],
+)
+def test_parameter_file_for_others_is_told(tmp_path: Path, text: str, others: str | None) -> None:
+    file = tmp_path / "params.yaml"
+    file.write_text(text)
+    arguments = ["detector_node", "--ros-args", "-r", "__ns:=/front", "--params-file", str(file)]
+
+    sentences = list(files_for_others(arguments, "/front/detector"))
+
+    assert sentences == (
+        []
+        if others is None
+        else [
+            f"Parameter file {file} holds nothing for this node, /front/detector: its sections are "
+            f"for {others}. Name the section '/front/detector', or '/**' for any node."
+        ]
+    )
+    assert list(files_for_others(arguments[:-2], "/front/detector")) == []

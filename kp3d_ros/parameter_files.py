@@ -1,0 +1,44 @@
+"""Parameter files that hold nothing for the node that they were given to."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+_PARAMETERS = "ros__parameters"
+
+
+def files_for_others(arguments: Sequence[str], node: str) -> Iterator[str]:
+    """A sentence about each file of `--params-file` without a section for a node.
+
+    ROS 2 passes over such sections in silence.
+
+    Args:
+        arguments: of the command line.
+        node: its full name.
+    """
+    for option, file in zip(arguments, arguments[1:], strict=False):
+        if option != "--params-file":
+            continue
+        sections = list(_sections(yaml.safe_load(Path(file).read_text()), ""))
+        # What a pattern matches is for ROS to say.
+        if any("*" in section or section == node for section in sections):
+            continue
+        yield (
+            f"Parameter file {file} holds nothing for this node, {node}: its sections are for "
+            f"{', '.join(sections) or 'no node'}. Name the section '{node}', or '/**' for any node."
+        )
+
+
+def _sections(content: Any, path: str) -> Iterator[str]:
+    """Full names of the nodes that a file has parameters for."""
+    if not isinstance(content, dict):
+        return
+    for key, value in content.items():
+        if key == _PARAMETERS:
+            yield path
+        else:
+            yield from _sections(value, f"{path}/{str(key).strip('/')}")
