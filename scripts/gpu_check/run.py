@@ -171,8 +171,8 @@ def count_tests(path: Path) -> dict:
     """Numbers of tests, and the reasons of skips; all failed if there is no report."""
     if not path.is_file():
         return {"passed": 0, "failed": 1, "skipped": 0, "skips": ["pytest wrote no report"]}
-    suite = ElementTree.parse(path).getroot().find("testsuite")
-    numbers = {key: int(suite.get(key)) for key in ("tests", "failures", "errors", "skipped")}
+    suite = next(ElementTree.parse(path).iter("testsuite"))
+    numbers = {key: int(suite.attrib[key]) for key in ("tests", "failures", "errors", "skipped")}
     failed = numbers["failures"] + numbers["errors"]
     skips = sorted({skip.get("message", "") for skip in suite.iter("skipped")})
     passed = numbers["tests"] - failed - numbers["skipped"]
