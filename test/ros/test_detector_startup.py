@@ -44,6 +44,16 @@ def test_missing_model() -> None:
     assert "got no/such.onnx (no such file)" in refusal("-p", "model:=no/such.onnx")
 
 
+def test_opencv_waits_for_no_second_thread() -> None:
+    code = (
+        "import cv2, kp3d_ros.detector_node as node\n"
+        "node.main(['--ros-args', '-p', 'model:=no/such.onnx'])\n"
+        "print('threads:', cv2.getNumThreads())"
+    )
+    process = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert "threads: 1" in process.stdout
+
+
 def test_damaged_model(model_path: Path, tmp_path: Path) -> None:
     damaged = tmp_path / "damaged.onnx"
     damaged.write_bytes(model_path.read_bytes()[:1000])
