@@ -7,7 +7,7 @@ from collections.abc import Callable
 from threading import Condition
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from kp3d_core.inference import CameraModel
+from kp3d_core.inference import CameraModel, Order, StreamOrder
 from kp3d_ros.camera_info_conversion import camera_from_info, image_size, same_calibration
 from kp3d_ros.headers import plain_frame, stamp_nanoseconds
 from kp3d_ros.patience import Patience
@@ -55,7 +55,8 @@ class Calibrations:
             wait_s: how long an image waits for the CameraInfo of its stamp, as long as images do
                 have one [s].
             first_wait_s: how long an image waits while there is no CameraInfo at all [s].
-            kept: so many messages, the last ones; None: all.
+            kept: so many messages, the last ones, and none from before the clock was set back;
+                None: all, in whatever order they come.
         """
         self._patience = Patience(wait_s)
         self._first_wait_s, self._kept = first_wait_s, kept
@@ -66,6 +67,7 @@ class Calibrations:
         self._entries: deque[_Entry] = deque()
         """In the order in which they came."""
         self._by_stamp: dict[int, list[_Entry]] = {}
+        self._order = StreamOrder()
         self._cameras: list[tuple[CameraInfo, bool, CameraModel]] = []
         """Of the asking thread: the last ones, newest first."""
 
@@ -81,6 +83,10 @@ class Calibrations:
             stamp_nanoseconds(header.stamp), plain_frame(header.frame_id), image_size(info), info
         )
         with self._changed:
+            if self._kept is not None and self._order.follow(entry.stamp_ns) is Order.RESTART:
+                # Stamps come again and mean other images: none may take what had its stamp before.
+                self._entries.clear()
+                self._by_stamp.clear()
             self._entries.append(entry)
             self._by_stamp.setdefault(entry.stamp_ns, []).append(entry)
             if self._kept is not None and len(self._entries) > self._kept:

@@ -113,11 +113,13 @@ def test_calibrations_are_those_of_a_node(tmp_path: Path, seed: int) -> None:
     assert given == len(raws)
 
 
+@pytest.mark.parametrize("sparse", [0, 1])
 @pytest.mark.parametrize("after_ms", [-1, 1])
 def test_calibrations_after_a_clock_set_back_are_those_of_their_run(
-    tmp_path: Path, after_ms: int
+    tmp_path: Path, after_ms: int, sparse: int
 ) -> None:
-    """The same stamps in two runs, of which the second has one zoom; not all in the first."""
+    """The same stamps in two runs, of which the second has one zoom; in one of them half of the
+    infos are missing."""
 
     def zoom(run: int, i: int) -> float:
         return 500.0 if run == 0 and i < 10 else 600.0
@@ -126,8 +128,9 @@ def test_calibrations_after_a_clock_set_back_are_those_of_their_run(
     messages = [
         (INFO, (run * 20 + i) * STEP + STEP + after_ms * MS, info(i * STEP, zoom(run, i)))
         for run, i in runs
-        if run or i % 2 == 0
+        if run != sparse or i % 2 == 0
     ]
+    live, infos = Calibrations(), iter(messages)
     events = [(time_ns, "info") for _, time_ns, _ in messages]
     events += [((run * 20 + i) * STEP + STEP, "image") for run, i in runs]
     with bag_of(tmp_path / "bag", messages) as bag:
@@ -137,10 +140,15 @@ def test_calibrations_after_a_clock_set_back_are_those_of_their_run(
     for _, kind in sorted(events):
         if kind == "info":
             ahead.put(next(raws))
+            if after_ms < 0:
+                live.put(next(infos)[2])
             continue
         run, i = next(images)
         ahead.put_that_of(image(i * STEP))
         assert focal(ahead.calibrations, i * STEP) == zoom(run, i), (run, i)
+        if after_ms > 0 and (run != sparse or i % 2 == 0):
+            live.put(next(infos)[2])  # a node waits for it
+        assert focal(live, i * STEP) == zoom(run, i), (run, i)
 
 
 def test_the_first_calibration_counts_before_it_comes(tmp_path: Path) -> None:
