@@ -22,8 +22,8 @@ class RecordedCalibrations:
     """Hands the calibrations of a recording to the pipeline before they are asked for.
 
     In the order of the recording, as a node gets them; but ahead of their time that of an image's
-    own stamp, if there is one, and the first one of each frame and size of image. Where the clock is
-    set back, as where a recording was made in a loop, a new run begins, and what was before is
+    own stamp, if there is one, and the first one of each frame and size of image. Where the clock
+    is set back, as where a recording was made in a loop, a new run begins, and what was before is
     forgotten.
     """
 

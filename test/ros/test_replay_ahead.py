@@ -118,8 +118,7 @@ def test_calibrations_are_those_of_a_node(tmp_path: Path, seed: int) -> None:
 def test_calibrations_after_a_clock_set_back_are_those_of_their_run(
     tmp_path: Path, after_ms: int, sparse: int
 ) -> None:
-    """The same stamps in two runs, of which the second has one zoom; in one of them half of the
-    infos are missing."""
+    """The same stamps in two runs; one has two zooms, one lacks half of its infos."""
 
     def zoom(run: int, i: int) -> float:
         return 500.0 if run == 0 and i < 10 else 600.0
