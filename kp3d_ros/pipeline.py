@@ -16,18 +16,17 @@ from kp3d_ros.categories import Category, detector_settings, update_categories
 from kp3d_ros.decoding import decode
 from kp3d_ros.depth_images import DepthImages
 from kp3d_ros.depth_measurement import depth_of, measure
+from kp3d_ros.detections import Detections
 from kp3d_ros.handover import Handover, Inbox
 from kp3d_ros.headers import plain_frame, plain_header, stamp_nanoseconds
 from kp3d_ros.image_stream import Change, ImageStream
 from kp3d_ros.references import Placement, References
-from kp3d_ros.regions import of_another_camera, places_for, why_ignored
 from kp3d_ros.settings import Settings
 from kp3d_ros.tf_buffer import Lookup
 
 if TYPE_CHECKING:
     from sensor_msgs.msg import CompressedImage, Image
     from std_msgs.msg import Header
-    from vision_msgs.msg import Detection2DArray
 
 FloatArray = NDArray[np.float64]
 
@@ -80,8 +79,7 @@ class Pipeline:
         self._applied = settings
         self._frames = CameraFrames(lookup)
         self._stream = ImageStream()
-        self._used: Detection2DArray | None = None
-        """The last detections that were of use."""
+        self._detections = Detections()
         self._told = _Told()
 
     def set_back(self) -> None:
@@ -132,6 +130,7 @@ class Pipeline:
             answer.problems.append(_NO_FRAME)
         if change is not Change.NOTHING:
             answer.lost += self._give_up()
+        self._detections.meet(answer)
         down_camera = self._frames.gravity(answer)
         seen = [
             (category, number, detection)
@@ -153,7 +152,8 @@ class Pipeline:
                         from_depth,
                     )
                 )
-        answer.ignored = self._why_ignored(answer)
+        classes = [category.class_id for category in self.categories]
+        answer.ignored = self._detections.why_ignored(answer, classes)
         self._tell()
         return answer
 
@@ -225,12 +225,7 @@ class Pipeline:
         self, category: Category, answer: Answer, down_camera: FloatArray | None
     ) -> list[tuple[int, Detection]]:
         """Number and detection of each object of a category; the answer gets what else came up."""
-        header, detections = answer.header, answer.given.detections
-        if detections is not None and of_another_camera(detections, header.frame_id):
-            detections = None
-        places, problems = places_for(
-            detections, header.stamp, category.class_id, answer.given.settings
-        )
+        places, problems = self._detections.places(answer, category.class_id)
         sightings = category.tracker.update(
             answer.image, answer.camera, answer.time_s, places, down_camera=down_camera
         )
@@ -241,18 +236,6 @@ class Pipeline:
         answer.problems += problems + sightings.problems
         answer.refused += [(category.model, detection) for detection in sightings.refused]
         return sightings.found
-
-    def _why_ignored(self, answer: Answer) -> str:
-        """Why the newest detections are of no use; empty if they are, or have been."""
-        detections, settings = answer.given.detections, answer.given.settings
-        if detections is None or detections is self._used:
-            return ""
-        classes = [category.class_id for category in self.categories]
-        why = of_another_camera(detections, answer.header.frame_id)
-        why = why or why_ignored(detections, answer.header.stamp, classes, settings)
-        if not why:
-            self._used = detections
-        return why
 
     def _place(
         self, found: FoundObject, T_anchor_camera: FloatArray | None, answer: Answer
@@ -315,4 +298,5 @@ class Pipeline:
         self.inbox.clear()
         self._frames.forget()
         self._stream = ImageStream()
+        self._detections = Detections()
         self._tell()

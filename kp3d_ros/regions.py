@@ -23,7 +23,11 @@ _SHOWN = 5
 
 
 def places_for(
-    detections: Detection2DArray | None, image_stamp: Time, class_id: str, settings: Settings
+    detections: Detection2DArray | None,
+    image_stamp: Time,
+    class_id: str,
+    settings: Settings,
+    known_s: float = 0.0,
 ) -> tuple[Places, list[str]]:
     """Where to look for objects of a class, and what is wrong with the boxes that are left out.
 
@@ -32,12 +36,14 @@ def places_for(
         image_stamp: when the image was taken.
         class_id: class of the objects; empty: any.
         settings: of the node.
+        known_s: for how long the message has been known, where stamps do not tell [s].
     """
     boxes: list[Region] = []
     problems: list[str] = []
     age = math.inf
     if detections is not None:
-        age = abs(stamp_seconds(image_stamp) - stamp_seconds(detections.header.stamp))
+        stamp = detections.header.stamp
+        age = max(abs(stamp_seconds(image_stamp) - stamp_seconds(stamp)), known_s)
     if detections is not None and age <= settings.detection_max_age:
         scored = [(score_of(item, class_id), item) for item in detections.detections]
         wanted = [(score, item) for score, item in scored if score > -math.inf]

@@ -365,6 +365,19 @@ def test_equal_stamps(model: str, stamp_s: float) -> None:
     assert not pipeline.remembers
 
 
+def test_a_box_grows_old_where_stamps_repeat(model: str) -> None:
+    pipeline = make_pipeline(model)
+    pipeline.inbox.put_detections(box_around(SCENE, image_at(0)))
+    assert len(pipeline.process(image_at(0)).objects) == 1
+    for _ in range(40):
+        pipeline.process(image_at(0, NOTHING))
+
+    elsewhere = draw_scene(CAMERA, pose(2.0, (-0.6, 0.05, 2.0)), UNIT_M)
+    (found,) = pipeline.process(image_at(0, elsewhere)).objects
+
+    assert found.detection.T_camera_object[0, 3] == pytest.approx(-0.6, abs=0.04)
+
+
 def test_another_camera_does_not_get_the_reference_of_the_first(model: str) -> None:
     pipeline = make_pipeline(model)
     moved = draw_scene(CAMERA, pose(2.15, (0.14, 0.03, 1.95)), UNIT_M)
