@@ -12,7 +12,7 @@ def configure_transport() -> None:
     """Choose DDS settings that carry images: this machine only, and shared memory large enough."""
     os.environ.setdefault("ROS_AUTOMATIC_DISCOVERY_RANGE", "LOCALHOST")
     profile = profiles_file()
-    if profile.is_file():
+    if profile is not None:
         os.environ.setdefault(profiles_variable(), str(profile))
 
 
@@ -23,16 +23,17 @@ def profiles_variable() -> str:
     return "FASTRTPS_DEFAULT_PROFILES_FILE" if is_old else "FASTDDS_DEFAULT_PROFILES_FILE"
 
 
-def profiles_file() -> Path:
-    """The settings of Fast DDS that carry images."""
-    return _share_directory() / "config" / "fastdds.xml"
+def profiles_file() -> Path | None:
+    """The settings of Fast DDS that carry images; None where they are not installed.
 
+    Beside the package in a source tree, else in the share of a ROS 2 installation; pip has none.
+    """
+    folders = [Path(kp3d_ros.__file__).resolve().parents[1]]
+    try:
+        from ament_index_python.packages import get_package_share_directory
 
-def _share_directory() -> Path:
-    """Where config/ lies: beside the package in a source tree, else in the installed share."""
-    source = Path(kp3d_ros.__file__).resolve().parents[1]
-    if (source / "config").is_dir():
-        return source
-    from ament_index_python.packages import get_packageshare_directory
-
-    return Path(get_packageshare_directory("kp3d_ros"))
+        folders.append(Path(get_package_share_directory("kp3d_ros")))
+    except (ImportError, LookupError, OSError):  # no ROS, or not one that has this package
+        pass
+    files = [folder / "config" / "fastdds.xml" for folder in folders]
+    return next((file for file in files if file.is_file()), None)

@@ -87,7 +87,8 @@ def middleware() -> Iterator[Finding]:
 
 def _profiles() -> Finding:
     """The settings without which Fast DDS loses images between processes."""
-    variable, ours = profiles_variable(), profiles_file()
+    variable = profiles_variable()
+    ours = profiles_file() or "config/fastdds.xml of kp3d's repository"
     value = os.environ.get(variable, "")
     if not value:
         return note(

@@ -19,6 +19,7 @@ from std_msgs.msg import Header
 from typer.testing import CliRunner
 from vision_msgs.msg import Detection2D, Detection2DArray
 
+import kp3d_ros
 from kp3d_ros.doctor import machine, middleware
 from kp3d_ros.doctor.command import doctor
 from kp3d_ros.doctor.finding import Finding, State
@@ -97,6 +98,28 @@ def test_middleware_settings(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) ->
     found = by_name(middleware.middleware())
     if variable in found:
         assert found[variable].text == f"{tmp_path / 'none.xml'} is no file"
+
+
+def test_settings_of_fast_dds_are_found_where_they_are_installed(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    ours = middleware.profiles_file()
+    assert ours == Path(__file__).parents[2] / "config" / "fastdds.xml"
+
+    # As pip installs it, and then as colcon does.
+    monkeypatch.setattr(kp3d_ros, "__file__", str(tmp_path / "site/kp3d_ros/__init__.py"))
+    monkeypatch.setenv("AMENT_PREFIX_PATH", str(tmp_path))
+    assert middleware.profiles_file() is None
+    monkeypatch.delenv(middleware.profiles_variable(), raising=False)
+    advice = [f.advice for f in middleware.middleware() if "DEFAULT_PROFILES" in f.what]
+    assert all("config/fastdds.xml of kp3d's repository" in text for text in advice)
+
+    index = tmp_path / "share/ament_index/resource_index/packages/kp3d_ros"
+    installed = tmp_path / "share/kp3d_ros/config/fastdds.xml"
+    for file in (index, installed):
+        file.parent.mkdir(parents=True)
+        file.touch()
+    assert middleware.profiles_file() == installed
 
 
 def detections(size: float) -> Detection2DArray:
