@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 import time
 from collections import Counter
 from threading import Lock
@@ -11,8 +12,14 @@ import numpy as np
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
 from std_msgs.msg import Header
 
-_PAUSE_S = 5.0
+_PAUSE_S = 60.0
+"""What lasts, or comes and goes, is logged this often at most [s]."""
 _MAX_KINDS = 100
+
+
+def kind_of(text: str) -> str:
+    """The same for texts that differ in their numbers only."""
+    return re.sub(r"[\d.]+", "#", text)
 
 
 class Throttle:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import time
 import traceback
 
@@ -10,14 +9,12 @@ from rclpy.node import Node
 from sensor_msgs.msg import CompressedImage, Image
 
 from kp3d_ros.answer import NO_CALIBRATION, Answer, Unused
-from kp3d_ros.diagnostics import Statistics, Throttle
+from kp3d_ros.diagnostics import Statistics, Throttle, kind_of
 from kp3d_ros.headers import stamp_seconds
 from kp3d_ros.outputs import needs_places
 from kp3d_ros.pipeline import Pipeline
 from kp3d_ros.publishing import Outputs
 from kp3d_ros.watchdog import Watchdog
-
-_ONCE = float("inf")
 
 
 class Processor:
@@ -55,7 +52,7 @@ class Processor:
         except Unused as error:
             self._statistics.count_unused(error.reason)
             if error.reason != NO_CALIBRATION:  # the watchdog knows more about that
-                self._problem(str(error), kind=error.reason)
+                self._problem(str(error), kind=kind_of(str(error)))
         except ValueError as error:
             self._statistics.count_unused("unusable")
             self._problem(str(error))
@@ -96,7 +93,7 @@ class Processor:
         self._pipeline.place(answer, is_asked=needs_places(wanted))
         self._outputs.publish_poses(answer, answer.given.settings, wanted, self._pipeline.remembers)
         for text in answer.problems:
-            self._problem(text, kind=text[:40])
+            self._problem(text, kind=kind_of(text))
         self._watchdog.note_answer(len(answer.objects), answer.refused, answer.ignored)
         return answer
 
@@ -109,13 +106,17 @@ class Processor:
         return bool(self._node.get_clock().now().nanoseconds)
 
     def _problem(self, text: str, kind: str = "") -> None:
-        """Log a problem: the same text once only, or one of a kind every now and then."""
+        """Log a problem; while it lasts, again now and then.
+
+        Args:
+            text: the problem.
+            kind: problems of one kind are one, whatever their texts; if there is none, each text is
+                one of its own, and no flood of such that differ in their numbers comes.
+        """
         self._statistics.note_problem(text)
         if kind:
             is_news = self._throttle.allows(kind)
         else:
-            # Texts that differ in their numbers only are one kind, so that no flood of them comes.
-            is_due = self._throttle.allows(re.sub(r"[\d.]+", "#", text), 1.0)
-            is_news = is_due and self._throttle.allows(text, _ONCE)
+            is_news = self._throttle.allows(kind_of(text), 1.0) and self._throttle.allows(text)
         if is_news:
             self._node.get_logger().error(text)

@@ -18,9 +18,6 @@ from kp3d_ros.publishing import Outputs
 from kp3d_ros.qos import overridable
 from kp3d_ros.watchdog import Reason, Situation, Watchdog
 
-_AGAIN_S = 60.0
-"""A reason that comes and goes is logged this often at most [s]."""
-
 
 class Reporter:
     """Publishes /diagnostics, and logs each reason for having no result once while it lasts."""
@@ -100,14 +97,14 @@ class Reporter:
 
     def opened(self, topic: str) -> None:
         """Images are listened to; told as seldom as that they are not."""
-        if self._throttle.allows("open", _AGAIN_S):
+        if self._throttle.allows("open"):
             self._node.get_logger().info(f"Waiting for images on {topic}.")
 
     def _log(self, reasons: Iterable[Reason]) -> None:
         """Log what is new; it is told again only after it has gone and come back."""
         logger, lasting = self._node.get_logger(), set()
         for reason in reasons:
-            if reason.kind in self._told or self._throttle.allows(reason.kind, _AGAIN_S):
+            if reason.kind in self._told or self._throttle.allows(reason.kind):
                 lasting.add(reason.kind)
             if reason.kind not in lasting - self._told:
                 continue

@@ -7,7 +7,7 @@ import math
 from diagnostic_msgs.msg import DiagnosticStatus
 from std_msgs.msg import Header
 
-from kp3d_ros.diagnostics import Statistics, Throttle, status_message
+from kp3d_ros.diagnostics import Statistics, Throttle, kind_of, status_message
 
 
 def test_figures_are_those_since_the_last_report() -> None:
@@ -50,6 +50,11 @@ def test_status_has_all_values() -> None:
     (status,) = message.status
     assert (status.level, status.name, status.hardware_id) == (b"\x01", "detector", "car 1")
     assert {item.key: item.value for item in status.values} == values
+
+
+def test_texts_that_differ_in_their_numbers_are_of_one_kind() -> None:
+    assert kind_of("the image is 3.25 s old") == kind_of("the image is 12 s old")
+    assert kind_of("frame 'odom' is old") != kind_of("frame 'map' is old")
 
 
 def test_each_kind_of_message_waits_for_its_own() -> None:
