@@ -208,7 +208,9 @@ def _about_objects(looks: _Looks, now: Situation) -> Reason:
             "no boxes",
             f"{start} no detections came for {boxes.silence_s:.0f} s. {now.why('detections')}",
         )
-    return Reason("no boxes", f"{start} the 2D detector shows none.", is_fault=False)
+    return Reason(
+        "no boxes", f"{start} the 2D detector shows none that can be used.", is_fault=False
+    )
 
 
 def _about_topics(now: Situation) -> Iterator[Reason]:

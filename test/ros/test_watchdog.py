@@ -165,7 +165,7 @@ def test_boxes_that_are_required_and_missing(rig: Rig) -> None:
     (reason,) = rig.reasons(required)
     assert reason.text == (
         "No object in the last 50 images: 'detections_required' is set, and the 2D detector shows "
-        "none."
+        "none that can be used."
     )
 
     rig.images(3.0)
