@@ -15,10 +15,12 @@ from kp3d_core.cli.errors import user_errors
 from kp3d_core.files import check_output_file
 
 if TYPE_CHECKING:
-    from kp3d_core.objects.meshes.importing import ImportReport
+    from kp3d_core.objects.meshes.importing import ImportedMesh, ImportReport
 
 _KEYS = {"l": "left", "r": "right", "b": "back", "f": "forwards", "s": "sideways"}
 _REFERENCES = 12
+_SHOWN = 240
+"""Most meshes on contact sheets: nobody looks at more."""
 
 
 def import_meshes(
@@ -52,7 +54,8 @@ def import_meshes(
             raise ValueError(f"{path} is there already. Pass --overwrite to replace it.")
         importing.find_meshes(meshes)
         path.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory() as staging:
+        # Beside the output: thousands of meshes may not fit where temporary files usually lie.
+        with tempfile.TemporaryDirectory(prefix=f".{name}-", dir=path.parent) as staging:
             with Progress(console=Console(stderr=True), transient=True) as progress:
                 task = progress.add_task("reading meshes")
                 report = importing.read_meshes(
@@ -60,15 +63,23 @@ def import_meshes(
                     Path(staging),
                     lambda done, total: progress.update(task, completed=done, total=total),
                 )
-        if report.meshes:
-            importing.orient(report, settings, _references(name))
-            importing.split(report.meshes)
-        sheets = write_contact_sheets(report.meshes, path.with_name(f"{name}_sheets"))
-        if interactive:
-            _ask(report, sheets)
-            sheets = write_contact_sheets(report.meshes, path.with_name(f"{name}_sheets"))
-        importing.write_category(report, settings, path)
+            if report.meshes:
+                importing.orient(report, settings, _references(name))
+                importing.split(report.meshes, meshes)
+            sheet_folder = path.with_name(f"{name}_sheets")
+            shown = report.meshes if interactive else _some(report.meshes)
+            sheets = write_contact_sheets(shown, sheet_folder)
+            if interactive:
+                _ask(report, sheets)
+                sheets = write_contact_sheets(report.meshes, sheet_folder)
+            importing.write_category(report, settings, path)
     _tell(report, path, sheets)
+
+
+def _some(meshes: list[ImportedMesh]) -> list[ImportedMesh]:
+    """Those on the contact sheets: of thousands, some, evenly spread."""
+    step = -(-len(meshes) // _SHOWN) if meshes else 1
+    return meshes[::step]
 
 
 def _references(name: str) -> list:  # type: ignore[type-arg]
@@ -128,4 +139,6 @@ def _tell(report: ImportReport, path: Path, sheets: list[Path]) -> None:
             fg="yellow",
             err=True,
         )
+    if len(report.meshes) > _SHOWN:
+        typer.echo(f"The sheets show {len(_some(report.meshes))} of the meshes, evenly spread.")
     typer.echo(f"Written: {path}, {', '.join(map(str, sheets))}")

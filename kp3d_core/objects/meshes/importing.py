@@ -17,12 +17,14 @@ from kp3d_core.objects.meshes.archive import open_mesh, save_mesh
 from kp3d_core.objects.meshes.isolation import MeshReader
 from kp3d_core.objects.meshes.orientation import (
     CONVENTIONS,
+    MIRRORED,
     align_yaw,
     guess_up,
     sample_surface,
     turn_of_axes,
 )
 from kp3d_core.objects.meshes.reading import turned
+from kp3d_core.objects.meshes.shapenet import folders_without_mesh, model_folder, official_splits
 from kp3d_core.objects.meshes.symmetry import SYMMETRIES, common_symmetry, symmetry_of
 from kp3d_core.rendering.mesh import Mesh
 
@@ -75,14 +77,21 @@ class ImportedMesh:
     """One file that can be used."""
 
     name: str
-    """Path below the folder that was given."""
-    mesh: Mesh
-    """In the frame of the file."""
+    """Path below the folder that was given; of a model of ShapeNet its id."""
+    archive: Path
+    """Holds the mesh in the frame of the file: of thousands, no two are in memory at a time."""
+    size: float
+    """Longest side, in the unit of the file."""
     notes: list[str]
     """What was found and mended."""
     R_object_file: FloatArray = field(default_factory=lambda: np.eye(3))
     split: str = "train"
     symmetry: str = "none"
+
+    @property
+    def mesh(self) -> Mesh:
+        """The mesh in the frame of the file."""
+        return open_mesh(self.archive)
 
 
 @dataclass
@@ -129,23 +138,32 @@ def read_meshes(
 
     Args:
         folder: with meshes in it and below.
-        staging: folder for archives on the way.
+        staging: folder for archives; needed as long as the report.
         on_file: told how many of how many are done.
         reader: reads them, in a process of its own.
     """
     files, report = find_meshes(folder), ImportReport()
-    root = folder.resolve()
+    root, places = folder.resolve(), dict[str, Path]()
+    for empty in folders_without_mesh(folder, files):
+        report.refused[empty.name] = "its folder holds no mesh"
     with reader or MeshReader() as isolated:
         for number, file in enumerate(files):
-            name = str(file.relative_to(folder))
-            archive = staging / f"{number}.npz"
+            model = model_folder(file.absolute())
+            path = file.relative_to(folder)
+            name = model.name if model else str(path)
             try:
                 if file.suffix.lower() in _UNREAD:
                     raise ValueError(f"{file.suffix} is not read: export it as GLB")
                 if not file.resolve().is_relative_to(root):
                     raise ValueError("it is a link to a file outside of the folder")
+                if name in places:
+                    other, name = places[name], str(path)
+                    raise ValueError(f"it is the same model as {other}")
+                archive = staging / f"{number}.npz"
                 notes = isolated.read(file, root, archive)
-                report.meshes.append(ImportedMesh(name, open_mesh(archive), notes))
+                size = float(np.ptp(open_mesh(archive).vertices, axis=0).max())
+                report.meshes.append(ImportedMesh(name, archive, size, notes))
+                places[name] = path
             except ValueError as error:
                 report.refused[name] = str(error).removeprefix(f"{file} ").rstrip(".")
             on_file(number + 1, len(files))
@@ -163,42 +181,38 @@ def orient(
         settings: what the user says.
         reference: points on objects of this category that stand right, if there are any.
     """
-    clouds = [sample_surface(item.mesh) for item in report.meshes]
     up, front = settings.up, settings.front
     if settings.convention:
         up, front = CONVENTIONS[settings.convention]
     if up and front:
-        report.orientation = f"as said: {up} up, {front} in front"
+        mirrored = settings.convention in MIRRORED
+        told = ", left and right exchanged" if mirrored else ""
+        report.orientation = f"as said: {up} up, {front} in front{told}"
         for item in report.meshes:
-            item.R_object_file = turn_of_axes(up, front)
+            item.R_object_file = turn_of_axes(up, front, mirrored)
     else:
-        others = [
-            cloud
-            for cloud, item in zip(clouds, report.meshes, strict=True)
-            if not item.name.lower().endswith(_GLTF)
-        ]
-        guessed = up or (guess_up(others) if others else "y")
-        for item in report.meshes:
-            is_gltf = item.name.lower().endswith(_GLTF)
-            axis = up or ("y" if is_gltf else guessed)
-            item.R_object_file = turn_of_axes(axis, "z" if axis.endswith("y") else "x")
-        upright = [c @ m.R_object_file.T for c, m in zip(clouds, report.meshes, strict=True)]
-        turns = align_yaw(upright, reference)
-        for item, turn in zip(report.meshes, turns, strict=True):
-            item.R_object_file = turn @ item.R_object_file
-        compared = f"the built-in {settings.category}" if reference else "each other"
-        report.orientation = f"a guess: {guessed} up, front by comparing with {compared}"
-    standing = [c @ m.R_object_file.T for c, m in zip(clouds, report.meshes, strict=True)]
-    for item, cloud in zip(report.meshes, standing, strict=True):
-        item.symmetry = symmetry_of(cloud)
+        _guess_turns(report, settings, reference)
+    for item in report.meshes:
+        item.symmetry = symmetry_of(sample_surface(item.mesh) @ item.R_object_file.T)
     report.symmetry = settings.symmetry or common_symmetry([m.symmetry for m in report.meshes])
 
 
-def split(meshes: Sequence[ImportedMesh]) -> None:
+def split(meshes: Sequence[ImportedMesh], folder: Path) -> None:
     """Divide the meshes into train, val and test: about 70, 15 and 15 of 100, stable by name.
 
-    Of one or two meshes, all serve in every split, as variations of themselves.
+    Of one or two meshes, all serve in every split, as variations of themselves. ShapeNet's own
+    split counts, if its table lies in the folder or beside it; models it does not list train.
+
+    Raises:
+        ValueError: the table cannot be read.
     """
+    official = official_splits(folder)
+    if any(item.name in official for item in meshes):
+        for item in meshes:
+            item.split = official.get(item.name, "train")
+            if item.name not in official:
+                item.notes.append("not in all.csv: for training")
+        return
     if len(meshes) < 3:
         for item in meshes:
             item.split = "train val test"
@@ -248,9 +262,33 @@ def write_category(report: ImportReport, settings: ImportSettings, path: Path) -
         stream.write((header + text).encode())
 
 
+def _guess_turns(
+    report: ImportReport, settings: ImportSettings, reference: Sequence[FloatArray]
+) -> None:
+    """Turn the meshes as their format says, or as they look most alike."""
+    up = settings.up
+    clouds = [sample_surface(item.mesh) for item in report.meshes]
+    others = [
+        cloud
+        for cloud, item in zip(clouds, report.meshes, strict=True)
+        if not item.name.lower().endswith(_GLTF)
+    ]
+    guessed = up or (guess_up(others) if others else "y")
+    for item in report.meshes:
+        is_gltf = item.name.lower().endswith(_GLTF)
+        axis = up or ("y" if is_gltf else guessed)
+        item.R_object_file = turn_of_axes(axis, "z" if axis.endswith("y") else "x")
+    upright = [c @ m.R_object_file.T for c, m in zip(clouds, report.meshes, strict=True)]
+    turns = align_yaw(upright, reference)
+    for item, turn in zip(report.meshes, turns, strict=True):
+        item.R_object_file = turn @ item.R_object_file
+    compared = f"the built-in {settings.category}" if reference else "each other"
+    report.orientation = f"a guess: {guessed} up, front by comparing with {compared}"
+
+
 def _note_scales(meshes: Sequence[ImportedMesh]) -> None:
     """Tell of files whose unit seems to be another one than that of most."""
-    sizes = [float(np.ptp(m.mesh.vertices, axis=0).max()) for m in meshes]
+    sizes = [mesh.size for mesh in meshes]
     if len(sizes) < 3:
         return
     middle = float(np.median(sizes))

@@ -13,15 +13,20 @@ FloatArray = NDArray[np.float64]
 
 CONVENTIONS = {
     "gltf": ("y", "z"),
-    "shapenet-v1": ("y", "-z"),
+    "shapenet-v1": ("y", "x"),
     "shapenet-v2": ("y", "-z"),
     "blender": ("z", "-y"),
     "ros": ("z", "x"),
 }
 """Up and front in the axes of the file, by name.
 
-glTF: specification 2.0, section 3.4 (+Y up, the front faces +Z). ShapeNet: its documentation.
-Blender: its front view looks along +y. ROS: REP 103.
+glTF: specification 2.0, section 3.4 (+Y up, the front faces +Z). ShapeNet: the README of either
+version. Blender: its front view looks along +y. ROS: REP 103.
+"""
+MIRRORED = ("shapenet-v1",)
+"""Conventions whose files have left and right exchanged: they are exchanged back.
+
+ShapeNet tells of its v1 that left and right are flipped, and of v2 that it mends that.
 """
 AXES = ("x", "-x", "y", "-y", "z", "-z")
 QUARTER_TURNS: dict[str, FloatArray] = {
@@ -37,12 +42,13 @@ _SAMPLES = 6000
 _ROUNDS = 4
 
 
-def turn_of_axes(up: str, front: str) -> FloatArray:
+def turn_of_axes(up: str, front: str, mirrored: bool = False) -> FloatArray:
     """R_object_file, shape (3, 3), of a file whose object has these axes.
 
     Args:
         up: axis of the file that points up, such as "y" or "-z".
         front: axis of the file that points forwards.
+        mirrored: left and right of the file are exchanged; then the determinant is -1.
     """
     problems = [
         f"{name} must be one of {' '.join(AXES)}, got {axis!r}"
@@ -54,7 +60,8 @@ def turn_of_axes(up: str, front: str) -> FloatArray:
     if problems:
         raise ValueError("Axes cannot be used: " + "; ".join(problems) + ".")
     z, x = _unit(up), _unit(front)
-    return np.stack([x, np.cross(z, x), z])
+    left = np.cross(z, x)
+    return np.stack([x, -left if mirrored else left, z])
 
 
 def sample_surface(mesh: Mesh, count: int = _SAMPLES, seed: int = 0) -> FloatArray:

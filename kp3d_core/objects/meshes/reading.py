@@ -91,7 +91,17 @@ def joined(meshes: Sequence[Mesh]) -> Mesh:
 
 
 def turned(mesh: Mesh, R_object_file: NDArray[np.float64]) -> Mesh:
-    """The mesh in another frame, its longest dimension over [-1, 1] about the middle of its box."""
+    """The mesh in another frame, its longest dimension over [-1, 1] about the middle of its box.
+
+    A determinant of -1 mirrors the mesh; its faces still look outwards then.
+    """
+    if np.linalg.det(R_object_file) < 0:
+        mesh = replace(
+            mesh,
+            faces=np.ascontiguousarray(mesh.faces[:, ::-1]),
+            corner_uv=np.ascontiguousarray(mesh.corner_uv[:, ::-1]),
+            corner_normals=np.ascontiguousarray(mesh.corner_normals[:, ::-1]),
+        )
     points = mesh.vertices.astype(np.float64) @ R_object_file.T
     used = points[mesh.faces.ravel()]
     low, high = used.min(axis=0), used.max(axis=0)

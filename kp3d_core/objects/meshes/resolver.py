@@ -60,7 +60,8 @@ class TolerantResolver(Resolver):  # type: ignore[misc]
         # Options of map_Kd, such as "-s 1 1 1 wood.png", stand before the name.
         names = dict.fromkeys([clean, base, base.split(" ")[-1]])
         for candidate in names:
-            for folder in _SUBFOLDERS:
+            # ShapeNet v1 has textures in a folder of the model's own name, too.
+            for folder in (*_SUBFOLDERS, self._folder.name):
                 path = self._inside(self._folder / folder / candidate)
                 if path is not None:
                     return path
