@@ -11,7 +11,7 @@ T = TypeVar("T")
 
 LONGEST = 5
 """Most items that wait: as many as a 60 Hz camera takes while the host stalls for 70 ms."""
-_REMEMBERED = 16
+_REMEMBERED = 8
 _PAUSE_S = 1.0
 """Items further apart than this are no stream."""
 
