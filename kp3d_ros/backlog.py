@@ -9,8 +9,9 @@ from typing import Generic, TypeVar
 
 T = TypeVar("T")
 
-LONGEST = 5
-"""Most items that wait: as many as a 60 Hz camera takes while the host stalls for 70 ms."""
+LONGEST = 3
+"""Most items that wait: as many as a 30 Hz camera takes while the host stalls for 70 ms. More would
+be copied out of the middleware for nothing where the node is slower than the camera."""
 _REMEMBERED = 8
 _PAUSE_S = 1.0
 """Items further apart than this are no stream."""
