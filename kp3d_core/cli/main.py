@@ -11,6 +11,7 @@ from kp3d_core.cli.build_engine import build_engine
 from kp3d_core.cli.calibrate import calibrate
 from kp3d_core.cli.calibrate_depth import calibrate_depth
 from kp3d_core.cli.card import card
+from kp3d_core.cli.convert_tfrecords import convert_tfrecords
 from kp3d_core.cli.evaluate import evaluate
 from kp3d_core.cli.export import export
 from kp3d_core.cli.export_meshes import export_meshes
@@ -39,6 +40,7 @@ app = typer.Typer(
 app.command()(infer)
 app.command("import")(import_meshes)
 app.command()(export_meshes)
+app.command()(convert_tfrecords)
 app.command()(render)
 app.command(context_settings=CONTEXT)(train)
 app.command()(refine)

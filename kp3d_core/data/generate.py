@@ -73,6 +73,9 @@ class Instance(Protocol):
 InstanceSource = Callable[[str, int], Instance]
 """Makes the instance of a category and a seed."""
 
+Samples = Generator[list[tuple[str, bytes]], None, None]
+"""Encoded samples, as tar members (name, content)."""
+
 Progress = Callable[[int, int], None]
 """Told (instances done, instances in total)."""
 
@@ -146,9 +149,32 @@ def generate(
     """
     if jobs < 1:
         raise ValueError(f"jobs must be at least 1, got {jobs}. Pass a number of processes.")
-    folder = Path(output)
     wanted = _new_manifest(settings, source)
     source(settings.category, wanted.first_seed)  # an unknown category fails before any file
+
+    def samples(first: int, end: int) -> Samples:
+        return _render_all(settings, source, range(first, end), jobs)
+
+    return write_shards(Path(output), wanted, samples, on_progress)
+
+
+def write_shards(
+    folder: Path,
+    wanted: Manifest,
+    samples_of: Callable[[int, int], Samples],
+    on_progress: Progress = lambda done, total: None,
+) -> Manifest:
+    """Write a data set into a folder, or finish one that was interrupted.
+
+    Args:
+        folder: a new or empty one, or one that an earlier run with an equal manifest wrote to.
+        wanted: manifest without shards.
+        samples_of: yields the encoded samples of the seeds from the first to before the second.
+        on_progress: called after every instance, and first with what an earlier run has left.
+
+    Returns:
+        The manifest of the complete set.
+    """
     check_output_folder(folder, MANIFEST_NAME, holds="an unfinished set")
     folder.mkdir(parents=True, exist_ok=True)
     with exclusive_lock(folder):
@@ -156,8 +182,8 @@ def generate(
         remove_partial_files(folder)
         first = manifest.first_seed
         on_progress(manifest.samples, manifest.instances)
-        seeds = range(first + manifest.samples, first + manifest.instances)
-        with closing(_render_all(settings, source, seeds, jobs)) as samples:
+        rest = samples_of(first + manifest.samples, first + manifest.instances)
+        with closing(rest) as samples:
             while not manifest.complete:
                 shard = _write_shard(folder, manifest, samples, on_progress)
                 manifest = replace(manifest, shards=(*manifest.shards, shard))
@@ -198,7 +224,7 @@ def render_instance(
 
 def _render_all(
     settings: GenerateSettings, source: InstanceSource, seeds: range, jobs: int
-) -> Generator[list[tuple[str, bytes]], None, None]:
+) -> Samples:
     """Yield the encoded samples in the order of their seeds, rendered by `jobs` processes."""
     tasks = (joblib.delayed(_encoded_sample)(settings, source, seed, jobs > 1) for seed in seeds)
     with joblib.parallel_config("loky", inner_max_num_threads=1):

@@ -26,6 +26,7 @@ FILE_OUTPUT = {
 FOLDER_OUTPUT = {
     "build-engine": ["car", "--parts"],
     "card": ["evaluation", "--output", "card.md", "--pictures"],
+    "convert-tfrecords": ["records", "--category", "car", "-o"],
     "evaluate": ["car", "data", "--output"],
     "export-meshes": ["--category", "mug", "-o"],
     "infer": ["car", "photo.png", "-o"],

@@ -1,0 +1,59 @@
+"""`kp3d convert-tfrecords`: the data that the authors of KeypointNet published, as shards."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.progress import Progress
+
+from kp3d_core.cli.errors import user_errors
+from kp3d_core.files import check_output_folder
+
+
+def convert_tfrecords(
+    folder: Annotated[Path, typer.Argument(help="Folder of NNNN.tfrecord and projection.txt.")],
+    category: Annotated[str, typer.Option(help="What the objects are, such as car.")],
+    output: Annotated[
+        Path, typer.Option("--output", "-o", help="Folder for train, val (their dev) and test.")
+    ],
+    pairs_per_object: Annotated[
+        int | None,
+        typer.Option(
+            help="Consecutive pairs of views that show one object; 1: each pair is taken for "
+            "itself.",
+            show_default="as job.txt says, or 100",
+            min=1,
+            max=500,
+        ),
+    ] = None,
+) -> None:
+    """Convert the TFRecords of KeypointNet's authors; an interrupted run is continued."""
+    with user_errors():
+        from kp3d_core.data.authors_records import convert_records, read_record_folder
+
+        check_output_folder(output)
+        if not category.isidentifier():
+            raise ValueError(
+                f"category must be made of letters, digits and underscores, got {category!r}."
+            )
+        source = read_record_folder(folder, pairs_per_object)
+        with Progress(console=Console(stderr=True), transient=True) as progress:
+            for split, records in source.splits.items():
+                if not records:
+                    continue
+                task = progress.add_task(split)
+                manifest = convert_records(
+                    source,
+                    category,
+                    split,
+                    output / split,
+                    lambda done, total, task=task: progress.update(  # type: ignore[misc]
+                        task, completed=done, total=total
+                    ),
+                )
+                progress.console.print(
+                    f"{output / split}: {manifest.samples} objects x {manifest.views} views"
+                )
