@@ -22,6 +22,8 @@ _NEAR_SHARE = 10.0
 """So many percent of the pixels are near: even outdoors, where the sky may be at any distance."""
 _FARTHEST_NEAR_M = 300.0
 """Where those never all are: the values then are millimetres."""
+_NEAREST_FAR_M = 0.03
+"""Closer than any camera measures: the values then are metres."""
 
 
 def require_registered(message: Image, frame_id: str, size_wh: tuple[int, int]) -> None:
@@ -82,20 +84,23 @@ def depth_to_metres(message: Image) -> NDArray[np.float32]:
 
 
 def require_plausible(depth_m: NDArray[np.float32]) -> None:
-    """Refuse depths so large that they can only be millimetres: for objects of unknown size.
+    """Refuse depths that can only be of another unit: for objects of unknown size.
 
     Args:
         depth_m: from `depth_to_metres`.
 
     Raises:
-        ValueError: even what is near would be farther than robots see.
+        ValueError: even what is near would be farther than robots see, or even what is far would
+            be closer.
     """
     sample_m = depth_m[::_STEP, ::_STEP]
     known = sample_m[np.isfinite(sample_m)]
-    near_m = float(np.percentile(known, _NEAR_SHARE)) if known.size else 0.0
-    if near_m > _FARTHEST_NEAR_M:
+    if not known.size:
+        return
+    near_m, far_m = np.percentile(known, [_NEAR_SHARE, 100 - _NEAR_SHARE])
+    if near_m > _FARTHEST_NEAR_M or far_m < _NEAREST_FAR_M:
+        where = f"beyond {near_m:.0f}" if near_m > _FARTHEST_NEAR_M else f"closer than {far_m:.1g}"
         raise ValueError(
-            f"Depth must be in metres (32FC1) or millimetres (16UC1), got an image with nine "
-            f"pixels of ten beyond {near_m:.0f} m: its scale is not used. Check the publisher's "
-            "unit (REP 118)."
+            "Depth must be in metres (32FC1) or millimetres (16UC1), got an image with nine "
+            f"pixels of ten {where} m: its scale is not used. Check the publisher's unit (REP 118)."
         )

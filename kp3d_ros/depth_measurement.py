@@ -29,8 +29,8 @@ def depth_of(answer: Answer, images: DepthImages) -> NDArray[np.float32] | None:
     message = images.nearest(stamp_nanoseconds(header.stamp), settings.depth_max_age)
     if message is None:
         answer.problems.append(
-            f"No depth image within {settings.depth_max_age:g} s of the image: the scale "
-            "is that of 'object_size'. Check the topic 'depth', or raise 'depth_max_age'."
+            f"No depth image within {settings.depth_max_age:g} s of the image: its scale is not "
+            "used. Check the topic 'depth', or raise 'depth_max_age'."
         )
         return None
     try:
@@ -51,15 +51,20 @@ def measure(
     if depth_m is None:
         return detection, False
     size_wh = (answer.camera.width, answer.camera.height)
-    scale = scale_from_depth(detection, depth_m, size_wh, category.model.surface)
-    if scale is None:
-        return detection, False
     if not detection.metric:  # no known size judges the unit
         try:
             require_plausible(depth_m)
         except ValueError as error:
             answer.problems.append(str(error))
             return detection, False
+    scale = scale_from_depth(detection, depth_m, size_wh, category.model.surface)
+    if scale is None:
+        answer.problems.append(
+            f"Depth image must tell the distance of '{category.name}', and holds too few values "
+            "where it is, or none that fit its shape: its scale is not used. The object may be out "
+            "of the depth camera's range, or too dark or shiny for it."
+        )
+        return detection, False
     if contradicts(scale, detection):
         answer.problems.append(
             f"Nothing about '{category.name}' is published in metres: its size must be "

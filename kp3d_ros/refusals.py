@@ -17,10 +17,12 @@ def describe(detection: Detection, model: Model) -> str:
     """Score, misfit, size and place of a refused detection, and why it was refused."""
     low, high = detection.keypoints_uv.min(axis=0), detection.keypoints_uv.max(axis=0)
     (u, v), length = (low + high) / 2, float(np.max(high - low))
+    where = f", {length:.0f} pixels long around ({u:.0f}, {v:.0f})"
+    if detection.keypoints_camera[:, 2].min() <= 0:
+        where = ""  # what is behind the camera has no pixels
     return (
         f"The most likely one of '{model.name}' had score {detection.score.mean():.2f} and misfit "
-        f"{detection.misfit:.2f}, {length:.0f} pixels long around ({u:.0f}, {v:.0f}); refused: "
-        f"{'; '.join(detection.problems)}."
+        f"{detection.misfit:.2f}{where}; refused: {'; '.join(detection.problems)}."
     )
 
 

@@ -77,11 +77,13 @@ def why_ignored(
         return ""
     later_s = stamp_seconds(detections.header.stamp) - stamp_seconds(image_stamp)
     if abs(later_s) > settings.detection_max_age:
+        difference = f"{abs(later_s):.3g} s {'later' if later_s > 0 else 'earlier'}"
+        if not stamp_seconds(detections.header.stamp):
+            difference = "not set"
         return (
             f"Detections are not used: their stamp must be within {settings.detection_max_age:g} s "
-            f"of the image's ('detection_max_age'), it is {abs(later_s):.3g} s "
-            f"{'later' if later_s > 0 else 'earlier'}. Give them the stamp of the image that they "
-            "were made of, or raise that parameter."
+            f"of the image's ('detection_max_age'), it is {difference}. Give them the stamp "
+            "of the image that they were made of, or raise that parameter."
         )
     wanted = [item for item in items if any(score_of(item, c) > -math.inf for c in classes)]
     if not wanted:
@@ -151,7 +153,7 @@ def box_region(detection: Detection2D) -> Region:
     box = detection.bbox
     theta = float(box.center.theta)
     if not math.isfinite(theta):
-        raise ValueError(f"its angle must be finite, got {theta}. Check the 2D detector.")
+        raise ValueError(f"the angle of a box must be finite, got {theta}. Check the 2D detector.")
     cosine, sine = abs(math.cos(theta)), abs(math.sin(theta))
     width = box.size_x * cosine + box.size_y * sine
     height = box.size_x * sine + box.size_y * cosine
@@ -159,7 +161,7 @@ def box_region(detection: Detection2D) -> Region:
     is_unit = 0 < width <= 1 and 0 < height <= 1 and max(abs(center.x), abs(center.y)) <= 1
     if is_unit:
         raise ValueError(
-            f"its box must be in pixels, got {width:.3g} x {height:.3g} at ({center.x:.3g}, "
+            f"boxes must be in pixels, got {width:.3g} x {height:.3g} at ({center.x:.3g}, "
             f"{center.y:.3g}), which looks like fractions of the image. Multiply by the image's "
             "width and height."
         )

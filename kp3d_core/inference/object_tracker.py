@@ -97,7 +97,7 @@ class ObjectTracker:
         self._images = 0
         self._last_s: float | None = None
         self._interval_s = 0.0
-        self._size_wh = (0, 0)
+        self._camera: CameraModel | None = None
         self._searched_s = -np.inf
 
     @property
@@ -134,12 +134,13 @@ class ObjectTracker:
         """
         sightings = Sightings()
         places, sightings.problems = places_in_image(places or Places(), camera)
-        size_wh = (camera.width, camera.height)
-        is_back = self._last_s is not None and time_s < self._last_s
-        if is_back or size_wh != self._size_wh:
+        if self._last_s is not None and time_s < self._last_s:
             sightings.lost += self.reset()
+        if camera is not self._camera:  # it zooms, or sends another part of the image
+            for item in self._objects:
+                item.track.change_camera(camera)
         self._pass_time(time_s)
-        self._size_wh = size_wh
+        self._camera = camera
         self._images += 1
 
         frame = _Frame(image, camera, self._images, time_s, down_camera, sightings)

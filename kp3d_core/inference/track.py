@@ -42,6 +42,11 @@ class Track:
         self._turns = 0
         self._log_odds = _log_odds(detection.orientation_score)
 
+    def change_camera(self, camera: CameraModel) -> None:
+        """The next image has another calibration: the same directions are other pixels in it."""
+        uv = camera.project(self.detection.keypoints_camera)
+        self.detection = dataclasses.replace(self.detection, keypoints_uv=uv)
+
     def follow(
         self, detection: Detection, camera: CameraModel, settings: DetectorSettings
     ) -> Detection:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from pathlib import Path
 from typing import Any
@@ -160,16 +161,28 @@ def test_depth_that_cannot_be_right_is_named_and_not_used(
     assert found.detection.unit_m == UNIT_M  # that of 'object_size'
 
 
-def test_depth_in_millimetres_gives_an_object_of_unknown_size_no_metres(model: str) -> None:
+@pytest.mark.parametrize(
+    ("unit", "text"),
+    [
+        (1000.0, "Depth must be in metres .32FC1"),
+        (0.001, "nine pixels of ten closer than 0.02 m"),
+        (np.nan, "must tell the distance of 'discs', and holds too few values"),
+        (0.0, "must tell the distance of 'discs', and holds too few values"),
+    ],
+    ids=["millimetres", "thousandths", "nothing", "zeros"],
+)
+def test_depth_that_tells_no_size_gives_no_metres_and_says_so(
+    model: str, unit: float, text: str
+) -> None:
     settings = Settings(model=model, use_depth=True)
     pipeline = Pipeline(create_categories(settings), settings, None)
     pipeline.calibrations.put(CameraInfo(width=640, height=480, k=CAMERA.K.ravel()))
-    pipeline.depths.put(depth_image(1000.0))
+    pipeline.depths.put(depth_image(unit))
 
     answer = pipeline.process(image_at(1))
 
     (found,) = answer.objects
-    assert "Depth must be in metres (32FC1)" in answer.problems[0]
+    assert re.search(text, answer.problems[0])
     assert (found.detection.metric, found.from_depth, found.placement) == (False, False, None)
 
 

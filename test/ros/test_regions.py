@@ -89,7 +89,7 @@ def test_old_detection_is_not_used() -> None:
     [
         ("size_x", 0.0, "positive width and height"),
         ("size_y", math.inf, "finite corners"),
-        ("theta", math.nan, "its angle must be finite, got nan"),
+        ("theta", math.nan, "the angle of a box must be finite, got nan"),
     ],
 )
 def test_box_that_is_none_is_left_out(field: str, value: float, text: str) -> None:
@@ -110,7 +110,7 @@ def test_box_in_fractions_of_the_image_is_left_out() -> None:
 
     assert list(places.boxes) == []
     assert problems == [
-        "Detection left out: its box must be in pixels, got 0.3 x 0.2 at (0.4, 0.5), which looks "
+        "Detection left out: boxes must be in pixels, got 0.3 x 0.2 at (0.4, 0.5), which looks "
         "like fractions of the image. Multiply by the image's width and height."
     ]
     assert "which looks like fractions" in why_ignored(detections(wrong), NOW, [""], Settings())
@@ -134,6 +134,7 @@ def test_why_detections_are_ignored() -> None:
         "were made of, or raise that parameter."
     )
     assert "it is 2.9 s later" in why(detections(detection(0.9), sec=13))
+    assert "it is not set. Give them" in why(Detection2DArray(detections=[detection(0.9)]))
     assert why(late, detection_max_age=8.0) == ""
     bare = detection(0.9)
     bare.results = []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import sys
 from pathlib import Path
 from typing import Any
@@ -151,6 +152,14 @@ def test_what_was_seen_and_what_to_set(rig: Rig, model: Model) -> None:
     # What was seen before the last object is over.
     rig.images(0.1, found=1)
     assert "no object" not in rig.kinds()
+
+
+def test_what_lies_behind_the_camera_has_no_place(rig: Rig, model: Model) -> None:
+    (look,) = Detector(model).search(np.zeros((480, 640, 3), np.uint8), CAMERA)
+    behind = dataclasses.replace(look, keypoints_camera=-look.keypoints_camera)
+    rig.images(4.0, refused=[(model, behind)])
+
+    assert f"misfit {behind.misfit:.2f}; refused: " in rig.reasons()[0].text
 
 
 def test_boxes_that_are_required_and_missing(rig: Rig) -> None:

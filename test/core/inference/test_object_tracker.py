@@ -8,7 +8,14 @@ from scipy.spatial.transform import Rotation
 from tiny_model import draw_scene
 
 from kp3d_core.geometry.rotation import make_transform
-from kp3d_core.inference import Detector, DetectorSettings, ObjectTracker, Places, Region
+from kp3d_core.inference import (
+    CameraModel,
+    Detector,
+    DetectorSettings,
+    ObjectTracker,
+    Places,
+    Region,
+)
 
 LEFT, MIDDLE, RIGHT = (Region(x, 140.0, 200.0, 200.0) for x in (60.0, 220.0, 380.0))
 IN_THE_MIDDLE = Places(regions=[MIDDLE])
@@ -114,6 +121,31 @@ def test_time_that_runs_backwards_starts_anew(tracker, pinhole):
 
     assert again.lost == [1]
     assert [number for number, _ in again.found] == [2]
+
+
+@pytest.mark.parametrize(
+    ("factor", "offset"), [(0.5, 0.0), (1.0, 100.0), (1.3, 96.0)], ids=["half", "part", "zoom"]
+)
+def test_another_image_size_or_zoom_renames_nothing(detector, pinhole, factor, offset):
+    tracker = ObjectTracker(detector, max_objects=2, lost_timeout_s=1.0)
+    K = pinhole.K.copy()
+    K[:2] *= factor
+    K[:2, 2] -= offset
+    size_wh = (round(640 * min(factor, 1)), round(480 * min(factor, 1)))
+    other = CameraModel(K, *size_wh)
+    left, right = (_image(pinhole, 0.0, -2.0), _image(pinhole, 0.4, 2.0))
+    first = tracker.update(np.maximum(left, right), pinhole, 0.0, Places(boxes=[LEFT, RIGHT]))
+    numbers = {round(_x(detection)): number for number, detection in first.found}
+    assert numbers.keys() == {-2, 2}
+
+    nowhere = Places(boxes_only=True)
+    hidden = tracker.update(_image(other, 0.4, 2.0), other, 0.1, nowhere)
+    both = np.maximum(_image(other, 0.0, -2.0), _image(other, 0.4, 2.0))
+    back = tracker.update(both, other, 0.2, nowhere)
+
+    assert (hidden.lost, back.lost) == ([], [])
+    assert [number for number, _ in hidden.found] == [numbers[2]]
+    assert {round(_x(detection)): number for number, detection in back.found} == numbers
 
 
 def test_an_object_that_jumped_is_found_in_its_box(tracker, pinhole):

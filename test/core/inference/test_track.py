@@ -10,7 +10,7 @@ from scipy.spatial.transform import Rotation
 from tiny_model import CANONICAL, draw_scene
 
 from kp3d_core.geometry.rotation import make_transform, rotation_angle, transform_points
-from kp3d_core.inference import Detector, DetectorSettings, Region
+from kp3d_core.inference import CameraModel, Detector, DetectorSettings, Region
 from kp3d_core.inference.track import Track, flip_front_and_back
 
 SETTINGS = DetectorSettings()
@@ -48,6 +48,17 @@ def test_flip_takes_each_keypoint_to_its_opposite_place(detect, pinhole):
     np.testing.assert_allclose(flipped.keypoints_uv, pinhole.project(flipped.keypoints_camera))
     assert _angle_deg(detection, flipped) == pytest.approx(180.0, abs=1e-3)
     assert flipped.orientation_score == 0.7
+
+
+def test_another_calibration_shows_the_same_directions_in_other_pixels(detect, pinhole):
+    track = Track(detect(0.0))
+    before = track.detection
+    K = pinhole.K * [[0.5], [0.5], [1.0]]
+
+    track.change_camera(CameraModel(K, 320, 240))
+
+    np.testing.assert_allclose(track.detection.keypoints_uv, before.keypoints_uv / 2, atol=1e-6)
+    assert track.detection.keypoints_camera is before.keypoints_camera
 
 
 def test_confused_images_are_turned_back(detect, pinhole):
