@@ -25,8 +25,6 @@ def convert_tfrecords(
             help="Consecutive pairs of views that show one object; 1: each pair is taken for "
             "itself.",
             show_default="as job.txt says, or 100",
-            min=1,
-            max=500,
         ),
     ] = None,
 ) -> None:

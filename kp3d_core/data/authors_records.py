@@ -77,7 +77,9 @@ def read_record_folder(folder: Path, pairs: int | None = None) -> RecordFolder:
         )
     focal = _read_projection(folder / "projection.txt")
     told, scale = _read_job(folder / "job.txt")
-    pairs = pairs or told
+    pairs = told if pairs is None else pairs
+    if not 1 <= pairs <= 500:
+        raise ValueError(f"pairs per object must be between 1 and 500, got {pairs}.")
     splits: dict[str, list[Path]] = {split: [] for split in SPLITS}
     held = {
         **dict.fromkeys(_read_names(folder / "dev.txt"), "val"),

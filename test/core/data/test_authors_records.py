@@ -201,6 +201,8 @@ def test_wrong_text_files_are_told(rendered, tmp_path):
     _folder(tmp_path / "records", good, job="tfrecord,id,num,args\n0,a,3,\n")
     with pytest.raises(ValueError, match="multiple of 3 pairs"):
         read_record_folder(tmp_path / "records")
+    with pytest.raises(ValueError, match="between 1 and 500, got 0"):
+        read_record_folder(tmp_path / "records", pairs=0)
     with pytest.raises(ValueError, match="must hold the TFRecords of KeypointNet"):
         read_record_folder(tmp_path)
 
