@@ -40,10 +40,9 @@ def create_torch(network: str, input_size: int, mirror: bool, options: EngineOpt
         network: `fast` or `paper`.
         input_size: side of the images [px].
         mirror: whether it looks at mirror images, too.
-        options: threads, and a precision that must be fp32.
+        options: of which the precision must be fp32; threads are those of the process.
     """
     if options.precision != "fp32":
         raise ValueError(f"torch is measured in fp32 only, got {options.precision}.")
-    torch.set_num_threads(options.cpu_threads)
     torch.backends.cudnn.allow_tf32 = False  # fp32 means fp32, as in engines
     return TorchEngine(random_graph(network, input_size, mirror))

@@ -20,6 +20,7 @@ from kp3d_core.benchmark.contenders import (
     usual_contenders,
 )
 from kp3d_core.benchmark.growth import input_size_rows, models_of_sizes, object_rows
+from kp3d_core.benchmark.machine import torch_threads
 from kp3d_core.benchmark.networks import (
     PAPER_SIZE,
     dope_shaped_graph,
@@ -128,7 +129,8 @@ def bench_engines(
                 except ValueError as error:
                     result["missing"][label] = str(error)
                     continue
-                result["rows"] += list(_rows(network, engine_name, engine, settings))
+                with torch_threads(settings.threads):
+                    result["rows"] += list(_rows(network, engine_name, engine, settings))
     if settings.growth:
         on_progress("how cost grows")
         result |= _growth(networks[0], settings, result["missing"])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+import torch
 
 from kp3d_core.benchmark.contenders import (
     all_contenders,
@@ -34,10 +35,12 @@ def test_a_device_that_is_not_there_is_not_another_one():
 
 
 def test_torch_answers_as_an_engine():
-    engine = create_torch("fast", 64, True, EngineOptions(threads=1, precision="fp32"))
+    threads = torch.get_num_threads()
+    engine = create_torch("fast", 64, True, EngineOptions(threads=threads + 1, precision="fp32"))
     assert isinstance(engine, Engine)
     outputs = engine.run(np.zeros((2, 64, 64, 3), np.uint8))
     shapes = output_shapes(20)
     assert {n: v.shape for n, v in outputs.items()} == {n: (2, *s) for n, s in shapes.items()}
+    assert torch.get_num_threads() == threads  # what runs afterwards computes as before
     with pytest.raises(ValueError, match="torch is measured in fp32 only, got int8"):
         create_torch("fast", 64, True, EngineOptions(precision="int8"))

@@ -66,7 +66,7 @@ def test_fast_needs_an_order_of_magnitude_less_arithmetic():
 
 
 def test_unknown_network_and_too_few_keypoints_are_named():
-    with pytest.raises(ValueError, match=r"one of \['fast', 'paper'\], got 'huge'"):
+    with pytest.raises(ValueError, match=r"one of \['fast', 'lite', 'paper'\], got 'huge'"):
         create_model("huge")
     with pytest.raises(ValueError, match="at least 3, got 2"):
         create_model("fast", 2)
