@@ -14,7 +14,7 @@ demo: env  ## Run the node on a simulated camera and measure it against the know
 	$(BIN)/python -m kp3d_ros.demo
 
 test: train-env check  ## Run everything CI runs: linters, type checker, tests
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --durations=25
 
 test-slow: train-env  ## Run the slow tests, too
 	$(BIN)/python -m pytest -m ""

@@ -139,7 +139,7 @@ def test_objects_stay_what_they_are_in_all_disorder(model: str, max_objects: int
         np.testing.assert_allclose(T[:3, 3], TRUTH[:3, 3], atol=0.04, err_msg=str(disorder))
 
     identity, _ = good()
-    hostile.for_each(disorders(), 150, use)
+    hostile.for_each(disorders(), 70, use)
 
     assert set(kinds) == set(DISORDERS)
 
