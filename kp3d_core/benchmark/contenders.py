@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 
 from kp3d_core.benchmark.networks import random_graph
-from kp3d_core.export.torch_engine import TorchEngine
+from kp3d_core.evaluation.torch_engine import TorchEngine
 from kp3d_core.inference import Engine, Model, create_engine, engine_names
 from kp3d_core.inference.engines import EngineOptions, engine_devices
 

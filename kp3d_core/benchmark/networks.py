@@ -17,14 +17,15 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from kp3d_core.export.graph import DetectorGraph
-from kp3d_core.export.quantize import int8_graph
-from kp3d_core.export.to_onnx import OPSET, export_graph, file_metadata, write_model
 from kp3d_core.inference import Model, load_model
 from kp3d_core.inference.model import Calibration
 from kp3d_core.inference.model_metadata import FORMAT_VERSION
 from kp3d_core.models import create_model
+from kp3d_core.models.graph import DetectorGraph
+from kp3d_core.package.quantize import int8_graph
+from kp3d_core.package.to_onnx import OPSET, export_graph, write_model
 from kp3d_core.palette import keypoint_colors
+from kp3d_core.training.packaged import file_metadata
 
 PAPER_SIZE = 128
 """Input of the paper's networks [px]."""

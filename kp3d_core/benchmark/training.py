@@ -24,6 +24,7 @@ from kp3d_core.data.generate import GenerateSettings, generate
 from kp3d_core.training.datamodule import ShardDataModule
 from kp3d_core.training.module import KeypointModule
 from kp3d_core.training.precision import uses_bf16
+from kp3d_core.training.run import PRESETS
 from kp3d_core.training.speed import SpeedLog, Totals, peak_memory_mb
 
 STAGES = ("data", "augmentation", "forward", "losses", "metrics", "backward", "optimizer")
@@ -37,7 +38,7 @@ _PLAIN = ("--model.precision=fp32", "--data.objects_per_batch=4")
 class TrainBenchSettings:
     """What to measure."""
 
-    config: Path = Path("config/train/fast.yaml")
+    config: Path = PRESETS / "fast.yaml"
     """Recipe whose step is measured; `paper.yaml` beside it is what it is compared with."""
     category: str = "car"
     threads: int = 2
@@ -58,7 +59,7 @@ class TrainBenchSettings:
         ]
         for path in (self.config, self.plain_config):
             if not path.is_file():
-                problems.append(f"{path} must exist. Start in the source tree, or pass --config.")
+                problems.append(f"{path} must exist. Pass another --config.")
         if problems:
             raise ValueError("Benchmark settings are wrong: " + " ".join(problems))
 

@@ -62,8 +62,12 @@ def engine(
 @bench.command()
 def train(
     config: Annotated[
-        Path, typer.Option(help="Recipe; compared with paper.yaml beside it.")
-    ] = Path("config/train/fast.yaml"),
+        Path | None,
+        typer.Option(
+            help="Settings of a step; compared with paper.yaml beside it.",
+            show_default="the preset fast",
+        ),
+    ] = None,
     threads: Annotated[int, typer.Option(help="CPU threads.")] = 2,
     steps: Annotated[int, typer.Option(help="Steps that are measured.")] = 20,
     plain_steps: Annotated[int, typer.Option(help="The same of the plain form.")] = 2,
@@ -74,7 +78,10 @@ def train(
         from kp3d_core.benchmark.training import TrainBenchSettings, bench_train
 
         settings = TrainBenchSettings(
-            config=config, threads=threads, steps=steps, plain_steps=plain_steps
+            config=config or TrainBenchSettings.config,
+            threads=threads,
+            steps=steps,
+            plain_steps=plain_steps,
         )
         result = measured(bench_train, settings, json_file)
     _print_training(result)

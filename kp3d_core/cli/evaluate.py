@@ -101,8 +101,8 @@ def evaluate(
         if not keep:
             measure(output, engine, precision)
             return
-        from kp3d_core.export.figures import check_keeps_figures, keep_figures
         from kp3d_core.inference.engines import REFERENCE_ENGINE
+        from kp3d_core.package.figures import check_keeps_figures, keep_figures
 
         loaded = check_keeps_figures(model, precision)
         engine = REFERENCE_ENGINE if engine == "auto" else engine

@@ -7,20 +7,16 @@ from importlib.metadata import entry_points
 import typer
 
 from kp3d_core.cli.bench import bench
+from kp3d_core.cli.build import build
 from kp3d_core.cli.build_engine import build_engine
-from kp3d_core.cli.calibrate import calibrate
-from kp3d_core.cli.calibrate_depth import calibrate_depth
-from kp3d_core.cli.card import card
 from kp3d_core.cli.convert_tfrecords import convert_tfrecords
 from kp3d_core.cli.evaluate import evaluate
-from kp3d_core.cli.export import export
 from kp3d_core.cli.export_meshes import export_meshes
+from kp3d_core.cli.finetune import finetune
 from kp3d_core.cli.import_meshes import import_meshes
 from kp3d_core.cli.infer import infer
 from kp3d_core.cli.literal_help import LiteralHelp
-from kp3d_core.cli.polish import polish
-from kp3d_core.cli.quantize import quantize
-from kp3d_core.cli.refine import refine
+from kp3d_core.cli.package import package
 from kp3d_core.cli.render import render
 from kp3d_core.cli.reproduce import CONTEXT as REPRODUCE_CONTEXT
 from kp3d_core.cli.reproduce import reproduce
@@ -31,7 +27,7 @@ from kp3d_core.cli.weights import weights
 app = typer.Typer(
     name="kp3d",
     cls=LiteralHelp,
-    help="Semantic 3D keypoints from one RGB image: make data, train, export, evaluate.",
+    help="Semantic 3D keypoints from one RGB image: make data, train, package, evaluate.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
 )
@@ -41,19 +37,15 @@ app.command()(infer)
 app.command("import")(import_meshes)
 app.command()(export_meshes)
 app.command()(convert_tfrecords)
+app.command()(build)
 app.command()(render)
 app.command(context_settings=CONTEXT)(train)
-app.command()(refine)
-app.command()(polish)
+app.command()(finetune)
 app.command()(weights)
-app.command()(export)
+app.command()(package)
 app.command()(evaluate)
 app.command()(robustness)
-app.command()(card)
 app.command(context_settings=REPRODUCE_CONTEXT)(reproduce)
-app.command()(calibrate)
-app.command()(calibrate_depth)
-app.command()(quantize)
 app.command()(build_engine)
 app.add_typer(bench, name="bench")
 # Commands of packages that build on this one and that it does not know, such as the ROS node.

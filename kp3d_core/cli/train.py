@@ -20,7 +20,8 @@ def train(
     configs: Annotated[
         list[str],
         typer.Argument(
-            metavar="CONFIG...", help="YAML files, see config/train/; later ones override earlier."
+            metavar="CONFIG...",
+            help="Presets, such as fast, and YAML files, see config/train/; later ones override.",
         ),
     ],
     output: Annotated[
@@ -41,9 +42,9 @@ def train(
         if threads is not None:
             torch.set_num_threads(threads)
         # Options that typer does not know end up among the arguments.
-        files = [Path(value) for value in configs if not value.startswith("--")]
+        files = [value for value in configs if not value.startswith("--")]
         overrides = [value for value in configs if value.startswith("--")] + context.args
-        folder = output or Path("runs") / files[-1].stem
+        folder = output or Path("runs") / Path(files[-1]).stem
         max_time_s = math.inf if max_time is None else parse_duration(max_time)
         best = run_training(files, folder, overrides, resume, max_time_s, started_s)
-    typer.echo(f"Best checkpoint: {best}. Next: kp3d export {best} -o {files[-1].stem}.onnx")
+    typer.echo(f"Best checkpoint: {best}. Next: kp3d finetune {best} TRAIN VAL -o RUN")

@@ -133,6 +133,6 @@ class Model:
     """Where the surface that a depth image shows lies before the keypoints; None if that was not
     measured."""
     quantized_from: str = ""
-    """`sha256` of the file in fp32 that this one was made of by `kp3d quantize`; empty if none."""
+    """`sha256` of the file in fp32 that this one was made of by `kp3d package`; empty if none."""
     int8: Model | None = field(default=None, repr=False)
-    """The same in int8, where the file that `kp3d quantize` wrote lies beside this one."""
+    """The same in int8, where the file that `kp3d package` wrote lies beside this one."""

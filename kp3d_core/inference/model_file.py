@@ -83,7 +83,7 @@ def _int8_beside(file: _File, model: Model) -> Model | None:
         if found.precision != "int8" or found.quantized_from != model.sha256:
             raise ValueError(
                 f"Model file {source} cannot be used: it was made of another file than "
-                f"{file.source}. Make it again: kp3d quantize."
+                f"{file.source}. Make both again: kp3d package."
             )
     except ValueError as error:
         if file.is_shipped:

@@ -175,7 +175,7 @@ def _load_json(metadata: Mapping[str, str]) -> Mapping[str, Any]:
     if text is None:
         raise ValueError(
             f"it is an ONNX file without the metadata entry {METADATA_KEY!r}, so its keypoints and "
-            "training camera are unknown. Use a file made by `kp3d export`."
+            "training camera are unknown. Use a file made by `kp3d package`."
         )
     try:
         content = json.loads(text)

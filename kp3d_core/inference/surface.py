@@ -3,7 +3,7 @@
 A depth image shows surfaces, but discovered keypoints lie anywhere in the body, and which of them
 are hidden depends on the view. Where the object is along the line of sight follows from all gaps
 between surface and keypoints together; a small network that was fitted to rendered depth images by
-`kp3d calibrate-depth` says how.
+`kp3d package` says how.
 """
 
 from __future__ import annotations

@@ -1,4 +1,9 @@
-"""The training objective: every loss, weighed, over V views of each object of a batch."""
+"""The losses of a batch, weighed: between views in the first stage, against places in the second.
+
+`pair_objective` is what finds keypoints: V views of each object must agree. `place_objective` goes
+on from there: what the exported graph reads in single views must lie where the network sees its
+keypoints on average on the same object. Orientation and size are judged alike in both.
+"""
 
 from __future__ import annotations
 
@@ -26,7 +31,13 @@ from kp3d_core.losses.orientation import (
     orientation_loss,
     true_flag,
 )
+from kp3d_core.losses.places import place_errors
 from kp3d_core.losses.reduction import Reduction
+from kp3d_core.models.graph import DetectorGraph, Look
+from kp3d_core.models.refiner import Reading
+
+MAX_ANGLE = 0.6
+"""Larger errors of a rotation than this [rad] are beyond small corrections."""
 
 
 @dataclass(frozen=True)
@@ -58,6 +69,28 @@ class LossWeights:
     reduction: Reduction = "released"
 
 
+@dataclass(frozen=True)
+class PlaceWeights:
+    """Weights of the losses of `place_objective`."""
+
+    pose: float = 1.0
+    """Angle between the true rotation and the one read [rad]."""
+    distance: float = 0.5
+    """RMS distance of keypoints from their places [model units]."""
+    scale: float = 10.0
+    """Squared error of the logarithm of the apparent size."""
+    unrefined: float = 0.5
+    """The three above before the refiner, relative to those behind it."""
+    orientation: float = 1.0
+    """Squared error of the projected object points [NDC squared]."""
+    orientation_heatmap: float = 0.1
+    """Cross-entropy of orientation heatmaps."""
+    flag: float = 0.5
+    """Cross-entropy of the orientation flag."""
+    variance: float = 0.1
+    """Variance of the keypoints' heatmaps [NDC squared]."""
+
+
 class ViewBatch(NamedTuple):
     """Known facts about B objects seen in V views each."""
 
@@ -70,6 +103,18 @@ class ViewBatch(NamedTuple):
     """Logarithm of the apparent size relative to the training camera."""
     landmarks: Float[Tensor, "B L 3"] | None = None
     """Named points in the object frame; needed where `LossWeights.landmark` is not zero."""
+
+
+class PlacedViews(NamedTuple):
+    """Known facts about M views whose object's keypoints have known places."""
+
+    K_ndc: Float[Tensor, "M 3 3"]
+    T_camera_object: Float[Tensor, "M 4 4"]
+    log_scale: Float[Tensor, " M"]
+    places: Float[Tensor, "M N 3"]
+    """In the object frame [model units]."""
+    is_known: Float[Tensor, " M"]
+    """1 where the places are to be believed, else 0."""
 
 
 class ViewPrediction(NamedTuple):
@@ -98,7 +143,7 @@ def _pair_indices(num_views: int, device: torch.device) -> tuple[Tensor, Tensor]
     return pairs[:, 0], pairs[:, 1]
 
 
-def losses(
+def pair_objective(
     prediction: ViewPrediction,
     batch: ViewBatch,
     weights: LossWeights,
@@ -140,13 +185,13 @@ def losses(
         ),
         "silhouette": silhouette_loss(prediction.heatmap, batch.mask, reduction),
         "variance": variance_loss(prediction.uv_covariance, reduction),
-        "orientation": orientation_loss(
-            prediction.orientation_uv, orientation_target_uv, reduction
+        **_orientation_parts(
+            prediction.orientation_uv,
+            prediction.orientation_logits,
+            orientation_target_uv,
+            true_flag(batch.T_camera_object),
+            reduction,
         ),
-        "orientation_heatmap": orientation_heatmap_loss(
-            prediction.orientation_logits, orientation_target_uv
-        ),
-        "flag": flag_loss(prediction.orientation_uv, true_flag(batch.T_camera_object)),
         "scale": (prediction.log_scale - batch.log_scale).square().mean(),
         "object_consistency": object_consistency_loss(X_object),
         "anchor": anchor_loss(X_object, anchors),
@@ -159,7 +204,66 @@ def losses(
             transform_points(batch.T_camera_object, batch.landmarks[:, None]),
             batch.K_ndc,
         )
-    parts["total"] = torch.stack(
-        [getattr(weights, name) * value for name, value in parts.items()]
-    ).sum()
-    return parts
+    return _with_total(parts, weights)
+
+
+def place_objective(
+    graph: DetectorGraph,
+    look: Look,
+    refined: Reading,
+    views: PlacedViews,
+    weights: PlaceWeights,
+    orientation_target_uv: Float[Tensor, "R P 2"],
+) -> dict[str, Float[Tensor, ""]]:
+    """Every loss of what the graph reads in views, unweighted, and their weighted sum `total`.
+
+    Args:
+        graph: that is exported.
+        look: its look at the images and their mirror images, told the true orientation.
+        refined: what its refiner makes of that.
+        views: what is known.
+        weights: of the losses.
+        orientation_target_uv: true projections of the orientation points in both [NDC].
+    """
+    flag = true_flag(views.T_camera_object)
+    parts = _orientation_parts(
+        look.reading.orientation_uv,
+        look.orientation_logits,
+        orientation_target_uv,
+        torch.cat([flag, 1 - flag]),
+        "paper",
+    )
+    covariance = look.reading.covariance
+    parts["variance"] = covariance[..., 0, 0].mean() + covariance[..., 1, 1].mean()
+    before = refiner_losses(graph.merge(look.reading), views)
+    after = refiner_losses(graph.merge(refined), views)
+    parts |= {name: after[name] + weights.unrefined * before[name] for name in after}
+    return _with_total(parts, weights)
+
+
+def refiner_losses(reading: Reading, views: PlacedViews) -> dict[str, Float[Tensor, ""]]:
+    """Losses of keypoints and size, as read in images: what a refiner mends."""
+    errors = place_errors(
+        reading, views.places, views.K_ndc, views.T_camera_object, views.log_scale
+    )
+    known = views.is_known / views.is_known.sum().clamp_min(1)
+    return {
+        "pose": (known * errors.angle.clamp_max(MAX_ANGLE)).sum(),
+        "distance": (known * errors.distance).sum(),
+        "scale": errors.log_scale.square().mean(),
+    }
+
+
+def _orientation_parts(
+    uv: Tensor, logits: Tensor, target_uv: Tensor, flag: Tensor, reduction: Reduction
+) -> dict[str, Tensor]:
+    return {
+        "orientation": orientation_loss(uv, target_uv, reduction),
+        "orientation_heatmap": orientation_heatmap_loss(logits, target_uv),
+        "flag": flag_loss(uv, flag),
+    }
+
+
+def _with_total(parts: dict[str, Tensor], weights: LossWeights | PlaceWeights) -> dict[str, Tensor]:
+    weighted = [getattr(weights, name) * value for name, value in parts.items()]
+    return parts | {"total": torch.stack(weighted).sum()}

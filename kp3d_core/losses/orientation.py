@@ -7,24 +7,12 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from kp3d_core.losses.reduction import Reduction, reduce_views
-from kp3d_core.models.heatmaps import ndc_grid
-
-FLAG_SHARPNESS = 10.0
-"""Slope of the front/back probability over the difference of the two u [1 / NDC]."""
+from kp3d_core.models.heatmaps import flag_logit, ndc_grid
 
 
 def true_flag(T_camera_object: Float[Tensor, "*batch 4 4"]) -> Float[Tensor, "*batch"]:
     """1 where the object's +x axis points to the right in the camera frame, else 0."""
     return (T_camera_object[..., 0, 0] > 0).to(T_camera_object.dtype)
-
-
-def flag_logit(orientation_uv: Float[Tensor, "*batch P 2"]) -> Float[Tensor, "*batch"]:
-    """Log odds that the front lies to the right of the back; positive means flag 1.
-
-    Args:
-        orientation_uv: predicted projections [NDC], front (1, 0, 0) first, back (-1, 0, 0) second.
-    """
-    return FLAG_SHARPNESS * (orientation_uv[..., 0, 0] - orientation_uv[..., 1, 0])
 
 
 def annealed_flag(

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-import torch
 from jaxtyping import Float
 from torch import Tensor
 
@@ -40,7 +39,6 @@ def place_errors(
     K_ndc: Float[Tensor, "M 3 3"],
     T_camera_object: Float[Tensor, "M 4 4"],
     log_scale: Float[Tensor, " M"],
-    size_varies: Tensor | None = None,
 ) -> PlaceErrors:
     """Errors of what is read in M views.
 
@@ -50,13 +48,10 @@ def place_errors(
         K_ndc: intrinsics that project to NDC.
         T_camera_object: true poses.
         log_scale: true logarithm of the apparent size.
-        size_varies: (M,) whether a view's size counts; all if None.
     """
     offset = keypoints_in_object(reading, K_ndc, T_camera_object) - places
     distance = (offset.square().sum(-1).mean(-1) + _SMALL_DISTANCE**2).sqrt()
     log_error = reading.log_scale - log_scale
-    if size_varies is not None:
-        log_error = torch.where(size_varies, log_error, 0.0)
     own_distance = T_camera_object[:, 2, 3] * (-log_error).exp()
     seen = unproject(reading.uv, own_distance[:, None] + reading.depth, K_ndc)
     R_camera_object, _ = weighted_procrustes(places, seen)

@@ -12,6 +12,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+FLAG_SHARPNESS = 10.0
+"""Slope of the front/back probability over the difference of the two u [1 / NDC]."""
 _MEAN = (0, 1, 7)
 """Where u, v, d (depth) stand among the raw moments u, v, uu, uv, vv, du, dv, d, dd."""
 _SECOND = (2, 3, 5, 3, 4, 6, 5, 6, 8)
@@ -80,3 +82,12 @@ def mass_within(
     u, v = ndc_grid(heatmap)
     squared = (u - uv[..., 0, None, None]) ** 2 + (v - uv[..., 1, None, None]) ** 2
     return (heatmap * (squared <= radius**2)).sum((-2, -1))
+
+
+def flag_logit(orientation_uv: Float[Tensor, "*batch P 2"]) -> Float[Tensor, "*batch"]:
+    """Log odds that the front lies to the right of the back; positive means flag 1.
+
+    Args:
+        orientation_uv: predicted projections [NDC], front (1, 0, 0) first, back (-1, 0, 0) second.
+    """
+    return FLAG_SHARPNESS * (orientation_uv[..., 0, 0] - orientation_uv[..., 1, 0])

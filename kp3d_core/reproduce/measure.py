@@ -20,9 +20,9 @@ from kp3d_core.evaluation.metrics import (
     unflipped_views,
 )
 from kp3d_core.evaluation.predictions import Predictions, run_views
-from kp3d_core.export.graph import DetectorGraph
-from kp3d_core.export.torch_engine import TorchEngine
+from kp3d_core.evaluation.torch_engine import TorchEngine
 from kp3d_core.inference.model import TrainingCamera
+from kp3d_core.models.graph import DetectorGraph
 from kp3d_core.training.checkpoint import load_checkpoint
 
 SHEET_OBJECTS, SHEET_VIEWS = 3, 4

@@ -1,7 +1,8 @@
 """The stages of an experiment: render, train, measure. Each is done once, whatever kills the run.
 
 Layout: `<data>/<category>/<split>` holds rendered sets, `<output>/<category>/<row>` a run folder of
-`kp3d train` with, when it is finished, `trained.json`, `result.json` and `result.npz`.
+`kp3d train` with, when it is finished, `trained.json`, `result.json` and `result.npz`. Training and
+measuring are stages as those of `kp3d build`: what has changed is made anew.
 """
 
 from __future__ import annotations
@@ -18,8 +19,10 @@ from kp3d_core.data.cameras import camera_to_dict
 from kp3d_core.data.generate import GenerateSettings, generate
 from kp3d_core.data.manifest import MANIFEST_NAME, read_manifest
 from kp3d_core.data.shards import read_instances
-from kp3d_core.files import exclusive_lock
+from kp3d_core.files import exclusive_lock, sha256_of
 from kp3d_core.provenance import provenance
+from kp3d_core.recipe.build import TRAINING_CODE
+from kp3d_core.recipe.stages import Stage, run_stages
 from kp3d_core.reproduce.measure import Result, measure
 from kp3d_core.reproduce.paper import CATEGORIES
 from kp3d_core.reproduce.settings import IMAGE_SIZE, Settings, write_json
@@ -94,21 +97,35 @@ class Runner:
             RuntimeError: the training stopped early.
         """
         checkpoint = self.checkpoint(category, row)
-        done = checkpoint.parents[1] / "trained.json"
-        if done.exists():
-            return checkpoint
-        self.say(f"{category}: training {row.title}")
-        folders = {split: self.data / category / split for split in ("train", "val")}
-        run_training(
-            [self.configs / name for name in (*row.configs, f"{category}.yaml")],
-            checkpoint.parents[1],
-            [
-                *(f"--data.{split}={folder}" for split, folder in folders.items()),
-                f"--trainer.max_steps={self.settings.budget}",
-                *overrides,
-                *self.settings.overrides,
-            ],
-        )
+        folder = checkpoint.parents[1]
+        sets = {split: self.data / category / split for split in ("train", "val")}
+        configs = [self.configs / name for name in (*row.configs, f"{category}.yaml")]
+
+        def run() -> None:
+            run_training(
+                configs,
+                folder,
+                [
+                    *(f"--data.{split}={rendered}" for split, rendered in sets.items()),
+                    f"--trainer.max_steps={self.settings.budget}",
+                    *overrides,
+                    *self.settings.overrides,
+                ],
+            )
+            self._require_all_steps(category, row)
+
+        inputs = {
+            "configs": [config.read_text() for config in configs],
+            "overrides": [*overrides, *self.settings.overrides],
+            "budget": self.settings.budget,
+            "sets": [read_manifest(rendered).sha256 for rendered in sets.values()],
+        }
+        stage = Stage(f"{row.name}_train", folder, inputs, TRAINING_CODE, run)
+        run_stages(self.output / category, [stage], self._say(category))
+        return checkpoint
+
+    def _require_all_steps(self, category: str, row: Row) -> None:
+        checkpoint = self.checkpoint(category, row)
         trained = load_checkpoint(checkpoint)
         if trained.steps < self.settings.budget:
             raise RuntimeError(
@@ -117,32 +134,36 @@ class Runner:
             )
         per_step = trained.data["objects_per_batch"] * trained.data["views_per_object"]
         write_json(
-            done,
+            checkpoint.parents[1] / "trained.json",
             {"steps": trained.steps, "images": trained.steps * per_step, **provenance()},
         )
-        return checkpoint
 
     def measure(self, category: str, row: Row) -> bool:
         """Measure a trained row on the test set; False if that is done already."""
-        folder = self.output / category / row.name
-        if (folder / "result.json").exists():
-            return False
-        self.say(f"{category}: measuring {row.title}")
-        trained = json.loads((folder / "trained.json").read_text())
-        result = measure(
-            self.checkpoint(category, row),
-            self.data / category / "test",
-            self.settings.pairs,
-            row.has_flag,
-        )
-        np.savez_compressed(
-            folder / "result.npz", **{name: getattr(result, name) for name in _ARRAYS}
-        )
-        write_json(
-            folder / "result.json",
-            {**result.figures, "steps": trained["steps"], "images": trained["images"]},
-        )
-        return True
+        checkpoint = self.checkpoint(category, row)
+        folder, test = checkpoint.parents[1], self.data / category / "test"
+
+        def run() -> None:
+            result = measure(checkpoint, test, self.settings.pairs, row.has_flag)
+            np.savez_compressed(
+                folder / "result.npz", **{name: getattr(result, name) for name in _ARRAYS}
+            )
+            trained = json.loads((folder / "trained.json").read_text())
+            figures = {**result.figures, "steps": trained["steps"], "images": trained["images"]}
+            write_json(folder / "result.json", figures)
+
+        inputs = {
+            "checkpoint": sha256_of(checkpoint),
+            "test": read_manifest(test).sha256,
+            "pairs": self.settings.pairs,
+        }
+        code = ("kp3d_core.evaluation", "kp3d_core.models", "kp3d_core.reproduce.measure")
+        result = folder / "result.json"
+        stage = Stage(f"{row.name}_measure", result, inputs, code, run)
+        return bool(run_stages(self.output / category, [stage], self._say(category)))
+
+    def _say(self, category: str) -> Callable[[str], None]:
+        return lambda text: self.say(f"{category}, {text}")
 
     def results(self, rows: Sequence[Row]) -> Results:
         """What has been measured, of all categories in the output folder."""

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypedDict
 
 import torch
 
-from kp3d_core.files import atomic_writer
+from kp3d_core.files import sha256_of
 from kp3d_core.models import ForeignOrientation, KeypointModel, WithoutFlag
 from kp3d_core.models.refiner import Refiner
 from kp3d_core.training.networks import build_network, network_settings
@@ -50,10 +49,10 @@ class TrainedNetwork:
     """Training steps of the run."""
     earlier_stages: tuple[Stage, ...]
     """The runs whose weights it started from, oldest first."""
+    sha256: str
+    """Of the file."""
     refiner: Refiner | None = None
     """Corrects what the network reads; in evaluation mode."""
-    refinement: dict[str, Any] | None = None
-    """How the refiner was fitted."""
 
 
 def load_checkpoint(path: Path) -> TrainedNetwork:
@@ -91,8 +90,8 @@ def load_checkpoint(path: Path) -> TrainedNetwork:
         dict(content.get("datamodule_hyper_parameters", {})),
         int(content.get("global_step", 0)),
         tuple(content.get(STAGES_KEY, ())),
+        sha256_of(path),
         None if refined is None else _refiner(refined),
-        None if refined is None else refined["refinement"],
     )
 
 
@@ -127,11 +126,13 @@ def _from_weights(path: Path) -> TrainedNetwork:
     model = build_network(told["settings"])
     model.load_state_dict(weights)
     stages = tuple(told["earlier_stages"])
-    return TrainedNetwork(model.eval(), told["settings"], told["data"], told["steps"], stages)
+    return TrainedNetwork(
+        model.eval(), told["settings"], told["data"], told["steps"], stages, sha256_of(path)
+    )
 
 
-def load_with_orientation(path: Path, purpose: str) -> TrainedNetwork:
-    """Read a checkpoint for something that has to be told the orientation, such as "A refiner".
+def load_network(path: Path, purpose: str) -> TrainedNetwork:
+    """Read a checkpoint for something that has to be told the orientation, such as "Finetuning".
 
     Raises:
         ValueError: no checkpoint, or one whose network tells no orientation.
@@ -143,28 +144,6 @@ def load_with_orientation(path: Path, purpose: str) -> TrainedNetwork:
             "with use_flag=false. Train with use_flag=true, or give it an orientation_checkpoint."
         )
     return trained
-
-
-def add_refiner(
-    checkpoint: Path, refiner: Refiner, refinement: dict[str, Any], output: Path
-) -> None:
-    """Write a checkpoint with a refiner in it, atomically.
-
-    Args:
-        checkpoint: with the network that the refiner was fitted to.
-        refiner: to be added; it replaces another one.
-        refinement: how it was fitted.
-        output: file to write.
-    """
-    content = torch.load(checkpoint, map_location="cpu", weights_only=False)
-    content[REFINER_KEY] = {
-        "settings": refiner.settings,
-        "state_dict": refiner.state_dict(),
-        "refinement": refinement,
-    }
-    output.parent.mkdir(parents=True, exist_ok=True)
-    with atomic_writer(output) as stream:
-        torch.save(content, stream)
 
 
 def _refiner(content: dict[str, Any]) -> Refiner:
@@ -188,33 +167,28 @@ def load_orientation(path: Path) -> TrainedNetwork:
     )
 
 
-def copy_weights(path: Path, model: KeypointModel) -> tuple[Stage, ...]:
-    """Start a network from the weights of a checkpoint, of the same or another category.
-
-    Returns:
-        The runs behind these weights, oldest first.
+def copy_weights(source: str, trained: TrainedNetwork, model: KeypointModel) -> None:
+    """Start a network from trained weights, of the same or another category.
 
     Raises:
-        ValueError: no such file, not a checkpoint, or of a network of another shape.
+        ValueError: weights of a network of another shape.
     """
-    trained = load_checkpoint(path)
     try:
         model.load_state_dict(trained.model.state_dict())
     except RuntimeError as error:
         raise ValueError(
             f"initial_weights must come from a network of the same kind, width and number of "
-            f"keypoints, got {path}: {str(error).splitlines()[-1].strip()}"
+            f"keypoints, got {source}: {str(error).splitlines()[-1].strip()}"
         ) from error
-    return stages_behind(path, trained)
 
 
-def stages_behind(path: Path, trained: TrainedNetwork) -> tuple[Stage, ...]:
-    """The runs behind one that starts from a checkpoint, oldest first; the last is its own."""
+def stages_behind(trained: TrainedNetwork) -> tuple[Stage, ...]:
+    """The runs behind one that starts from trained weights, oldest first; the last is their own."""
     data = trained.data
     own = Stage(
         steps=trained.steps,
         views_per_step=data["objects_per_batch"] * data["views_per_object"],
         input_size=data["input_size"],
-        checkpoint_sha256=hashlib.sha256(path.read_bytes()).hexdigest(),
+        checkpoint_sha256=trained.sha256,
     )
     return (*trained.earlier_stages, own)

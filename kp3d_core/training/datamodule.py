@@ -11,7 +11,7 @@ from torch.utils.data import DataLoader
 from kp3d_core.data.memory import RandomBatches, ViewSet, ViewTensors, load_views
 from kp3d_core.data.photographs import read_photographs
 from kp3d_core.data.sharing import Share
-from kp3d_core.training.module import TrainingCamera
+from kp3d_core.training.stage import TrainingCamera
 
 
 class ShardDataModule(L.LightningDataModule):

@@ -12,9 +12,8 @@ from torch import Tensor
 from kp3d_core.geometry.camera import project, unproject
 from kp3d_core.geometry.rotation import transform_points
 from kp3d_core.losses.objective import ViewPrediction
-from kp3d_core.losses.orientation import flag_logit
 from kp3d_core.models import KeypointModel
-from kp3d_core.models.heatmaps import expected_uv, heatmap_moments
+from kp3d_core.models.heatmaps import expected_uv, flag_logit, heatmap_moments
 
 
 class ForwardResult(NamedTuple):
@@ -71,8 +70,17 @@ def forward_views(
 
 
 def orientation_targets(
-    model: KeypointModel, T_camera_object: Float[Tensor, "B V 4 4"], K_ndc: Float[Tensor, "B V 3 3"]
+    model: KeypointModel,
+    T_camera_object: Float[Tensor, "B V 4 4"],
+    K_ndc: Float[Tensor, "B V 3 3"],
+    mirrored: bool = False,
 ) -> Float[Tensor, "B V P 2"]:
-    """True projections of the object points that the orientation stage predicts [NDC]."""
+    """True projections of the object points that the orientation stage predicts [NDC].
+
+    A mirror image shows what lies left of the object on its right, and the other way round.
+    """
     points = T_camera_object.new_tensor(model.orientation_points)
-    return project(transform_points(T_camera_object, points), K_ndc)
+    if mirrored:
+        points = points * points.new_tensor([1.0, -1.0, 1.0])
+    uv = project(transform_points(T_camera_object, points), K_ndc)
+    return uv * uv.new_tensor([-1.0, 1.0]) if mirrored else uv

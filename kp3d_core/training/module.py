@@ -5,19 +5,17 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
-import lightning as L
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from kp3d_core.data.augmentation import Augmentation, composite, mirror
+from kp3d_core.data.augmentation import Augmentation, mirror
 from kp3d_core.data.draws import BatchDraws
 from kp3d_core.data.landmarks import mirror_landmarks, mirror_partners
-from kp3d_core.data.reframing import Reframing, random_reframe
-from kp3d_core.geometry.camera import ndc_intrinsics
-from kp3d_core.losses.objective import LossWeights, ViewBatch, losses
+from kp3d_core.data.reframing import Reframing
+from kp3d_core.losses.objective import LossWeights, ViewBatch, pair_objective
 from kp3d_core.losses.orientation import annealed_flag, true_flag
 from kp3d_core.training.anchors import ellipsoid_anchors
 from kp3d_core.training.checkpoint import (
@@ -26,8 +24,9 @@ from kp3d_core.training.checkpoint import (
     Stage,
     copy_weights,
     load_orientation,
+    stages_behind,
 )
-from kp3d_core.training.forward import ForwardResult, forward_views, orientation_targets
+from kp3d_core.training.forward import ForwardResult, forward_views
 from kp3d_core.training.monitor import ViewMetrics, view_metrics
 from kp3d_core.training.networks import (
     IMAGENET,
@@ -35,20 +34,13 @@ from kp3d_core.training.networks import (
     load_imagenet,
     network_settings,
 )
+from kp3d_core.training.packaged import load_weights
 from kp3d_core.training.precision import uses_bf16
 from kp3d_core.training.schedule import Schedule
+from kp3d_core.training.stage import StageModule
 
 
-class TrainingCamera(NamedTuple):
-    """The camera that defines apparent size 1, at the size of the network's input."""
-
-    focal_px: float
-    distance: float
-    input_size: int
-    """Side of the network's input [px]."""
-
-
-class KeypointModule(L.LightningModule):
+class KeypointModule(StageModule):
     """A keypoint network with its objective, for Lightning's Trainer."""
 
     anchors: Tensor
@@ -88,8 +80,10 @@ class KeypointModule(L.LightningModule):
                 training camera's distance ("nominal", as the authors').
             gradient_clip: largest global norm of the gradient.
             precision: of the network's arithmetic: "auto", "bf16" or "fp32".
-            initial_weights: checkpoint of the same kind of network to start from, or "imagenet"
-                for a trunk that has seen photographs (`lite` only); random if None.
+            initial_weights: checkpoint, model file or shipped model of the same kind of network to
+                start from, or "imagenet" for a trunk that has seen photographs (`lite` only);
+                random if None. A model file's network has no batch normalisation, and wants
+                learning rates of 2.5e-4 and less.
             seed: of weights and of the noise in losses.
             compile_backend: of `torch.compile` for the network, such as "inductor"; None: as it is.
             use_flag: whether the keypoint stage is told the orientation.
@@ -101,6 +95,10 @@ class KeypointModule(L.LightningModule):
         if centre_depth not in ("known", "nominal"):
             raise ValueError(f"centre_depth must be 'known' or 'nominal', got {centre_depth!r}.")
         self.save_hyperparameters()
+        start = None
+        if initial_weights is not None and initial_weights != IMAGENET:
+            start = load_weights(initial_weights)
+            self.hparams["folded"] = start.settings.get("folded", False)
         foreign = load_orientation(Path(orientation_checkpoint)) if orientation_checkpoint else None
         torch.manual_seed(seed)
         self.model = build_network(self.hparams, foreign.model if foreign else None)
@@ -108,8 +106,9 @@ class KeypointModule(L.LightningModule):
         self._earlier_stages: tuple[Stage, ...] = ()
         if initial_weights == IMAGENET:
             load_imagenet(self.model)
-        elif initial_weights is not None:
-            self._earlier_stages = copy_weights(Path(initial_weights), self.model)
+        elif start is not None:
+            copy_weights(str(initial_weights), start, self.model)
+            self._earlier_stages = stages_behind(start)
         for parameter in self.model.parameters():  # channels last: what CPU convolutions want
             if parameter.ndim == 4:
                 parameter.data = parameter.data.contiguous(memory_format=torch.channels_last)
@@ -125,7 +124,6 @@ class KeypointModule(L.LightningModule):
         self.stop_on_collapse = stop_on_collapse
         anchors = torch.from_numpy(ellipsoid_anchors(num_keypoints, anchor_semi_axes))
         self.register_buffer("anchors", anchors, persistent=False)
-        self.validation_metrics: list[ViewMetrics] = []
         self._mirror_partners: list[int] = []
 
     @property
@@ -193,75 +191,35 @@ class KeypointModule(L.LightningModule):
             if landmarks is not None:
                 landmarks = landmarks.clone()
                 landmarks[index] = mirror_landmarks(landmarks[index], self._mirror_partners)
-        per_view = draws.per_view(rgba.shape[1])
-        rgba, K, T = self._reframe(rgba, K, T, self.reframing, per_view)
-        photographs = self.trainer.datamodule.photographs  # type: ignore[attr-defined]
-        images = _images(rgba, self.augmentation, per_view, photographs)
-        views = self._view_batch(rgba, K, T)._replace(landmarks=landmarks)
-        targets_uv = self._orientation_targets(views, images.shape[-1])
+        seen = self.see(rgba, K, T, draws, self.augmentation, self.reframing)
+        views = seen.known._replace(landmarks=landmarks)
         start, end = (int(share * self.total_steps) for share in self.schedule.flag_anneal)
+        T = views.T_camera_object
         result = self._forward(
-            images,
+            seen.images,
             views,
-            T,
             lambda predicted: annealed_flag(true_flag(T), predicted, self.global_step, start, end),
         )
-        parts = self._losses(result, views, targets_uv, batch)
-        metrics = self._of_all_processes(view_metrics(result, views.T_camera_object))
-        means = self.trainer.strategy.reduce(torch.stack(list(parts.values())).detach())
-        self.log_dict({f"loss/{name}": value for name, value in zip(parts, means, strict=True)})
-        self.log_dict({**metrics.means("train"), "step": self._step_number()})
+        parts = self._losses(result, views, self.orientation_targets(views), batch)
+        self.log_losses(parts)
+        self.log_dict(self.of_all_processes(_metrics(result, T)).means("train"))
         return parts["total"]
 
     def validation_step(self, batch: dict[str, Any], batch_idx: int) -> None:
         """Noise-free metrics with the predicted flag, over black."""
         rgba, K, T = batch["rgba"], batch["K"], batch["T_camera_object"]
         draws = BatchDraws.of_batch(batch["seed"], K, batch["share"])  # and then none is drawn
-        draws = draws.per_view(rgba.shape[1])
-        rgba, K, T = self._reframe(rgba, K, T, Reframing(), draws)
-        images = _images(rgba, Augmentation(), draws)
-        views = self._view_batch(rgba, K, T)
-        result = self._forward(images, views, T, lambda predicted: predicted)
-        self.validation_metrics.append(view_metrics(result, T))
-
-    def on_validation_epoch_end(self) -> None:
-        """Log medians and means over all pairs of the validation set."""
-        metrics = self._of_all_processes(ViewMetrics.concatenate(self.validation_metrics))
-        self.validation_metrics.clear()
-        means = {**metrics.means("val"), "step": self._step_number()}
-        self.log_dict(means, sync_dist=True)  # equal everywhere, but Lightning asks for it
-        self.log("val_rotation_median_deg", metrics.rotation_deg.median(), sync_dist=True)
-
-    def _step_number(self) -> Tensor:
-        """Of a row of the log: Lightning's own count is one ahead after a resume."""
-        return torch.tensor(float(self.global_step))
-
-    def _of_all_processes(self, metrics: ViewMetrics) -> ViewMetrics:
-        return metrics.gathered(self.all_gather) if self.trainer.world_size > 1 else metrics
-
-    def _reframe(
-        self, rgba: Tensor, K: Tensor, T: Tensor, settings: Reframing, draws: BatchDraws
-    ) -> tuple[Tensor, Tensor, Tensor]:
-        """Stored views (B, V, ...) brought to the network's input size."""
-        flat = random_reframe(
-            rgba.flatten(0, 1),
-            K.flatten(0, 1),
-            T.flatten(0, 1),
-            self.training_camera.input_size,
-            settings,
-            draws,
-        )
-        rgba, K, T = (values.unflatten(0, rgba.shape[:2]) for values in flat)
-        return rgba, K, T
+        seen = self.see(rgba, K, T, draws)
+        result = self._forward(seen.images, seen.known, lambda predicted: predicted)
+        self.validation_metrics.append(_metrics(result, seen.known.T_camera_object))
 
     def _forward(
         self,
         images: Float[Tensor, "B V 3 S S"],
         views: ViewBatch,
-        T_camera_object: Float[Tensor, "B V 4 4"],
         choose_flag: Callable[[Tensor], Tensor],
     ) -> ForwardResult:
-        depth = T_camera_object[..., 2, 3]
+        depth = views.T_camera_object[..., 2, 3]
         if self.centre_depth == "nominal":
             depth = torch.full_like(depth, self.training_camera.distance)
         return forward_views(
@@ -273,27 +231,6 @@ class KeypointModule(L.LightningModule):
             uses_bf16(self.precision, images.device),
         )
 
-    @property
-    def training_camera(self) -> TrainingCamera:
-        """Camera of the data at hand."""
-        return self.trainer.datamodule.training_camera  # type: ignore[attr-defined]
-
-    def _view_batch(self, rgba: Tensor, K: Tensor, T: Tensor) -> ViewBatch:
-        size = rgba.shape[-2]
-        camera = self.training_camera
-        distance = T[..., 2, 3]
-        log_scale = (K[..., 0, 0] / camera.focal_px * camera.distance / distance).log()
-        coverage = rgba[..., 3].float() / 255
-        mask = torch.nn.functional.max_pool2d(coverage, self.model.heatmap_stride) > 0
-        return ViewBatch(ndc_intrinsics(K, (size, size)), T, mask.to(K.dtype), log_scale)
-
-    def _orientation_targets(self, views: ViewBatch, size: int) -> Tensor:
-        uv = orientation_targets(self.model, views.T_camera_object, views.K_ndc)
-        if self.model.orientation_limit_px is None:
-            return uv
-        edge = 1 - 2 * self.model.orientation_limit_px / size
-        return uv.clamp(-edge, edge)
-
     def _losses(
         self, result: ForwardResult, views: ViewBatch, targets_uv: Tensor, batch: dict[str, Any]
     ) -> dict[str, Tensor]:
@@ -304,30 +241,15 @@ class KeypointModule(L.LightningModule):
         noise = draws.normal(pairs, 2, *keypoints.shape[2:])
         weights = self.schedule.weights_at(self.progress, self.weights)
         try:
-            parts = losses(result.prediction, views, weights, targets_uv, self.anchors, noise)
+            parts = pair_objective(
+                result.prediction, views, weights, targets_uv, self.anchors, noise
+            )
         except torch.linalg.LinAlgError as error:  # the SVD refuses such keypoints
             if not keypoints.isfinite().all():
-                raise self._not_finite(["keypoints"], batch) from error
+                raise self.not_finite(["keypoints"], batch) from error
             raise
-        self._require_finite(parts, batch)
+        self.require_finite(parts, batch)
         return parts
-
-    def _require_finite(self, parts: dict[str, Tensor], batch: dict[str, Any]) -> None:
-        """Look at the total only, unless it is bad: each look waits for the GPU."""
-        if not parts["total"].isfinite():
-            bad = [name for name, value in parts.items() if not value.isfinite()]
-            raise self._not_finite(bad, batch)
-
-    def _not_finite(self, names: list[str], batch: dict[str, Any]) -> FloatingPointError:
-        samples = ", ".join(
-            f"{key} views {views.tolist()}"
-            for key, views in zip(batch["keys"], batch["views"], strict=True)
-        )
-        return FloatingPointError(
-            f"{', '.join(names)} not finite at step {self.global_step}. "
-            f"Samples of the batch: {samples}. Look at these views, or lower "
-            "schedule.learning_rate."
-        )
 
 
 def _require_one_keypoint_each(names: tuple[str, ...], num_keypoints: int) -> None:
@@ -338,9 +260,5 @@ def _require_one_keypoint_each(names: tuple[str, ...], num_keypoints: int) -> No
         )
 
 
-def _images(
-    rgba: Tensor, settings: Augmentation, draws: BatchDraws, photographs: Tensor | None = None
-) -> Float[Tensor, "B V 3 S S"]:
-    """Network inputs of views (B, V, S, S, 4)."""
-    images = composite(rgba.flatten(0, 1), settings, draws, photographs)
-    return images.unflatten(0, rgba.shape[:2])
+def _metrics(result: ForwardResult, T_camera_object: Float[Tensor, "B V 4 4"]) -> ViewMetrics:
+    return view_metrics(result.prediction.keypoints_camera, result.predicted_flag, T_camera_object)

@@ -15,7 +15,6 @@ from kp3d_core.geometry.procrustes import weighted_procrustes
 from kp3d_core.geometry.rotation import invert_transform, rotation_angle, transform_points
 from kp3d_core.losses.objective import pair_views
 from kp3d_core.losses.orientation import true_flag
-from kp3d_core.training.forward import ForwardResult
 
 
 class ViewMetrics(NamedTuple):
@@ -55,10 +54,14 @@ class ViewMetrics(NamedTuple):
 
 
 @torch.no_grad()
-def view_metrics(result: ForwardResult, T_camera_object: Float[Tensor, "B V 4 4"]) -> ViewMetrics:
+def view_metrics(
+    keypoints_camera: Float[Tensor, "B V N 3"],
+    predicted_flag: Float[Tensor, "B V"],
+    T_camera_object: Float[Tensor, "B V 4 4"],
+) -> ViewMetrics:
     """Metrics of a batch from its predictions and its known cameras."""
     num_views = T_camera_object.shape[1]
-    X = result.prediction.keypoints_camera.detach().double()
+    X = keypoints_camera.detach().double()
     T = T_camera_object.double()
     X_0, X_1 = pair_views(X, num_views)
     R_0, R_1 = pair_views(T[..., :3, :3], num_views)
@@ -67,7 +70,7 @@ def view_metrics(result: ForwardResult, T_camera_object: Float[Tensor, "B V 4 4"
     X_object = transform_points(invert_transform(T), X)
     return ViewMetrics(
         angle.flatten().float(),
-        (result.predicted_flag == true_flag(T_camera_object)).float().flatten(),
+        (predicted_flag == true_flag(T_camera_object)).float().flatten(),
         X_object.mean(1).float(),
     )
 

@@ -1,7 +1,7 @@
 """Weights to go on from, without the rest of a checkpoint: a third as large, and not tied to code.
 
 A safetensors file with the network's weights; its metadata says what the network is made of and
-which runs are behind it. `initial_weights` and `kp3d export` take it wherever they take a
+which runs are behind it. `initial_weights` and `kp3d package` take it wherever they take a
 checkpoint.
 """
 

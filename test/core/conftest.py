@@ -5,9 +5,16 @@ from pathlib import Path
 import pytest
 
 CONFIGS = Path(__file__).parents[2] / "config" / "train"
-RECIPE = [CONFIGS / "fast.yaml", CONFIGS / "car.yaml"]
+RECIPE = ["fast", CONFIGS / "car.yaml"]
 
-TRAINING = {"trained_run", "rendered_cars", "tiny_training", "tiny_experiment"}
+TRAINING = {
+    "built",
+    "finetuned",
+    "trained_run",
+    "rendered_cars",
+    "tiny_training",
+    "tiny_experiment",
+}
 """Fixtures that train or read what is trained."""
 
 LIBRARY_WARNINGS = (

@@ -37,10 +37,10 @@ def test_all_content_is_searched() -> None:
 
 
 def test_command_names_no_folder_of_this_machine(monkeypatch: pytest.MonkeyPatch) -> None:
-    arguments = ["/opt/venv/bin/kp3d", "export", "/home/me/last.ckpt", "--data", "data/car/val"]
+    arguments = ["/opt/venv/bin/kp3d", "package", "/home/me/last.ckpt", "--data", "data/car/val"]
     monkeypatch.setattr("sys.argv", arguments)
 
-    assert provenance()["command"] == "kp3d export last.ckpt --data data/car/val"
+    assert provenance()["command"] == "kp3d package last.ckpt --data data/car/val"
 
 
 @pytest.mark.parametrize("name", shipped_models())

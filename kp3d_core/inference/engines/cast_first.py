@@ -42,6 +42,6 @@ def cast_images_first(data: bytes) -> bytes:
         kinds = ", ".join(sorted({node.op_type for node, _ in readers}))
         raise ValueError(
             f"The images must be read by nodes that take float32, too, got {kinds} ({error}). Use "
-            "a file that `kp3d export` wrote."
+            "a file that `kp3d package` wrote."
         ) from error
     return bytes(model.SerializeToString())

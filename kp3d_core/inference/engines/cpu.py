@@ -22,7 +22,7 @@ def cpu_info(key: str) -> str:
 
 
 def has_int8_kernels() -> bool:
-    """Whether polished networks in int8 are faster than in float32 on this processor."""
+    """Whether finetuned networks in int8 are faster than in float32 on this processor."""
     return _INT8_KERNELS in cpu_info("flags").split()
 
 

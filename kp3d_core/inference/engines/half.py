@@ -76,7 +76,7 @@ class _Converter:
         if wrong:
             raise ValueError(
                 f"Outputs must be decoded from heatmaps, got {', '.join(sorted(wrong))} straight "
-                "from a convolution. Use a file that `kp3d export` wrote."
+                "from a convolution. Use a file that `kp3d package` wrote."
             )
 
     def _half_constant(self, name: str) -> str:

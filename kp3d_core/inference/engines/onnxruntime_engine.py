@@ -99,7 +99,7 @@ def create_session(
     if quantized:
         # Exact sums on x86 processors without VNNI, which else saturate them at 16 bits; others
         # are as before. On Zen 3 the shipped models take 5.9 ms either way; networks that were not
-        # polished take longer, the paper's 152 instead of 87 ms.
+        # finetuned take longer, the paper's 152 instead of 87 ms.
         session.add_session_config_entry("session.x64quantprecision", "1")
     session.log_severity_level = 3
     created = onnxruntime.InferenceSession(graph, session, providers=_providers(options.device))

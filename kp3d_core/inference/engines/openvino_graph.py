@@ -50,7 +50,7 @@ def spare_overflowing_sums(model: openvino.Model) -> int:
 
     Such x86 processors multiply bytes by AVX2's vpmaddubsw, which saturates sums of two products at
     16 bits (https://docs.openvino.ai/latest/pot_saturation_issue.html). With weights up to 64 none
-    overflows, and such are those of `kp3d quantize`: only in the first layer of the shipped models,
+    overflows, and such are those of `kp3d package`: only in the first layer of the shipped models,
     which had steps of another kind, is anything changed.
 
     Returns:

@@ -70,12 +70,12 @@ def precision_of(model: Model, wanted: str | None) -> str:
     if wanted == "int8":
         raise ValueError(
             f"precision int8 needs a calibrated file beside the model's, got {model.name} in "
-            f"{model.precision} alone. Make one: kp3d quantize MODEL.onnx RENDERED_FOLDER"
+            f"{model.precision} alone. Make one: kp3d package"
         )
     if model.precision != "fp32":
         raise ValueError(
             f"precision {wanted} must be made of a model file in fp32, got {model.name} in "
-            f"{model.precision}. Use the file that `kp3d export` wrote."
+            f"{model.precision}. Use the file that `kp3d package` wrote."
         )
     return wanted
 

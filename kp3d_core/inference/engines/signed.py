@@ -29,7 +29,7 @@ def signed_graph(data: bytes) -> bytes:
         if scale is None or zero is None:
             raise ValueError(
                 "Scales and zero points must be constants, got computed ones in "
-                f"{node.name or node.op_type}. Use a file that `kp3d quantize` wrote."
+                f"{node.name or node.op_type}. Use a file that `kp3d package` wrote."
             )
         target = node.output[0]
         if source is None:

@@ -1,17 +1,13 @@
 """`kp3d bench train`: the step that it measures is that of `kp3d train`, and its parts add up."""
 
-from pathlib import Path
-
 import pytest
 
 from kp3d_core.benchmark.training import STAGES, TrainBenchSettings, measure_steps
 
-CONFIG = Path(__file__).parents[3] / "config" / "train" / "fast.yaml"
-
 
 def test_stages_of_a_step_add_up(rendered_cars):
     row = measure_steps(
-        CONFIG,
+        TrainBenchSettings.config,
         [
             *(f"--data.{split}={rendered_cars / split}" for split in ("train", "val")),
             "--data.source_size=64",

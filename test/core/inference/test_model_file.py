@@ -105,7 +105,7 @@ def test_int8_of_no_use_is_left_out(tmp_path, monkeypatch, caplog, damaged):
     int8 = _write_int8(tmp_path, load_model(path).sha256 if damaged else "0" * 64)
     if damaged:
         int8.write_bytes(int8.read_bytes()[:-1])
-    reason = "it is damaged" if damaged else "it was made of another file than .*m.*Make it again"
+    reason = "it is damaged" if damaged else "it was made of another file than .*m.*Make both again"
     with caplog.at_level(logging.WARNING):
         assert load_model(path).int8 is None
     warning = rf"(?s)m.int8.onnx cannot be used: {reason}.*Going on without int8"
@@ -195,7 +195,7 @@ def test_missing_output_is_refused(tmp_path, name):
 def test_another_onnx_file_is_refused(tiny_path, tmp_path):
     proto = onnx.load(str(tiny_path))
     del proto.metadata_props[:]
-    with pytest.raises(ValueError, match="without the metadata entry 'kp3d'.*kp3d export"):
+    with pytest.raises(ValueError, match="without the metadata entry 'kp3d'.*kp3d package"):
         load_model(save_sealed(proto, tmp_path / "m.onnx"))
 
 

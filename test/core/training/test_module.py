@@ -66,7 +66,7 @@ def test_the_step_computes_nothing_on_the_cpu(batch_and_module, monkeypatch):
     generator = torch.Generator
     monkeypatch.setattr(torch, "autocast", lambda *args, **kwargs: nullcontext())
     monkeypatch.setattr(torch, "Generator", lambda device: generator())
-    monkeypatch.setattr(KeypointModule, "_require_finite", lambda *args: None)
+    monkeypatch.setattr(KeypointModule, "require_finite", lambda *args: None)
     module.to(META)
     batch = {name: x.to(META) if torch.is_tensor(x) else x for name, x in batch.items()}
     with NothingOnTheCpu() as judge:

@@ -13,7 +13,7 @@ from safetensors.torch import save_file
 
 from kp3d_core.models.efficientnet import EfficientNetTrunk
 from kp3d_core.training.checkpoint import keep_weights, load_checkpoint
-from kp3d_core.training.run import prepare_folder, run_training
+from kp3d_core.training.run import PRESETS, prepare_folder, run_training
 
 CONFIGS = Path(__file__).parents[3] / "config" / "train"
 
@@ -29,7 +29,7 @@ def test_run_folder(trained_run):
     assert {"train/rotation_deg", "train/flag_accuracy", "train/extent_x"} <= columns
     assert {"val/rotation_median_deg", "val/extent_y", "loss/pose", "loss/total"} <= columns
     config = yaml.safe_load((trained_run / "config.yaml").read_text())
-    given = yaml.safe_load((CONFIGS / "fast.yaml").read_text())["model"]["weights"]
+    given = yaml.safe_load((PRESETS / "fast.yaml").read_text())["model"]["weights"]
     assert config["model"]["weights"]["pose_noise"] == given["pose_noise"]
     assert config["model"]["weights"]["separation_threshold"] == 0.05  # resolved, not only given
     assert "commit" in json.loads((trained_run / "provenance.json").read_text())
@@ -52,7 +52,7 @@ def test_a_resumed_run_equals_an_unbroken_one(tiny_training, trained_run, tmp_pa
 def test_a_folder_with_other_things_is_no_run_folder(tmp_path):
     (tmp_path / "config.yaml").write_text("mine")
     with pytest.raises(ValueError, match="must be empty or hold a run, but it holds config.yaml"):
-        run_training([CONFIGS / "fast.yaml"], tmp_path, [])
+        run_training(["fast"], tmp_path, [])
     assert [(p.name, p.read_text()) for p in tmp_path.iterdir()] == [("config.yaml", "mine")]
 
 
@@ -85,7 +85,7 @@ def test_values_that_are_not_finite_stop_the_run_and_name_the_samples(tiny_train
 
 
 def test_missing_config_and_missing_data_are_named(tiny_training, tmp_path):
-    with pytest.raises(ValueError, match="CONFIG must be YAML files, got .*none.yaml, which"):
+    with pytest.raises(ValueError, match="CONFIG must be YAML files or presets .*none.yaml"):
         run_training([tmp_path / "none.yaml"], tmp_path, [])
     with pytest.raises(ValueError, match=r"nowhere"):
         tiny_training(tmp_path / "run", f"--data.train={tmp_path / 'nowhere'}")
@@ -99,7 +99,7 @@ def test_training_and_validation_must_not_share_objects(tiny_training, rendered_
 def test_the_paper_configuration_takes_a_step(rendered_cars, tmp_path):
     # At 64 px and with 2 objects, so that the dilated networks take seconds.
     run_training(
-        [CONFIGS / "paper.yaml", CONFIGS / "car.yaml"],
+        ["paper", CONFIGS / "car.yaml"],
         tmp_path,
         [
             f"--data.train={rendered_cars / 'train'}",
@@ -126,7 +126,7 @@ def test_the_configuration_for_photographs_takes_steps(rendered_cars, tmp_path):
     (pictures / "broken.png").write_bytes(b"no picture")
     with pytest.warns(UserWarning, match="broken.png is left out of the backgrounds: no picture"):
         run_training(
-            [CONFIGS / "photographs.yaml", CONFIGS / "car.yaml"],
+            ["photographs", CONFIGS / "car.yaml"],
             tmp_path / "run",
             [
                 f"--data.train={rendered_cars / 'train'}",

@@ -19,7 +19,7 @@ def split_graph(data: bytes) -> dict[str, bytes]:
     if len(decisions) != 1:
         raise ValueError(
             f"A graph to split must decide the flag by one comparison, got {len(decisions)}. Use a "
-            "file that `kp3d export` wrote, or build one engine for both networks."
+            "file that `kp3d package` wrote, or build one engine for both networks."
         )
     flag = decisions[0].output[0]
     keypoint_outputs = [

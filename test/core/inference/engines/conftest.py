@@ -47,10 +47,10 @@ def case(request, images, tmp_path_factory) -> Case:
     import onnx
     import torch
 
-    from kp3d_core.export.graph import OUTPUT_NAMES, DetectorGraph
-    from kp3d_core.export.quantize import int8_graph
-    from kp3d_core.export.to_onnx import export_graph, write_model
     from kp3d_core.inference import load_model
+    from kp3d_core.models.graph import OUTPUT_NAMES, DetectorGraph
+    from kp3d_core.package.quantize import int8_graph
+    from kp3d_core.package.to_onnx import export_graph, write_model
 
     network = _sharp_network(request.param, images)
     is_fast = request.param == "fast"  # with all that a file may have: mirror and refiner

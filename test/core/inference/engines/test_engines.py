@@ -53,7 +53,7 @@ def test_default_threads_leave_cores_to_others(model):
         (
             "auto",
             {"precision": "int8"},
-            "int8 needs a calibrated file beside .*kp3d quantize MODEL.onnx",
+            "int8 needs a calibrated file beside .*kp3d package",
         ),
     ],
 )

@@ -1,0 +1,277 @@
+"""From a checkpoint to model files: everything in one pass, each file written once.
+
+graph -> canonical keypoints -> covariances -> depth correction -> int8 -> evaluation of both.
+"""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field, is_dataclass
+from pathlib import Path
+from typing import Any
+
+import onnx
+
+from kp3d_core.data.manifest import data_facts
+from kp3d_core.data.memory import ViewSet, join_views, load_views
+from kp3d_core.data.procedural import CATEGORIES
+from kp3d_core.evaluation.evaluate import evaluate
+from kp3d_core.evaluation.predictions import over_black, predict
+from kp3d_core.files import check_output_folder, write_text
+from kp3d_core.inference import Engine, Model, create_engine, load_model
+from kp3d_core.inference.engines import REFERENCE_ENGINE
+from kp3d_core.inference.model_file import int8_path
+from kp3d_core.models.graph import DetectorGraph
+from kp3d_core.models.rounding import round_weights
+from kp3d_core.package.backgrounds import before_backgrounds
+from kp3d_core.package.calibration import calibrate
+from kp3d_core.package.canonical import canonical_keypoints, descriptive_names, neighbour_edges
+from kp3d_core.package.quantize import int8_graph
+from kp3d_core.package.surface_fit import SurfaceSettings, fit_surface
+from kp3d_core.package.to_onnx import export_graph, first_metadata, require_agreement, write_model
+from kp3d_core.progress import Report, silent
+from kp3d_core.provenance import provenance
+from kp3d_core.training.checkpoint import TrainedNetwork, load_network
+from kp3d_core.training.networks import network_settings
+
+_INT8_VIEWS = 32
+"""Most views of one object that int8 is calibrated on."""
+
+
+@dataclass(frozen=True)
+class PackageSettings:
+    """What is measured, and on how much."""
+
+    version: str = "1"
+    """Of the model."""
+    mirror: bool = True
+    """Look at the mirror image, too: fewer errors, twice the keypoints; a refiner needs it."""
+    objects: int = 400
+    """Most objects of a rendered set that are read."""
+    backgrounds: float = 0.0
+    """Share of the views before random backgrounds, to which covariances are calibrated."""
+    depth: bool = True
+    """Fit the depth correction, for which procedural objects are rendered with depth."""
+    surface: SurfaceSettings = field(default_factory=SurfaceSettings)
+    """How it is fitted."""
+    int8: bool = True
+    """Write the int8 file, too."""
+    int8_objects: int = 20
+    """Objects that int8 is calibrated on."""
+    pairs: int = 100
+    """Pairs of views of each test object in the evaluation."""
+
+    def __post_init__(self) -> None:
+        """Report all impossible settings at once."""
+        problems = [
+            f"{name} must be at least 1, got {getattr(self, name)}"
+            for name in ("objects", "int8_objects", "pairs")
+            if getattr(self, name) < 1
+        ]
+        if not 0 <= self.backgrounds <= 1:
+            problems.append(f"backgrounds must be in [0, 1], got {self.backgrounds}")
+        if problems:
+            raise ValueError("Settings of package are wrong: " + "; ".join(problems) + ".")
+
+
+@dataclass(frozen=True)
+class PackageData:
+    """Rendered folders of the model's category."""
+
+    train: Path
+    """Canonical keypoints are means over these objects."""
+    val: tuple[Path, ...]
+    """Covariances and int8 are calibrated on these, unseen in training."""
+    test: Path
+    """The model is evaluated on these, seen by nothing before."""
+
+
+def package(
+    checkpoint: Path,
+    data: PackageData,
+    output: Path,
+    name: str | None = None,
+    settings: PackageSettings | None = None,
+    report: Report = silent,
+) -> Path:
+    """Write NAME.onnx and NAME.int8.onnx, and what was measured of them.
+
+    Args:
+        checkpoint: of a training.
+        data: to measure on.
+        output: folder for the files; gets evaluation/fp32 and evaluation/int8 with metrics.json
+            and pictures.
+        name: of the model; the category if None.
+        settings: of the measurements.
+        report: told how far it is.
+
+    Returns:
+        The file in float32, which has its figures inside as the other one has.
+
+    Raises:
+        ValueError: missing checkpoint or data, or a graph that does not agree with torch.
+    """
+    settings = settings or PackageSettings()
+    check_output_folder(output, "evaluation", holds="a package")
+    trained = load_network(checkpoint, "A model file")
+    size = int(trained.data.get("input_size", 64))
+    training = load_views(data.train, size, settings.objects)
+    heldout = join_views([load_views(folder, size, settings.objects) for folder in data.val])
+    graph = _graph_of(trained, training, settings)
+    proto = export_graph(graph)
+    name = name or training.category
+    metadata = first_metadata(
+        graph, training, network_settings(trained.settings), name, settings.version
+    )
+    metadata["provenance"] = _provenance(checkpoint, trained, data, settings)
+    output.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory() as folder:
+        draft = _Draft(Path(folder) / f"{name}.onnx", proto, metadata)
+        draft.write()
+        report("package: canonical keypoints", 0, 1)
+        metadata["keypoints"] |= _keypoints(*draft.run(), training)
+        draft.write()
+        require_agreement(graph, draft.run()[1], over_black(heldout, 0))
+        report("package: covariances", 0, 1)
+        seen = before_backgrounds(heldout, settings.backgrounds)
+        metadata["calibration"] = asdict(calibrate(*draft.run(), seen))
+        draft.write()
+        if settings.depth and training.category in CATEGORIES:
+            metadata["surface"] = fit_surface(*draft.run(), settings.surface, report)
+            draft.write()
+        if settings.int8:
+            report("package: int8", 0, 1)
+            draft.quantize(heldout, settings.int8_objects, "finetune" in trained.settings)
+        for precision in draft.precisions:
+            folder_of = output / "evaluation" / precision
+            draft.metrics[precision] = _evaluate(
+                draft.path, data.test, folder_of, precision, settings.pairs, output, report
+            )
+    return draft.publish(output)
+
+
+class _Draft:
+    """Model files whose metadata grow until all is measured."""
+
+    def __init__(self, path: Path, proto: onnx.ModelProto, metadata: dict[str, Any]) -> None:
+        self.path = path
+        self.proto = proto
+        self.metadata = metadata
+        self.int8: onnx.ModelProto | None = None
+        self.metrics: dict[str, dict[str, Any]] = {}
+
+    @property
+    def precisions(self) -> Sequence[str]:
+        """Those that there is a file in."""
+        return ("fp32",) if self.int8 is None else ("fp32", "int8")
+
+    def write(self) -> None:
+        """The file in float32 as it is known so far."""
+        write_model(self.proto, self.metadata, self.path)
+
+    def run(self) -> tuple[Model, Engine]:
+        """That file and an engine of it."""
+        model = load_model(self.path)
+        return model, create_engine(model, REFERENCE_ENGINE, precision="fp32")
+
+    def quantize(self, views: ViewSet, objects: int, seven_bits: bool) -> None:
+        """Make the graph in int8, and write its file beside."""
+        count = min(objects, len(views.rgba))
+        images = (over_black(views, index)[:_INT8_VIEWS] for index in range(count))
+        self.int8 = onnx.load_from_string(int8_graph(self.path.read_bytes(), images, seven_bits))
+        self._write_int8(self.path)
+
+    def _write_int8(self, path: Path) -> None:
+        assert self.int8 is not None
+        made_of = {"quantization": {"model_sha256": load_model(path).sha256}}
+        metrics = {"precision": "int8", "metrics": self.metrics.get("int8", {})}
+        write_model(self.int8, self.metadata | metrics | made_of, int8_path(path))
+
+    def publish(self, output: Path) -> Path:
+        """Write the final files; returns the one in float32."""
+        path = output / self.path.name
+        write_model(self.proto, self.metadata | {"metrics": self.metrics["fp32"]}, path)
+        if self.int8 is None:
+            int8_path(path).unlink(missing_ok=True)
+        else:
+            self._write_int8(path)
+        return path
+
+
+def _graph_of(trained: TrainedNetwork, views: ViewSet, settings: PackageSettings) -> DetectorGraph:
+    """What is exported, with weights as they were trained for."""
+    refiner = trained.refiner
+    if refiner is not None and refiner.mirror != settings.mirror:
+        raise ValueError(
+            f"package.mirror must be {refiner.mirror}, as the refiner of this checkpoint was "
+            f"trained, got {settings.mirror}."
+        )
+    size = int(trained.data.get("input_size", 64))
+    graph = DetectorGraph(trained.model, size, views.training_distance, settings.mirror, refiner)
+    if "finetune" in trained.settings:
+        round_weights(graph)
+    return graph.eval()
+
+
+def _keypoints(model: Model, engine: Engine, views: ViewSet) -> dict[str, Any]:
+    canonical, spread = canonical_keypoints(predict(model, engine, views))
+    return {
+        "names": descriptive_names(canonical),
+        "edges": neighbour_edges(canonical),
+        "canonical": canonical.tolist(),
+        "spread": spread.tolist(),
+    }
+
+
+def _evaluate(
+    model: Path,
+    test: Path,
+    folder: Path,
+    precision: str,
+    pairs: int,
+    output: Path,
+    report: Report,
+) -> dict[str, Any]:
+    what = f"package: evaluation, {precision}"
+    metrics = evaluate(
+        str(model),
+        test,
+        folder,
+        REFERENCE_ENGINE,
+        pairs,
+        on_progress=lambda done, total: report(what, done, total),
+        precision=precision,
+    )
+    metrics["model"]["file"] = str(output / model.name)
+    write_text(folder / "metrics.json", json.dumps(metrics, indent=2) + "\n")
+    return metrics
+
+
+def _provenance(
+    checkpoint: Path, trained: TrainedNetwork, data: PackageData, settings: PackageSettings
+) -> dict[str, Any]:
+    sets = {part: _facts_if_there(trained.data.get(part, "")) for part in ("train", "val")}
+    return provenance() | {
+        "checkpoint": checkpoint.name,
+        "steps": trained.steps,
+        "earlier_stages": trained.earlier_stages,
+        "config": json.loads(json.dumps(trained.settings, default=_plain)),
+        "data": trained.data | sets,
+        "canonical_data": data_facts(data.train),
+        "calibration_data": [data_facts(folder) for folder in data.val],
+        "package": asdict(settings),
+    }
+
+
+def _facts_if_there(folder: str) -> object:
+    """What a data set is; its name alone where it lies on another machine."""
+    return data_facts(Path(folder)) if folder and Path(folder).is_dir() else Path(folder).name
+
+
+def _plain(value: object) -> object:
+    """JSON form of a settings dataclass."""
+    if is_dataclass(value) and not isinstance(value, type):
+        return asdict(value)
+    return str(value)

@@ -1,0 +1,185 @@
+"""One self-contained page about a model: what it reaches, where it fails, how it was trained."""
+
+from __future__ import annotations
+
+import base64
+import csv
+import html
+import io
+import json
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from kp3d_core.files import write_text
+from kp3d_core.inference import Model, load_model
+
+_STYLE = """
+body{font:15px/1.5 system-ui,sans-serif;max-width:70em;margin:2em auto;padding:0 1em;color:#222}
+table{border-collapse:collapse;margin:1em 0}td,th{padding:.2em .8em;border-bottom:1px solid #ddd}
+td{text-align:right}td:first-child,th:first-child{text-align:left}img{max-width:100%}
+pre{background:#f6f6f6;padding:1em;overflow:auto}
+"""
+_CURVES = (
+    ("loss/total", "loss"),
+    ("train/rotation_median_deg", "rotation in training, median [deg]"),
+    ("val_rotation_median_deg", "rotation in validation, median [deg]"),
+)
+_PICTURES = (
+    ("instances", "Keypoints over instances"),
+    ("views", "Keypoints over views of one instance"),
+    ("histogram", "Errors of the relative rotation"),
+    ("failures", "Worst views, at most one of each object"),
+)
+
+
+def write_report(model_file: Path, output: Path, runs: Sequence[Path] = ()) -> Path:
+    """Write the page of a packaged model.
+
+    Args:
+        model_file: in float32, with evaluation/ beside it, as `package` leaves them.
+        output: HTML file.
+        runs: folders of its training, oldest first; those without a log are left out.
+
+    Returns:
+        The file written.
+    """
+    model = load_model(model_file)
+    folder = model_file.parent / "evaluation" / "fp32"
+    sections = [
+        _section("Figures", _figures([m for m in (model, model.int8) if m is not None])),
+        *(_section(title, _picture(folder / f"{name}.png")) for name, title in _PICTURES),
+        _section("By kind of object", _kinds(model.metrics["by_kind"])),
+        _section("Front and back", _confusion(folder / "predictions.npz")),
+        _section("Keypoints", _keypoints(model)),
+        *(_section(f"Training: {run.name}", _curves(run)) for run in runs if _logs(run)),
+        _section("Origin", _text(json.dumps(dict(model.provenance), indent=1))),
+    ]
+    title = html.escape(f"{model.name}, version {model.version}")
+    write_text(
+        output,
+        f'<!doctype html><html lang="en"><meta charset="utf-8"><title>{title}</title>'
+        f"<style>{_STYLE}</style><h1>{title}</h1>{''.join(sections)}</html>\n",
+    )
+    return output
+
+
+def _section(title: str, content: str) -> str:
+    return f"<h2>{html.escape(title)}</h2>{content}"
+
+
+def _text(text: str) -> str:
+    return f"<pre>{html.escape(text)}</pre>"
+
+
+def _table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    def line(cells: Sequence[str], tag: str) -> str:
+        return f"<tr>{''.join(f'<{tag}>{html.escape(cell)}</{tag}>' for cell in cells)}</tr>"
+
+    return f"<table>{line(header, 'th')}{''.join(line(row, 'td') for row in rows)}</table>"
+
+
+def _figures(models: Sequence[Model]) -> str:
+    figures = [model.metrics for model in models]
+    rows = [
+        ("pairs of views", [f"{m['pairs']:,}" for m in figures]),
+        ("relative rotation, mean [deg]", [f"{m['rotation_deg']['mean']:.2f}" for m in figures]),
+        ("median [deg]", [f"{m['rotation_deg']['median']:.2f}" for m in figures]),
+        ("within 10 deg [%]", [f"{100 * m['rotation_deg']['within_10']:.1f}" for m in figures]),
+        ("front and back right [%]", [f"{100 * m['flag_accuracy']:.2f}" for m in figures]),
+        (
+            "absolute rotation, median [deg]",
+            [f"{m['absolute_rotation_deg']['median']:.2f}" for m in figures],
+        ),
+        ("keypoints between views [px]", [f"{m['consistency_px']:.2f}" for m in figures]),
+        ("extent x / y / z", [_extent(m["extent"]) for m in figures]),
+    ]
+    header = ("", *(model.precision for model in models))
+    table = _table(header, [(name, *values) for name, values in rows])
+    surface = models[0].surface
+    if surface is None or not surface.measured:
+        return table
+    after, before = surface.measured["with"], surface.measured["without"]
+    return table + (
+        f"<p>With a depth image the translation is off by {after['median_percent']:.2f} % of the "
+        f"distance in the median, {before['median_percent']:.2f} % without correction.</p>"
+    )
+
+
+def _extent(extent: dict[str, float]) -> str:
+    return " / ".join(f"{extent[axis]:.2f}" for axis in "xyz")
+
+
+def _kinds(kinds: dict[str, dict[str, Any]]) -> str:
+    worst_first = sorted(kinds.items(), key=lambda entry: -entry[1]["mean"])
+    rows = [
+        (
+            kind,
+            str(figures["instances"]),
+            f"{figures['mean']:.1f}",
+            f"{figures['median']:.1f}",
+            f"{100 * figures['flag_accuracy']:.1f}",
+        )
+        for kind, figures in worst_first
+    ]
+    return _table(("kind", "objects", "mean [deg]", "median [deg]", "front and back [%]"), rows)
+
+
+def _confusion(predictions: Path) -> str:
+    with np.load(predictions) as arrays:
+        seen, true = arrays["flag"], arrays["flag_true"]
+    rows = [
+        (f"front {side}", *(f"{int(((seen == s) & (true == t)).sum()):,}" for s in (True, False)))
+        for side, t in (("to the right", True), ("to the left", False))
+    ]
+    return _table(("views", "seen to the right", "seen to the left"), rows)
+
+
+def _keypoints(model: Model) -> str:
+    keypoints = model.keypoints
+    rows = [
+        (name, *(f"{value:.2f}" for value in place), f"{np.linalg.norm(spread):.3f}")
+        for name, place, spread in zip(
+            keypoints.names, keypoints.canonical, keypoints.spread, strict=True
+        )
+    ]
+    return _table(("keypoint", "x", "y", "z", "spread over objects"), rows)
+
+
+def _logs(run: Path) -> list[Path]:
+    """Logs of a run, oldest first: a resumed one has several."""
+    numbered = sorted(run.glob("metrics.*.csv"), key=lambda path: int(path.suffixes[0][1:]))
+    return [*numbered, *(path for path in (run / "metrics.csv",) if path.is_file())]
+
+
+def _curves(run: Path) -> str:
+    from matplotlib.figure import Figure
+
+    rows = [row for log in _logs(run) for row in csv.DictReader(log.read_text().splitlines())]
+    curves = []
+    for column, title in _CURVES:
+        points = {int(float(r["step"])): float(r[column]) for r in rows if r.get(column)}
+        if points:
+            curves.append((title, sorted(points.items())))
+    if not curves:
+        return "<p>No step was logged.</p>"
+    figure = Figure(figsize=(4 * len(curves), 3), layout="constrained")
+    columns = figure.subplots(1, len(curves), squeeze=False)[0]
+    for axes, (title, values) in zip(columns, curves, strict=True):
+        axes.plot(*zip(*values, strict=True))
+        axes.set(title=title, xlabel="step")
+        axes.set_ylim(bottom=0)
+    stream = io.BytesIO()
+    figure.savefig(stream, format="png", dpi=110)
+    return _image(stream.getvalue(), run.name)
+
+
+def _picture(path: Path) -> str:
+    return _image(path.read_bytes(), path.stem)
+
+
+def _image(png: bytes, name: str) -> str:
+    data = base64.b64encode(png).decode()
+    return f'<img alt="{html.escape(name)}" src="data:image/png;base64,{data}">'

@@ -1,0 +1,1 @@
+"""A model from a recipe: stages that are resumed, and skipped where nothing has changed."""

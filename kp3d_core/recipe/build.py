@@ -1,0 +1,297 @@
+"""`kp3d build`: data -> train -> finetune -> package -> report, from one recipe."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+
+import yaml
+
+from kp3d_core.data.generate import InstanceSource, generate, procedural_source
+from kp3d_core.files import check_output_folder, exclusive_lock, write_text
+from kp3d_core.package.packaging import PackageData, package
+from kp3d_core.package.report import write_report
+from kp3d_core.progress import Report, silent
+from kp3d_core.provenance import provenance
+from kp3d_core.recipe import estimates
+from kp3d_core.recipe.settings import SPLITS, PhaseSettings, Recipe
+from kp3d_core.recipe.stages import Stage, plain, run_stages
+from kp3d_core.training.finetune_run import run_finetuning
+from kp3d_core.training.run import config_file, run_training
+
+TRAINING_CODE = tuple(
+    f"kp3d_core.{package}"
+    for package in ("geometry", "models", "losses", "data.augmentation", "data.reframing",
+                    "data.draws", "data.memory", "training.forward", "training.module",
+                    "training.stage", "training.schedule", "training.anchors")
+)  # fmt: skip
+"""Code that decides what a training learns."""
+_FINETUNING = (*TRAINING_CODE, "kp3d_core.training.finetune", "kp3d_core.training.reading",
+               "kp3d_core.training.finetune_run")  # fmt: skip
+_PACKAGING = ("kp3d_core.geometry", "kp3d_core.models", "kp3d_core.inference",
+              "kp3d_core.evaluation", "kp3d_core.package")  # fmt: skip
+_BUDGET = "budget.json"
+"""Where a run keeps the steps that its time allows."""
+
+
+def object_source(recipe: Recipe) -> InstanceSource:
+    """What makes the objects of a recipe: the one door for built-in categories and others."""
+    return procedural_source
+
+
+@dataclass(frozen=True)
+class Build:
+    """A recipe and the folder that its model is made in."""
+
+    recipe: Recipe
+    output: Path
+    jobs: int = 1
+    """Processes that render."""
+    accelerator: str = "auto"
+    """Of Lightning's trainer."""
+    report: Report = silent
+    """Told how far a stage is."""
+    say: Callable[[str], None] = lambda text: None
+    """Told what begins."""
+
+    @property
+    def name(self) -> str:
+        """Of the model."""
+        return self.recipe.name or self.recipe.category
+
+    def run(self, time_s: float | None = None) -> Path:
+        """Do what is still to do.
+
+        Args:
+            time_s: fit the steps of training into what is left of so much time [s].
+
+        Returns:
+            The model file in float32.
+
+        Raises:
+            ValueError: another process at work in the folder, or something else in it.
+        """
+        started = time.monotonic()
+        check_output_folder(self.output, ".build", holds="a run of `kp3d build`")
+        self.output.mkdir(parents=True, exist_ok=True)
+        with exclusive_lock(self.output):
+            text = json.dumps(asdict(self.recipe), indent=1, default=plain)
+            write_text(self.output / ".build" / "recipe.json", text + "\n")
+            write_text(self.output / ".build" / "provenance.json", json.dumps(provenance()))
+            run_stages(self.output, self.data_stages(), self.say)
+            build = self
+            if time_s is not None:
+                left = time_s - (time.monotonic() - started)
+                build = replace(self, recipe=self._in_time(left))
+            run_stages(self.output, build.stages(), self.say)
+        return self.output / "package" / f"{self.name}.onnx"
+
+    def stages(self) -> list[Stage]:
+        """All of them, in their order."""
+        stages = self.data_stages()
+        sets = {stage.name: stage.key for stage in stages}
+        before, checkpoint = "", None
+        for number, phase in enumerate(self.recipe.train):
+            stage = self._train(number, phase, sets, before, checkpoint)
+            stages.append(stage)
+            before, checkpoint = stage.key, stage.folder / "checkpoints" / "last.ckpt"
+        assert checkpoint is not None
+        if self.recipe.finetune is not None:
+            stage = self._finetune(sets, before, checkpoint)
+            stages.append(stage)
+            before, checkpoint = stage.key, stage.folder / "checkpoints" / "last.ckpt"
+        stages.append(self._package(sets, before, checkpoint))
+        stages.append(self._report(stages))
+        return stages
+
+    def data_stages(self) -> list[Stage]:
+        """One for each set."""
+        return [self._data(name) for name in SPLITS if self._is_needed(name)]
+
+    def _is_needed(self, name: str) -> bool:
+        return name != "finetune" or self.recipe.finetune is not None
+
+    def _set(self, name: str) -> Path:
+        return self.output / "data" / name
+
+    def _data(self, name: str) -> Stage:
+        settings = self.recipe.render_settings(name)
+
+        def run() -> object:
+            told = f"data: {name}"
+            return generate(
+                settings,
+                self._set(name),
+                jobs=self.jobs,
+                source=object_source(self.recipe),
+                on_progress=lambda done, total: self.report(told, done, total),
+            )
+
+        return Stage(
+            f"data_{name}",
+            self._set(name),
+            {"settings": settings},
+            ("kp3d_core.data.procedural", "kp3d_core.rendering", "kp3d_core.data.cameras",
+             "kp3d_core.data.lights", "kp3d_core.data.generate"),
+            run,
+            **estimates.rendering(settings, self.jobs),
+        )  # fmt: skip
+
+    def _train(
+        self,
+        number: int,
+        phase: PhaseSettings,
+        sets: dict[str, str],
+        before: str,
+        checkpoint: Path | None,
+    ) -> Stage:
+        folder = self.output / f"train_{number}"
+        content = {
+            "model": phase.model | ({"initial_weights": str(checkpoint)} if checkpoint else {}),
+            "data": phase.data | {s: str(self._set(s)) for s in ("train", "val")},
+            "trainer": {"max_steps": phase.steps, "accelerator": self.accelerator},
+        }
+        presets = [yaml.safe_load(config_file(name).read_text()) for name in phase.presets]
+
+        def run() -> object:
+            own = self.output / ".build" / f"{folder.name}.yaml"
+            write_text(own, yaml.safe_dump(content))
+            return run_training([*phase.presets, own], folder, [], report=self._told(folder.name))
+
+        return Stage(
+            folder.name,
+            folder,
+            {
+                "phase": phase,
+                "presets": presets,
+                "sets": [sets["data_train"], sets["data_val"]],
+                "before": before,
+            },
+            TRAINING_CODE,
+            run,
+            **estimates.training(phase, presets, self.recipe),
+        )
+
+    def _finetune(self, sets: dict[str, str], before: str, checkpoint: Path) -> Stage:
+        folder, settings = self.output / "finetune", self.recipe.finetune
+        assert settings is not None
+
+        def run() -> object:
+            return run_finetuning(
+                checkpoint,
+                self._set("finetune"),
+                self._set("val"),
+                folder,
+                settings,
+                accelerator=self.accelerator,
+                report=self.report,
+            )
+
+        return Stage(
+            folder.name,
+            folder,
+            {"settings": settings, "sets": [sets["data_finetune"], sets["data_val"]],
+             "before": before},
+            _FINETUNING,
+            run,
+            **estimates.finetuning(settings, self.recipe),
+        )  # fmt: skip
+
+    def _package(self, sets: dict[str, str], before: str, checkpoint: Path) -> Stage:
+        folder, settings = self.output / "package", self.recipe.package
+
+        def run() -> object:
+            data = PackageData(self._set("train"), (self._set("val"),), self._set("test"))
+            return package(checkpoint, data, folder, self.name, settings, self.report)
+
+        return Stage(
+            folder.name,
+            folder,
+            {"settings": settings, "name": self.name, "before": before,
+             "sets": [sets[f"data_{name}"] for name in ("train", "val", "test")]},
+            _PACKAGING,
+            run,
+            **estimates.packaging(self.recipe),
+        )  # fmt: skip
+
+    def _report(self, stages: list[Stage]) -> Stage:
+        runs = [s.folder for s in stages if s.name.startswith(("train", "finetune"))]
+        model = self.output / "package" / f"{self.name}.onnx"
+        page = self.output / "report.html"
+        return Stage(
+            "report",
+            page,
+            {"package": stages[-1].key},
+            ("kp3d_core.package.report",),
+            lambda: write_report(model, page, runs),
+            seconds=5.0,
+        )
+
+    def _told(self, what: str) -> Report:
+        """The display under the name of the stage."""
+        return lambda part, done, total: self.report(what, done, total)
+
+    def _in_time(self, left_s: float) -> Recipe:
+        """The recipe with the steps that fit, decided once: a run that goes on keeps them.
+
+        Each training's time is measured on a few of its steps; the steps of all are scaled alike.
+        """
+        kept = self.output / ".build" / _BUDGET
+        if not kept.is_file():
+            self.say("time: measures the speed of training")
+            speed = [self._seconds_a_step(phase) for phase in self.recipe.train]
+            wanted = [phase.steps for phase in self.recipe.train]
+            finetune = self.recipe.finetune
+            if finetune is not None:
+                speed.append(estimates.FINETUNE_SHARE * speed[-1])
+                wanted.append(finetune.steps)
+            fixed = estimates.packaging(self.recipe)["seconds"]
+            if finetune is not None:
+                fixed += estimates.warming_up(finetune, self.recipe)
+            needed = sum(s * n for s, n in zip(speed, wanted, strict=True))
+            share = (left_s - fixed) / needed
+            if share <= 0:
+                raise ValueError(
+                    f"--time leaves {left_s:.0f} s for training and packaging, which alone takes "
+                    f"about {fixed:.0f} s. Give more time, or render less."
+                )
+            steps = [max(1, int(min(share, 1.0) * n)) for n in wanted]
+            write_text(kept, json.dumps({"steps": steps, "seconds_a_step": speed}))
+            self.say(f"time: steps of training {', '.join(map(str, steps))}")
+        steps = json.loads(kept.read_text())["steps"]
+        train = tuple(
+            replace(phase, steps=count)
+            for phase, count in zip(self.recipe.train, steps, strict=False)
+        )
+        finetune = self.recipe.finetune
+        if finetune is not None:
+            finetune = replace(finetune, steps=steps[-1])
+        return replace(self.recipe, train=train, finetune=finetune)
+
+    def _seconds_a_step(self, phase: PhaseSettings) -> float:
+        """Measured on a few steps, validation and checkpoints left out."""
+        folder = self.output / ".build" / "speed"
+        content = {
+            "model": phase.model,
+            "data": phase.data
+            | {s: str(self._set(s)) for s in ("train", "val")}
+            | {"steps_per_epoch": estimates.MEASURED_STEPS},
+            "trainer": {
+                "max_steps": 2 * estimates.MEASURED_STEPS,
+                "limit_val_batches": 0,
+                "num_sanity_val_steps": 0,
+                "accelerator": self.accelerator,
+            },
+        }
+        shutil.rmtree(folder, ignore_errors=True)
+        own = self.output / ".build" / "speed.yaml"
+        write_text(own, yaml.safe_dump(content))
+        run_training([*phase.presets, own], folder, [], report=self._told("time"))
+        speed = json.loads((folder / "speed.json").read_text())
+        images = speed["images"] / speed["steps"]
+        shutil.rmtree(folder)
+        return float(images / speed["images_per_s"])

@@ -1,0 +1,159 @@
+"""What a recipe says: one file for each category, defaults here."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from kp3d_core.data.cameras import camera_by_name
+from kp3d_core.data.generate import GenerateSettings
+from kp3d_core.data.procedural import CATEGORIES
+from kp3d_core.package.packaging import PackageSettings
+from kp3d_core.recipe.checking import check_arguments, settings_of
+from kp3d_core.training.datamodule import ShardDataModule
+from kp3d_core.training.finetune import FinetuneSettings
+from kp3d_core.training.module import KeypointModule
+from kp3d_core.training.run import config_file
+
+SPLITS = {"train": "train", "finetune": "train", "val": "val", "test": "test"}
+"""Sets of a recipe, and the split that each is drawn from."""
+
+
+@dataclass(frozen=True)
+class SetSettings:
+    """One rendered set."""
+
+    instances: int
+    """Number of different objects."""
+    views: int
+    """Of each."""
+    camera: str = "robot"
+    """As in `kp3d render`."""
+    light: str = "overhead"
+    """As in `kp3d render`."""
+    seed_offset: int = 0
+    """Which objects of the split; offsets of two sets must differ by more than their objects."""
+
+
+@dataclass(frozen=True)
+class DataSettings:
+    """What is rendered."""
+
+    train: SetSettings = SetSettings(2000, 24)
+    finetune: SetSettings = SetSettings(4500, 16, seed_offset=30_000)
+    """Objects that the first stage has not seen."""
+    val: SetSettings = SetSettings(80, 16)
+    """Watched in training; covariances and int8 are calibrated on them."""
+    test: SetSettings = SetSettings(100, 200, camera="paper")
+    """Seen by nothing but the evaluation."""
+    image_size: int = 128
+    """Width and height of all views [px]."""
+
+
+@dataclass(frozen=True)
+class PhaseSettings:
+    """A run of the first stage; each starts from the weights of the one before."""
+
+    steps: int
+    presets: tuple[str, ...] = ("fast",)
+    """Settings to start from: names of presets or YAML files of `kp3d train`; later ones override
+    earlier."""
+    model: dict[str, Any] = field(default_factory=dict)
+    """Of `KeypointModule`; overrides the presets."""
+    data: dict[str, Any] = field(default_factory=dict)
+    """Of `ShardDataModule`, but for the folders; overrides the presets."""
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How a model is made."""
+
+    category: str
+    """Of the objects."""
+    name: str | None = None
+    """Of the model; the category if None."""
+    data: DataSettings = field(default_factory=DataSettings)
+    train: tuple[PhaseSettings, ...] = (
+        PhaseSettings(17_000),
+        PhaseSettings(4_000, presets=("fast", "finish")),
+    )
+    finetune: FinetuneSettings | None = field(default_factory=FinetuneSettings)
+    """None leaves the stage out."""
+    package: PackageSettings = field(default_factory=PackageSettings)
+
+    def __post_init__(self) -> None:
+        """Report everything that cannot be made at once."""
+        problems: list[str] = []
+        if self.category not in CATEGORIES:
+            problems.append(f"category must be one of {', '.join(CATEGORIES)}, got {self.category}")
+        for name in SPLITS:
+            try:
+                self.render_settings(name)
+            except ValueError as error:
+                problems.append(f"data.{name}: {error}")
+        problems += _overlaps(self.data)
+        if not self.train:
+            problems.append("train must have a phase or more")
+        for number, phase in enumerate(self.train):
+            path = f"train[{number}]"
+            if phase.steps < 1:
+                problems.append(f"{path}.steps must be at least 1, got {phase.steps}")
+            for preset in phase.presets:
+                try:
+                    config_file(preset)
+                except ValueError as error:
+                    problems.append(f"{path}.presets: {error}")
+            check_arguments(KeypointModule, phase.model, f"{path}.model", problems)
+            check_arguments(ShardDataModule, phase.data, f"{path}.data", problems)
+        if problems:
+            raise ValueError("; ".join(problems) + ".")
+
+    def render_settings(self, name: str) -> GenerateSettings:
+        """Of one of the sets."""
+        wanted: SetSettings = getattr(self.data, name)
+        return GenerateSettings(
+            category=self.category,
+            split=SPLITS[name],
+            instances=wanted.instances,
+            views=wanted.views,
+            camera=camera_by_name(wanted.camera),
+            light=wanted.light,
+            image_size=self.data.image_size,
+            seed_offset=wanted.seed_offset,
+        )
+
+
+def _overlaps(data: DataSettings) -> list[str]:
+    """Whether finetuning would see objects of the training, on which a network errs too little."""
+    first, second = data.train, data.finetune
+    if (first.seed_offset == 0) != (second.seed_offset == 0):
+        return []
+    ends = (s.seed_offset + s.instances for s in (first, second))
+    if max(first.seed_offset, second.seed_offset) >= min(ends):
+        return []
+    return ["data.finetune must hold other objects than data.train, got some of the same. Change "
+            "data.finetune.seed_offset"]  # fmt: skip
+
+
+def read_recipe(path: Path) -> Recipe:
+    """Read a recipe.
+
+    Raises:
+        ValueError: no such file, no YAML, unknown keys or impossible values: all in one message.
+    """
+    try:
+        content = yaml.safe_load(path.read_text())
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        reason = " ".join(str(error).split())
+        raise ValueError(f"RECIPE must be a YAML file, got {path}: {reason}.") from error
+    problems: list[str] = []
+    recipe = settings_of(Recipe, content, "", problems)
+    if problems:
+        raise ValueError(
+            f"{path} cannot be used: " + "; ".join(p.rstrip(".") for p in problems) + "."
+        )
+    assert isinstance(recipe, Recipe)
+    return recipe

@@ -1,1 +1,0 @@
-"""Last stage of training: network and refiner together, as they are exported."""

@@ -1,0 +1,134 @@
+"""Calibration on made-up errors of known size, checked on fresh ones."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+
+from kp3d_core.data.cameras import RobotCamera
+from kp3d_core.data.memory import ViewSet
+from kp3d_core.evaluation.predictions import predict
+from kp3d_core.evaluation.uncertainty import measure_uncertainty
+from kp3d_core.geometry.camera import project
+from kp3d_core.geometry.rotation import transform_points
+from kp3d_core.inference import Calibration, KeypointLayout, Model, TrainingCamera
+from kp3d_core.package.calibration import calibrate_keypoints, calibrate_pose, misfit_limit
+
+SIZE, OBJECTS, VIEWS, NUM = 64, 40, 8, 9
+UV_STD_PX, DEPTH_STD, SCALE_STD, SPREAD = 0.5, 0.04, 0.03, 0.02
+CAMERA = RobotCamera()
+CANONICAL = np.random.default_rng(0).uniform(-1, 1, (NUM, 3)) * [0.9, 0.4, 0.35]
+
+
+class Recorded:
+    """Returns made-up outputs in the order of the images, again and again."""
+
+    name = device = precision = "fake"
+
+    def __init__(self, outputs):
+        self._outputs = {k: v.reshape(-1, *v.shape[2:]).astype("f4") for k, v in outputs.items()}
+        self._next = 0
+
+    def run(self, images):
+        count = len(self._outputs["scale"])
+        chosen = np.arange(self._next, self._next + len(images)) % count
+        self._next = (self._next + len(images)) % count
+        return {key: values[chosen] for key, values in self._outputs.items()}
+
+
+def noisy_set(seed):
+    """Objects that differ by SPREAD, seen with errors that double where the score is low."""
+    rng = np.random.default_rng(seed)
+    cameras = [CAMERA.sample(rng, SIZE) for _ in range(OBJECTS * VIEWS)]
+    shape = (OBJECTS, VIEWS)
+    K = np.array([c.K for c in cameras], "f4").reshape(*shape, 3, 3)
+    T = np.array([c.T_camera_object for c in cameras], "f4").reshape(*shape, 4, 4)
+    training = (CAMERA.focal_px(SIZE), CAMERA.paper.distance)
+    rgba = np.zeros((*shape, SIZE, SIZE, 4), np.uint8)
+    views = ViewSet(rgba, K, T, tuple(map(str, range(OBJECTS))), "car", *training)
+    points = CANONICAL + rng.normal(0, SPREAD, (OBJECTS, 1, NUM, 3))
+    camera = transform_points(T.astype(float), points)
+    hard = rng.random(shape) < 0.3
+    factor = np.where(hard, 2.0, 1.0)[..., None]
+    true_scale = K[..., 0, 0] / training[0] * training[1] / T[..., 2, 3]
+    front = np.where(T[..., 0, 0] > 0, 1.0, -1.0)[..., None, None] * [[1.0, 0], [-1, 0]]
+    uv_noise = rng.normal(0, UV_STD_PX, (*shape, NUM, 2)) * factor[..., None]
+    depth_noise = rng.normal(0, DEPTH_STD, (*shape, NUM)) * factor
+    outputs = {
+        "keypoints_uv": project(camera, K.astype(float)) + uv_noise,
+        "keypoints_depth": camera[..., 2] - T[..., 2, 3, None] + training[1] + depth_noise,
+        "covariance": np.broadcast_to(np.diag([4.0, 4.0, 0.01]), (*shape, NUM, 3, 3)),
+        "score": np.broadcast_to(np.where(hard, 0.7, 0.9)[..., None], (*shape, NUM)),
+        "scale": true_scale * np.exp(rng.normal(0, SCALE_STD, shape)),
+        "orientation_uv": front,
+        "orientation_score": np.ones(shape),
+    }
+    return views, Recorded(outputs)
+
+
+@pytest.fixture(scope="module")
+def calibrated():
+    """A model whose covariances were calibrated on such a set."""
+    layout = KeypointLayout(
+        names=tuple(map(str, range(NUM))),
+        colors=np.zeros((NUM, 3)),
+        edges=np.zeros((0, 2), dtype=np.int64),
+        canonical=CANONICAL,
+        spread=np.full((NUM, 3), SPREAD),
+    )
+    camera = TrainingCamera(CAMERA.focal_px(SIZE), CAMERA.paper.distance)
+    model = Model(
+        name="fake", category="car", version="1", input_size=SIZE, training_camera=camera,
+        keypoints=layout, calibration=Calibration(), symmetry="none", metrics={}, provenance={},
+        data=b"", sha256="",
+    )  # fmt: skip
+    views, engine = noisy_set(1)
+    predictions = predict(model, engine, views)
+    model = dataclasses.replace(model, calibration=calibrate_keypoints(predictions, views))
+    calibration = calibrate_pose(model, engine, views, predictions)
+    return dataclasses.replace(model, calibration=calibration)
+
+
+def test_calibration_finds_the_errors_that_were_made(calibrated):
+    calibration = calibrated.calibration
+    assert calibration.scale_std == pytest.approx(SCALE_STD, rel=0.15)
+    # Errors of keypoints are independent here, so poses need no factor.
+    for name in ("rotation_scale", "translation_scale", "relative_rotation_scale"):
+        assert getattr(calibration, name) == pytest.approx(1, abs=0.15), name
+    # Hardly seen beside the errors of two distances.
+    assert 0.3 < calibration.relative_translation_scale < 2
+    # A score of 0.2 less is a misfit of 0.07 more and means twice the error; larger residuals of
+    # harder views share in that, hence a smaller slope than ln(2) / 0.07.
+    assert 4 < calibration.own_growth.misfit < 10.5
+    assert abs(calibration.own_growth.log_distance) < 0.1
+    assert abs(calibration.scale_growth.misfit) < 4
+
+
+def test_what_was_calibrated_is_what_runs(calibrated):
+    # On the very views of the calibration the factors are exact, growth or not.
+    views, engine = noisy_set(1)
+    predictions = predict(calibrated, engine, views)
+    measured = measure_uncertainty(calibrated, engine, views, predictions, VIEWS)
+    for part in ("rotation", "translation"):
+        assert measured["absolute"][part]["mean"] == pytest.approx(3, rel=1e-3), part
+
+
+def test_fresh_errors_are_as_large_as_told(calibrated):
+    views, engine = noisy_set(2)
+    predictions = predict(calibrated, engine, views)
+    measured = measure_uncertainty(calibrated, engine, views, predictions, VIEWS)
+    assert measured["outliers"] == 0
+    assert measured["keypoints"]["samples"] == OBJECTS * VIEWS * NUM
+    assert measured["keypoints"]["mean"] == pytest.approx(3, rel=0.1)
+    for name in ("absolute", "relative"):
+        for part, dof in (("rotation", 3), ("translation", 3), ("pose", 6)):
+            # The requirement on real models; sampling alone is worth 5 %.
+            assert measured[name][part]["mean"] == pytest.approx(dof, rel=0.2), (name, part)
+
+
+def test_misfit_limit_is_that_of_right_views():
+    right, wrong = np.linspace(0, 0.2, 201), np.full(50, 0.7)
+    misfits, errors = np.concatenate([right, wrong]), np.repeat([3.0, 25.0], [201, 50])
+    assert misfit_limit(misfits, errors) == pytest.approx(0.199)
+    assert misfit_limit(misfits, np.zeros(251)) == pytest.approx(0.7)
+    assert misfit_limit(wrong, np.full(50, 25.0)) == Calibration.misfit_limit
