@@ -33,7 +33,11 @@ if TYPE_CHECKING:
 def render(
     category: Annotated[str, typer.Option(help="Object category: car, chair, mug or plane.")],
     output: Annotated[
-        Path, typer.Option(help="Folder for the shards; an unfinished set in it is continued.")
+        str,
+        typer.Option(
+            help="Folder for the shards, or a URL that fsspec opens, such as s3://bucket/set; an "
+            "unfinished set in it is continued."
+        ),
     ],
     split: Annotated[
         str, typer.Option(help="train, val or test; they never share an instance.")
@@ -70,6 +74,10 @@ def render(
         int | None,
         typer.Option(help="Processes that render at the same time.", show_default="all CPU cores"),
     ] = None,
+    cluster: Annotated[
+        str | None,
+        typer.Option(help="Render on a Dask cluster instead: dask://host:port of its scheduler."),
+    ] = None,
 ) -> None:
     """Render a data set of a category: RGB, mask and exact cameras in WebDataset shards."""
     with user_errors():
@@ -96,7 +104,12 @@ def render(
                     )
 
                 manifest = generate(
-                    settings, output, jobs=jobs, source=source, on_progress=on_progress
+                    settings,
+                    output,
+                    jobs=jobs,
+                    cluster=cluster,
+                    source=source,
+                    on_progress=on_progress,
                 )
     except KeyboardInterrupt as error:
         typer.echo(

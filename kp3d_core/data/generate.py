@@ -15,6 +15,7 @@ import signal
 from collections.abc import Callable, Generator, Iterator
 from contextlib import closing
 from dataclasses import dataclass, field, replace
+from functools import cache
 from itertools import islice
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
@@ -25,6 +26,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kp3d_core.data.cameras import CameraSettings, PaperCamera, camera_to_dict
+from kp3d_core.data.cluster import run_on_cluster
 from kp3d_core.data.lights import LIGHTS
 from kp3d_core.data.manifest import (
     MANIFEST_NAME,
@@ -33,6 +35,7 @@ from kp3d_core.data.manifest import (
     read_manifest,
     write_manifest,
 )
+from kp3d_core.data.remote import Publish, working_folder
 from kp3d_core.data.shards import InstanceRecord, encode_instance, open_tar, write_members
 from kp3d_core.data.splits import first_seed, split_problems
 from kp3d_core.files import (
@@ -132,6 +135,7 @@ def generate(
     output: str | Path,
     *,
     jobs: int = 1,
+    cluster: str | None = None,
     source: InstanceSource = procedural_source,
     on_progress: Progress = lambda done, total: None,
 ) -> Manifest:
@@ -139,8 +143,10 @@ def generate(
 
     Args:
         settings: what to render.
-        output: a new or empty folder, or one that an earlier run with equal settings wrote to.
+        output: a new or empty folder, or one that an earlier run with equal settings wrote to;
+            or a URL of such a place, see `remote`.
         jobs: processes that render at the same time; each uses one thread.
+        cluster: `dask://host:port` of machines that render instead; see `cluster`.
         source: makes the instances; must be importable by the worker processes.
         on_progress: called after every instance, and first with what an earlier run has left.
 
@@ -153,9 +159,15 @@ def generate(
     source(settings.category, wanted.first_seed)  # an unknown category fails before any file
 
     def samples(first: int, end: int) -> Samples:
-        return _render_all(settings, source, range(first, end), jobs)
+        seeds = range(first, end)
+        if cluster is None:
+            return _render_all(settings, source, seeds, jobs)
+        code = (wanted.generator, wanted.renderer)
+        tasks = (joblib.delayed(_sample_of_worker)(settings, source, k, code) for k in seeds)
+        return run_on_cluster(cluster, tasks)
 
-    return write_shards(Path(output), wanted, samples, on_progress)
+    with working_folder(output) as (folder, publish):
+        return write_shards(folder, wanted, samples, on_progress, publish)
 
 
 def write_shards(
@@ -163,6 +175,7 @@ def write_shards(
     wanted: Manifest,
     samples_of: Callable[[int, int], Samples],
     on_progress: Progress = lambda done, total: None,
+    publish: Publish = lambda path: None,
 ) -> Manifest:
     """Write a data set into a folder, or finish one that was interrupted.
 
@@ -171,6 +184,7 @@ def write_shards(
         wanted: manifest without shards.
         samples_of: yields the encoded samples of the seeds from the first to before the second.
         on_progress: called after every instance, and first with what an earlier run has left.
+        publish: called with every shard, and with the manifest that lists it afterwards.
 
     Returns:
         The manifest of the complete set.
@@ -186,8 +200,10 @@ def write_shards(
         with closing(rest) as samples:
             while not manifest.complete:
                 shard = _write_shard(folder, manifest, samples, on_progress)
+                publish(folder / shard.name)
                 manifest = replace(manifest, shards=(*manifest.shards, shard))
                 write_manifest(folder, manifest)
+                publish(folder / MANIFEST_NAME)
     return manifest
 
 
@@ -238,6 +254,18 @@ def _encoded_sample(
         # Ctrl-C reaches all processes of a terminal; the main one alone decides what it means.
         signal.signal(signal.SIGINT, signal.SIG_IGN)
         cv2.setNumThreads(1)
+    return encode_instance(render_instance(settings, source, seed))
+
+
+def _sample_of_worker(
+    settings: GenerateSettings, source: InstanceSource, seed: int, code: tuple[str, str]
+) -> list[tuple[str, bytes]]:
+    """On another machine, whose code must make the same data."""
+    if (_generator_digest(source), _source_digest("kp3d_core.rendering")) != code:
+        raise ValueError(
+            f"{platform.node()} must have the code of kp3d that this machine has, got another: it "
+            "would make other data. Install the same version on all workers."
+        )
     return encode_instance(render_instance(settings, source, seed))
 
 
@@ -315,6 +343,7 @@ def _generator_digest(source: InstanceSource) -> str:
     return name  # foreign code is known by name only
 
 
+@cache
 def _source_digest(package: str) -> str:
     """Digest of a package's Python files: changes when the data it makes may change."""
     spec = importlib.util.find_spec(package)
