@@ -59,11 +59,11 @@ def choose_topics(types: Mapping[str, str], wanted: Topics) -> Topics:
 
 def _only(types: Mapping[str, str], kinds: tuple[str, ...], option: str, exclude: str = "") -> str:
     found = [topic for topic, kind in types.items() if kind in kinds and topic != exclude]
-    if len(found) != 1:
-        raise ValueError(
-            f"The bag must hold one topic of type {' or '.join(kinds)}, it holds "
-            f"{len(found)} of {_listed(types)}. Name the topic with --{option}."
-        )
+    must = f"The bag must hold one topic of type {' or '.join(kinds)}"
+    if not found:
+        raise ValueError(f"{must}, and there is none. It holds {_listed(types)}.")
+    if len(found) > 1:
+        raise ValueError(f"{must}, it holds {', '.join(sorted(found))}. Name one with --{option}.")
     return found[0]
 
 

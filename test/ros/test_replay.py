@@ -322,5 +322,5 @@ def test_topics_are_found_by_their_types() -> None:
     assert found == Topics("/a/image/compressed", "/a/camera_info", "/boxes")
     two = {"/rgb": IMAGE, "/depth": IMAGE, "/camera_info": info}
     assert choose_topics(two, Topics("", "", depth="/depth")).image == "/rgb"
-    with pytest.raises(ValueError, match="it holds 2 of .*Name the topic with --image"):
+    with pytest.raises(ValueError, match="it holds .*, .*Name one with --image"):
         choose_topics(two, Topics("", ""))
