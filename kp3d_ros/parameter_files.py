@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -24,13 +25,21 @@ def files_for_others(arguments: Sequence[str], node: str) -> Iterator[str]:
         if option != "--params-file":
             continue
         sections = list(_sections(yaml.safe_load(Path(file).read_text()), ""))
-        # What a pattern matches is for ROS to say.
-        if any("*" in section or section == node for section in sections):
+        if any(_is_for(section, node) for section in sections):
             continue
         yield (
             f"Parameter file {file} holds nothing for this node, {node}: its sections are for "
             f"{', '.join(sections) or 'no node'}. Name the section '{node}', or '/**' for any node."
         )
+
+
+def _is_for(section: str, node: str) -> bool:
+    """Whether ROS 2 reads a section for a node: * stands for one part of its name, ** for any."""
+    parts = {"*": r"/\w+", "**": r"(/\w+)*"}
+    pattern = "".join(
+        parts.get(part, "/" + re.escape(part)) for part in section.strip("/").split("/")
+    )
+    return re.fullmatch(pattern, node) is not None
 
 
 def _sections(content: Any, path: str) -> Iterator[str]:

@@ -13,7 +13,7 @@ from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
 from rclpy.context import Context
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
-from rclpy.qos import QoSProfile, ReliabilityPolicy
+from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
 from rclpy.serialization import deserialize_message
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 from vision_msgs.msg import Detection2DArray
@@ -112,6 +112,13 @@ class Graph:
         facts, fault = check(message, counter.first_s)
         if fault:
             return problem(topic, f"{text}; {facts}", fault)
+        if counter.count == 1 and _are_latched(publishers):
+            return note(
+                topic,
+                f"{text}; {facts}: sent once, and kept for those who ask for it",
+                f"Set qos_overrides.{topic}.subscription of the node: durability transient_local, "
+                "reliability reliable.",
+            )
         return ok(topic, f"{text}; {facts}")
 
     def _inputs(self, name: str) -> Iterator[Finding]:
@@ -192,13 +199,27 @@ def _subscribe(graph: Graph) -> None:
         if counter.subscription is not None or monotonic() - counter.since_s < _SETTLE_S:
             continue
         ours = kp3d_nodes(graph.node) if ours is None else ours
-        if any(p.node in (UNNAMED, *ours) for p in publishers_of(graph.node, topic)):
+        publishers = publishers_of(graph.node, topic)
+        if any(p.node in (UNNAMED, *ours) for p in publishers):
             continue
+        qos = QoSProfile(depth=10, reliability=ReliabilityPolicy.BEST_EFFORT)
+        if _are_latched(publishers):
+            qos.durability = DurabilityPolicy.TRANSIENT_LOCAL
+            qos.reliability = ReliabilityPolicy.RELIABLE  # else nothing that was kept is sent
         counter.since_s = monotonic()
         counter.subscription = graph.node.create_subscription(
             _KINDS[kinds[0]],
             topic,
             counter.take,
-            QoSProfile(depth=10, reliability=ReliabilityPolicy.BEST_EFFORT),
+            qos,
             raw=True,
         )
+
+
+def _are_latched(publishers: list[Endpoint]) -> bool:
+    """Whether all keep their last messages for those who come later."""
+    return bool(publishers) and all(
+        p.qos.durability == DurabilityPolicy.TRANSIENT_LOCAL
+        and p.qos.reliability == ReliabilityPolicy.RELIABLE
+        for p in publishers
+    )

@@ -34,7 +34,8 @@ def _facts(message: Any) -> str:
         if why:
             raise ValueError(why)
         classes = sorted({r.hypothesis.class_id for d in message.detections for r in d.results})
-        return f"{len(message.detections)} boxes of classes {', '.join(classes) or '(none)'}"
+        count = len(message.detections)
+        return f"{count} box{'' if count == 1 else 'es'} of classes {', '.join(classes) or '(none)'}"
     if hasattr(message, "distortion_model"):
         width, height = image_size(message)
         camera_from_info(message, width, height, rectified=False)

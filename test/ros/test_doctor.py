@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 import typer
 from builtin_interfaces.msg import Time
-from rclpy.qos import qos_profile_sensor_data
+from rclpy.qos import DurabilityPolicy, QoSProfile, qos_profile_sensor_data
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 from std_msgs.msg import Header
 from typer.testing import CliRunner
@@ -139,7 +139,7 @@ def detections(size: float) -> Detection2DArray:
         (Image(header=NOW, encoding="jpeg", width=2, height=2), "stamped now",
          "Image encoding 'jpeg' is not supported"),
         (CompressedImage(header=NOW, format="jpeg"), "stamped now", "must"),
-        (detections(50.0), "1 boxes of classes (none), frame 'camera', stamped now", ""),
+        (detections(50.0), "1 box of classes (none), frame 'camera', stamped now", ""),
         (detections(0.5), "stamped now", "looks like fractions of the image"),
     ],
 )  # fmt: skip
@@ -180,6 +180,24 @@ def camera() -> Iterator[None]:
         yield
         stop.set()
         thread.join()
+
+
+def test_calibration_that_is_sent_once_is_read_and_named() -> None:
+    latched = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
+    with open_client(wait=False) as client:
+        topics = {"/good": CAMERA.K.ravel(), "/bad": np.zeros(9)}
+        publishers = {t: client.node.create_publisher(CameraInfo, t, latched) for t in topics}
+        for topic, k in topics.items():
+            publishers[topic].publish(CameraInfo(header=NOW, width=640, height=480, k=k))
+        with observe(1.5) as graph:
+            found = by_name(graph.topics())
+
+    assert found["/good"].state is State.NOTE
+    assert "640 x 480, no distortion" in found["/good"].text
+    assert "sent once, and kept for those who ask for it" in found["/good"].text
+    assert found["/good"].advice.startswith("Set qos_overrides./good.subscription of the node:")
+    assert found["/bad"].state is State.PROBLEM
+    assert found["/bad"].advice.startswith("CameraInfo is uncalibrated")
 
 
 def test_topics_and_nodes_of_a_running_system(camera: None, tmp_path: Path) -> None:

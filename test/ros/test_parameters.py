@@ -188,6 +188,12 @@ def test_shipped_parameter_file_holds_the_defaults() -> None:
         ("kp3d: {ros__parameters: {a: 1}}\n/front/cam: {ros__parameters: {}}", "/kp3d, /front/cam"),
         ("ros__parametres: {model: car}", "no node"),
         ("", "no node"),
+        # * stands for one part of a name, ** for any number of them.
+        ("/**/detector: {ros__parameters: {a: 1}}", None),
+        ("/*/detector: {ros__parameters: {a: 1}}", None),
+        ("/front/**: {ros__parameters: {a: 1}}", None),
+        ("/*: {ros__parameters: {a: 1}}", "/*"),
+        ("/rear/**: {ros__parameters: {a: 1}}", "/rear/**"),
     ],
 )
 def test_parameter_file_for_others_is_told(tmp_path: Path, text: str, others: str | None) -> None:
