@@ -31,7 +31,7 @@ from kp3d_ros.diagnostics import Statistics
 from kp3d_ros.inputs import Inputs, TfListener
 from kp3d_ros.memory import reuse_large_buffers
 from kp3d_ros.outputs import TF_TOPIC
-from kp3d_ros.parameter_files import files_for_others
+from kp3d_ros.parameter_files import files_for_others, with_hint
 from kp3d_ros.parameters import change, declare
 from kp3d_ros.patience import WAIT_S
 from kp3d_ros.pipeline import Pipeline
@@ -249,7 +249,7 @@ def _run(args: list[str] | None) -> int:
         executor = SingleThreadedExecutor()
         node = DetectorNode()
     except (RuntimeError, ValueError, ParameterException) as error:
-        get_logger(NODE_NAME).fatal(f"Cannot start: {error}")
+        get_logger(NODE_NAME).fatal(f"Cannot start: {with_hint(str(error))}")
         rclpy.try_shutdown()
         return 1
     executor.add_node(node)

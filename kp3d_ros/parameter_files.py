@@ -1,4 +1,4 @@
-"""Parameter files that hold nothing for the node that they were given to."""
+"""Parameter files that cannot be read, or hold nothing for the node that they were given to."""
 
 from __future__ import annotations
 
@@ -9,7 +9,22 @@ from typing import Any
 
 import yaml
 
+from kp3d_ros.settings import ONE_TYPE
+
 _PARAMETERS = "ros__parameters"
+_HINTS = {
+    "Sequence should be of same type": f" {ONE_TYPE}",
+    "before ros__parameters": (
+        f" A parameter file has the form NODE: {{{_PARAMETERS}: {{NAME: VALUE}}}}, with two "
+        "underscores; NODE may be '/**'."
+    ),
+}
+"""What to do about errors of ROS 2's own reader."""
+
+
+def with_hint(error: str) -> str:
+    """An error of `rclpy.init`, and what to do about it where that is known."""
+    return error + next((hint for text, hint in _HINTS.items() if text in error), "")
 
 
 def files_for_others(arguments: Sequence[str], node: str) -> Iterator[str]:

@@ -15,6 +15,9 @@ NOUNS = {
     float: "a number",
     str: "a string",
 }
+ONE_TYPE = (
+    "Write all numbers of a list with a decimal point, or none: ROS 2 mixes no types in a list."
+)
 TRANSPORTS = ("raw", "compressed")
 _NOT_OURS = ("use_sim_time", "start_type_description_service", "qos_overrides.")
 """Beginnings of the names that ROS itself declares in every node."""
@@ -268,9 +271,7 @@ def _hint(kind: type, value: Any) -> str:
     """What ROS 2 makes of a list of whole and other numbers: a string."""
     if kind is not tuple or not isinstance(value, str) or not value.strip().startswith("["):
         return ""
-    return (
-        " Write all of its numbers with a decimal point, or none: ROS 2 mixes no types in a list."
-    )
+    return f" {ONE_TYPE}"
 
 
 def _list_problems(field: dataclasses.Field[Any], value: tuple[Any, ...]) -> list[str]:

@@ -35,7 +35,9 @@ def _facts(message: Any) -> str:
             raise ValueError(why)
         classes = sorted({r.hypothesis.class_id for d in message.detections for r in d.results})
         count = len(message.detections)
-        return f"{count} box{'' if count == 1 else 'es'} of classes {', '.join(classes) or '(none)'}"
+        return (
+            f"{count} box{'' if count == 1 else 'es'} of classes {', '.join(classes) or '(none)'}"
+        )
     if hasattr(message, "distortion_model"):
         width, height = image_size(message)
         camera_from_info(message, width, height, rectified=False)

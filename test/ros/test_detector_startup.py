@@ -88,6 +88,21 @@ def test_malformed_argument() -> None:
     assert "-p model" in output
 
 
+@pytest.mark.parametrize(
+    ("text", "hint"),
+    [
+        ("detector: {ros__parameters: {gravity: [0, 0.87, 0.5]}}", "with a decimal point, or none"),
+        ("detector:\n  ros_parameters:\n    object_size: 4.5", "with two underscores"),
+    ],
+    ids=["mixed list", "misspelt"],
+)
+def test_parameter_file_that_ros_cannot_read(tmp_path: Path, text: str, hint: str) -> None:
+    file = tmp_path / "parameters.yaml"
+    file.write_text(text)
+
+    assert hint in refusal("--params-file", str(file))
+
+
 def test_what_the_core_warns_of_is_in_the_nodes_log(tmp_path: Path) -> None:
     path = Path(write_tiny_model(tmp_path / "mine.onnx"))
     (tmp_path / "mine.int8.onnx").write_bytes(path.read_bytes()[:1000])

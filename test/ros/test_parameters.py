@@ -67,7 +67,9 @@ def test_each_has_a_description_and_its_type(node_with: Any) -> None:
 def test_list_of_mixed_numbers_as_ros2_param_gives_it() -> None:
     given = [Parameter("region", value="[1.0, 2.0, 300, 400]")]
 
-    with pytest.raises(ValueError, match="Write all of its numbers with a decimal point, or none"):
+    with pytest.raises(
+        ValueError, match="Write all numbers of a list with a decimal point, or none"
+    ):
         change(Settings(), given, configured=True)
 
 
