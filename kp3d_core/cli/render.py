@@ -91,7 +91,7 @@ def render(
     try:
         with user_errors():
             settings = _settings(
-                category, split, instances, views, camera, light, size, seed_offset, jobs
+                category, split, instances, views, camera, light, size, seed_offset, jobs, meshes
             )
             source = _source(category, split, meshes, mesh_share)
             with _interrupt_once(), _progress(views) as progress:
@@ -136,6 +136,7 @@ def _settings(
     size: int,
     seed_offset: int,
     jobs: int,
+    meshes: Path | None,
 ) -> GenerateSettings:
     """Check all options together, so that one error tells everything that is wrong."""
     from kp3d_core.data.cameras import PaperCamera, camera_by_name
@@ -143,7 +144,7 @@ def _settings(
     from kp3d_core.data.procedural import CATEGORIES
 
     errors = []
-    if category not in CATEGORIES:
+    if category not in CATEGORIES and meshes is None:  # a list says which categories it has
         errors.append(
             f"category must be one of {', '.join(CATEGORIES)}, got {category!r}. Choose one."
         )

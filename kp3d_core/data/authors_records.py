@@ -15,7 +15,6 @@ from __future__ import annotations
 import csv
 import hashlib
 import math
-import struct
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,7 +26,7 @@ from numpy.typing import NDArray
 from kp3d_core.data.cameras import PaperCamera, camera_to_dict
 from kp3d_core.data.generate import Samples, write_shards
 from kp3d_core.data.manifest import Manifest
-from kp3d_core.data.shards import InstanceRecord, encode_instance
+from kp3d_core.data.shards import InstanceRecord, encode_instance, read_png_header
 from kp3d_core.data.splits import SPLITS, first_seed
 from kp3d_core.data.tfrecords import Features, count_records, read_examples
 
@@ -223,15 +222,16 @@ def _bytes(pair: Features, name: str, where: str | Path) -> bytes:
 
 def _size_of(png: bytes, where: str | Path) -> int:
     """Side of a square RGBA image, read from its header alone."""
-    if png[:8] != b"\x89PNG\r\n\x1a\n" or png[12:16] != b"IHDR" or len(png) < 33:
-        raise ValueError(f"The images of {where} must be PNG files, got something else.")
-    width, height, depth, kind = struct.unpack(">IIBB", png[16:26])
+    try:
+        width, height, depth, kind = read_png_header(png)
+    except ValueError as error:
+        raise ValueError(f"The images of {where} must be PNG files: {error}") from error
     if width != height or not 8 <= width <= MAX_IMAGE_SIZE or (depth, kind) != (8, 6):
         raise ValueError(
             f"The images of {where} must be square, 8 to {MAX_IMAGE_SIZE} px, RGBA of 8 bits, got "
             f"{width} x {height}, {depth} bits, PNG colour type {kind}."
         )
-    return int(width)
+    return width
 
 
 def _image(png: bytes, source: RecordFolder, where: str) -> NDArray[np.uint8]:

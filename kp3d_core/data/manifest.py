@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,8 @@ from kp3d_core.files import atomic_writer
 FORMAT = "kp3d-shards"
 FORMAT_VERSION = 1
 MANIFEST_NAME = "manifest.json"
+_MAX_BYTES = 64 << 20
+_SHARD_NAME = re.compile(r"shard-\d{6,9}\.tar")
 
 
 @dataclass(frozen=True)
@@ -116,9 +119,11 @@ def read_manifest(folder: Path) -> Manifest:
             f"{folder} holds no {MANIFEST_NAME}, so it is not a folder of rendered shards. "
             "Pass the --output folder of kp3d render."
         )
+    if path.stat().st_size > _MAX_BYTES:
+        raise ValueError(f"{path} must be under {_MAX_BYTES >> 20} MB. Is it a manifest?")
     try:
         content = json.loads(path.read_text())
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+    except (json.JSONDecodeError, UnicodeDecodeError, RecursionError) as error:
         raise ValueError(
             f"{path} is not valid JSON ({error}). Render the set again into an empty folder."
         ) from error
@@ -144,12 +149,37 @@ def _from_dict(path: Path, content: dict[str, Any]) -> Manifest:
             f"{path} is damaged: missing keys {missing}, unknown keys {unknown}. Render the set "
             "again into an empty folder."
         )
-    try:
-        shards = tuple(ShardEntry(**entry) for entry in content["shards"])
-    except TypeError as error:
+    entries = content["shards"] if isinstance(content["shards"], list) else [{}]
+    keys = {f.name for f in fields(ShardEntry)}
+    if any(not isinstance(entry, dict) or entry.keys() != keys for entry in entries):
         raise ValueError(
-            f"{path} is damaged: wrong shard entry ({error}). Render the set again into an empty "
+            f"{path} is damaged: wrong shard entry, the keys {sorted(keys)} are expected. Render "
+            "the set again into an empty folder."
+        )
+    wrong = [
+        f"{name} {value!r:.60}"
+        for item in (content, *entries)
+        for name, value in item.items()
+        if not isinstance(value, _KINDS.get(name, int))
+    ]
+    names = [str(entry["name"]) for entry in entries]
+    wrong += [f"name {name!r:.60}" for name in names if not _SHARD_NAME.fullmatch(name)]
+    versions = content["library_versions"]
+    if isinstance(versions, list) and not all(isinstance(run, dict) for run in versions):
+        wrong.append("library_versions")
+    if wrong:
+        raise ValueError(
+            f"{path} is damaged: wrong {', '.join(wrong[:3])}. Render the set again into an empty "
             "folder."
-        ) from error
-    versions = tuple(content["library_versions"])
-    return Manifest(**{**content, "shards": shards, "library_versions": versions})
+        )
+    shards = tuple(ShardEntry(**entry) for entry in entries)
+    return Manifest(**{**content, "shards": shards, "library_versions": tuple(versions)})
+
+
+_KINDS: dict[str, type] = {
+    **dict.fromkeys(("category", "split", "light", "generator", "renderer", "name", "sha256"), str),
+    "camera": dict,
+    "shards": list,
+    "library_versions": list,
+}
+"""Of the values that are no whole numbers."""

@@ -19,6 +19,7 @@ from __future__ import annotations
 
 import io
 import json
+import struct
 import tarfile
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -31,6 +32,12 @@ from numpy.typing import NDArray
 
 from kp3d_core.data.manifest import Manifest, ShardEntry, read_manifest
 from kp3d_core.files import sha256_of
+from kp3d_core.npz import read_npz
+
+_MAX_BYTES = 8 << 30
+"""Most that the decoded images of an instance may take."""
+_MAX_CAMERAS_BYTES = 1 << 20
+_AGAIN = "Check the set with verify=True and render it again if it is damaged."
 
 
 @dataclass(frozen=True)
@@ -152,35 +159,77 @@ def read_instances(folder: str | Path, verify: bool = False) -> Iterator[Instanc
 
 
 def read_shard(path: Path) -> Iterator[InstanceRecord]:
-    """Yield the instances of one shard."""
-    with tarfile.open(path) as tar:
+    """Yield the instances of one shard.
+
+    Raises:
+        ValueError: it is damaged, or would take more memory than an instance may.
+    """
+    members = _read_members(path)
+    while True:
+        try:
+            sample = next(members, None)
+            record = None if sample is None else _decode_instance(path, *sample)
+        except (tarfile.TarError, OSError, EOFError, MemoryError, OverflowError) as error:
+            raise ValueError(f"{path} must be a shard, got {error}. {_AGAIN}") from error
+        if record is None:
+            return
+        yield record
+
+
+def read_png_header(content: bytes) -> tuple[int, int, int, int]:
+    """Width, height [px], bits and colour type of a PNG image, before anything is decoded.
+
+    Raises:
+        ValueError: it is none.
+    """
+    if content[:8] != b"\x89PNG\r\n\x1a\n" or content[12:16] != b"IHDR" or len(content) < 33:
+        raise ValueError(f"A PNG image was expected, got damaged data. {_AGAIN}")
+    width, height, bits, kind = struct.unpack(">IIBB", content[16:26])
+    return width, height, bits, kind
+
+
+def _read_members(path: Path) -> Iterator[tuple[str, dict[str, bytes]]]:
+    """Yield key and members of each sample."""
+    left = path.stat().st_size
+    with tarfile.open(path, "r:") as tar:  # never decompressed: shards are not compressed
         key = ""
         members: dict[str, bytes] = {}
         for info in tar:
             new_key, _, name = info.name.partition(".")
             if members and new_key != key:
-                yield _decode_instance(path, key, members)
+                yield key, members
                 members = {}
-            content = tar.extractfile(info)
-            assert content is not None
+            left -= info.size
+            content = tar.extractfile(info) if info.isreg() and left >= 0 else None
+            if content is None or info.issparse():
+                raise ValueError(f"{path} must hold plain files, {info.name!r} is none. {_AGAIN}")
             key, members[name] = new_key, content.read()
         if members:
-            yield _decode_instance(path, key, members)
+            yield key, members
 
 
 def _decode_instance(path: Path, key: str, members: dict[str, bytes]) -> InstanceRecord:
     try:
         meta: dict[str, Any] = json.loads(members["meta.json"])
-        with np.load(io.BytesIO(members["cameras.npz"])) as arrays:
-            cameras = {name: arrays[name] for name in arrays.files}
-        names = [f"v{view:03d}" for view in range(len(cameras["K"]))]
+        cameras = read_npz(members["cameras.npz"], _MAX_CAMERAS_BYTES)
+        count = len(cameras["K"])
+        shapes = {"K": (count, 3, 3), "T_camera_object": (count, 4, 4), "distance": (count,)}
+        wrong = [name for name, shape in shapes.items() if not _is_float(cameras[name], shape)]
+        if wrong or cameras["mode"].shape != (count,) or not 1 <= count <= 1000:
+            raise ValueError(f"cameras.npz of {count} views is inconsistent {wrong}")
+        names = [f"v{view:03d}" for view in range(count)]
+        images = [members[f"{name}.{kind}.png"] for name in names for kind in ("rgba", "mask")]
+        _check_size(images)
         return InstanceRecord(
-            category=meta["category"],
-            seed=meta["seed"],
-            kind=meta["kind"],
-            landmarks={name: np.array(p) for name, p in meta["landmarks"].items()},
-            rgba=np.stack([_decode_rgba(members[f"{name}.rgba.png"]) for name in names]),
-            mask=np.stack([_decode_mask(members[f"{name}.mask.png"]) for name in names]),
+            category=str(meta["category"]),
+            seed=int(meta["seed"]),
+            kind=str(meta["kind"]),
+            landmarks={
+                str(name): np.array(p, np.float64).reshape(3)
+                for name, p in meta["landmarks"].items()
+            },
+            rgba=np.stack([_decode_rgba(image) for image in images[::2]]),
+            mask=np.stack([_decode_mask(image) for image in images[1::2]]),
             K=cameras["K"],
             T_camera_object=cameras["T_camera_object"],
             distance=cameras["distance"],
@@ -191,6 +240,20 @@ def _decode_instance(path: Path, key: str, members: dict[str, bytes]) -> Instanc
             f"Sample {key} of {path} lacks {error}. Check the set with verify=True and render it "
             "again if it is damaged."
         ) from error
+    except (ValueError, TypeError, AttributeError, RecursionError) as error:
+        raise ValueError(f"Sample {key} of {path} is damaged: {error} {_AGAIN}") from error
+
+
+def _is_float(array: NDArray[Any], shape: tuple[int, ...]) -> bool:
+    return array.shape == shape and array.dtype == np.float64 and bool(np.isfinite(array).all())
+
+
+def _check_size(images: list[bytes]) -> None:
+    """Refuse images of unequal sizes, and more of them than memory is meant for."""
+    sizes = {read_png_header(image)[:2] for image in images}
+    width, height = min(sizes)
+    if len(sizes) > 1 or width != height or 5 * len(images) * width * height > 2 * _MAX_BYTES:
+        raise ValueError(f"images of {sorted(sizes)[:3]} px, {len(images)} of them.")
 
 
 def _encode_rgba(rgba: NDArray[np.uint8]) -> bytes:
@@ -210,11 +273,13 @@ def _png(image: NDArray[np.uint8], options: list[int]) -> bytes:
 
 def _decode_png(content: bytes, flag: int) -> NDArray[np.uint8]:
     image = cv2.imdecode(np.frombuffer(content, np.uint8), flag)
-    if image is None:
-        raise ValueError(
-            "A PNG image was expected in a shard, got damaged data. Check the set with "
-            "verify=True and render it again if it is damaged."
-        )
+    channels = 4 if flag == cv2.IMREAD_UNCHANGED else 1
+    if (
+        image is None
+        or image.dtype != np.uint8
+        or image.size != channels * np.prod(image.shape[:2])
+    ):
+        raise ValueError(f"A PNG image was expected, got damaged data. {_AGAIN}")
     return np.asarray(image, np.uint8)
 
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
-import zipfile
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from kp3d_core.files import atomic_writer
+from kp3d_core.npz import read_npz
 from kp3d_core.rendering.mesh import Material, Mesh
 
 _MAX_BYTES = 512 << 20
@@ -37,22 +38,36 @@ def open_mesh(path: Path) -> Mesh:
         ValueError: the file is damaged, or too large to be one of these.
     """
     try:
-        with zipfile.ZipFile(path) as archive:
-            size = sum(item.file_size for item in archive.infolist())
-        if size > _MAX_BYTES:
-            raise ValueError(f"it would take {size / 1e6:.0f} MB")
-        with np.load(path, allow_pickle=False) as content:
-            names = json.loads(content["names"].tobytes())
-            materials = tuple(
-                Material(
-                    str(name),
-                    content[f"color_{number}"],
-                    content[f"texture_{number}"] if f"texture_{number}" in content else None,
-                )
-                for number, name in enumerate(names)
+        content = read_npz(path.read_bytes(), _MAX_BYTES)
+        names = json.loads(content["names"].tobytes())
+        materials = tuple(
+            Material(
+                str(name),
+                _checked(content[f"color_{number}"], np.float32, (3,)),
+                _texture(content.get(f"texture_{number}")),
             )
-            return Mesh(**{name: content[name] for name in _ARRAYS}, materials=materials)
-    except (KeyError, OSError, TypeError, ValueError, EOFError, zipfile.BadZipFile) as error:
+            for number, name in enumerate(names)
+        )
+        for name in _ARRAYS:
+            kind = np.int32 if name in ("faces", "material_ids") else np.float32
+            _checked(content[name], kind, content[name].shape)
+        return Mesh(**{name: content[name] for name in _ARRAYS}, materials=materials)
+    except (KeyError, OSError, TypeError, ValueError, RecursionError) as error:
         raise ValueError(
             f"{path} must be a mesh written by `kp3d import`, got {error}. Import it again."
         ) from error
+
+
+def _texture(image: NDArray[Any] | None) -> NDArray[Any] | None:
+    if image is None:
+        return None
+    if image.ndim != 3 or min(image.shape) < 1:
+        raise ValueError(f"a texture of shape {image.shape}")
+    return _checked(image, np.uint8, (*image.shape[:2], 3))
+
+
+def _checked(array: NDArray[Any], kind: Any, shape: tuple[int, ...]) -> NDArray[Any]:
+    """The array, if it is as the renderer's compiled code takes it for granted."""
+    if array.dtype != kind or array.shape != shape or not np.isfinite(array).all():
+        raise ValueError(f"an array of shape {array.shape} and type {array.dtype}")
+    return array

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import yaml
 
+from kp3d_core.data.shards import ShardDataset
 from kp3d_core.objects.meshes.archive import open_mesh
 from kp3d_core.objects.meshes.shapenet import official_splits
 
@@ -136,3 +137,16 @@ def test_a_table_that_is_none_is_told(tmp_path):
     table.write_bytes(b"modelId,split\n\xff\xfe,train\n")
     with pytest.raises(ValueError, match="must be ShapeNet's table of splits"):
         official_splits(tmp_path)
+
+
+def test_a_category_that_is_not_built_in_is_rendered_from_its_list(kp3d, tmp_path):
+    for name in "abc":
+        _write(tmp_path / "core", "v2", name * 32)
+    path = tmp_path / "train_engine.yaml"
+    kp3d("import", "train_engine", "--meshes", tmp_path / "core", "-o", path,
+         "--convention", "shapenet-v2")  # fmt: skip
+    text = kp3d("render", "--category", "train_engine", "--meshes", path, "--instances", 1,
+                "--views", 2, "--size", 16, "--jobs", 1, "--output", tmp_path / "set")  # fmt: skip
+    assert "1 instances x 2 views" in text
+    (record,) = ShardDataset(tmp_path / "set")
+    assert record.kind[:32] in [name * 32 for name in "abc"]
