@@ -102,7 +102,7 @@ def evaluate_photographs(
         )
     metrics = {
         **summarize(rows),
-        "photographs": len(photographs),
+        "photographs": len({photograph.image for photograph in photographs}),
         "selection": asdict(selection),
         "looks": settings.max_runs,
         "model": {"name": model.name, "version": model.version, "sha256": model.sha256},

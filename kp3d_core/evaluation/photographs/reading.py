@@ -1,16 +1,17 @@
-"""Which labels a folder of photographs has: `truth_kp3d.json`, or KITTI's own."""
+"""Which labels a folder of photographs has: `truth_kp3d.json`, or a data set's own."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
 from kp3d_core.evaluation.photographs.kitti import is_kitti, read_kitti
+from kp3d_core.evaluation.photographs.pascal3d import is_pascal3d, read_pascal3d
 from kp3d_core.evaluation.photographs.truth import LabelledPhotograph, read_truth, truth_file
 
 
 def has_labels(data: Path) -> bool:
     """Whether a path names labelled photographs."""
-    return truth_file(data) is not None or is_kitti(data)
+    return truth_file(data) is not None or is_kitti(data) or is_pascal3d(data)
 
 
 def read_labelled(data: Path) -> list[LabelledPhotograph]:
@@ -24,7 +25,9 @@ def read_labelled(data: Path) -> list[LabelledPhotograph]:
         return read_truth(truth)
     if is_kitti(data):
         return read_kitti(data)
+    if is_pascal3d(data):
+        return read_pascal3d(data)
     raise ValueError(
-        f"{data} must hold truth_kp3d.json, or KITTI's folders image_2, calib and label_2, got "
-        "neither."
+        f"{data} must hold truth_kp3d.json, or KITTI's folders image_2, calib and label_2, or "
+        "those of PASCAL3D+, Annotations, Images and CAD, got none of these."
     )
