@@ -84,21 +84,17 @@ def read_truth(path: Path) -> list[LabelledPhotograph]:
 def _photograph(folder: Path, frame: dict[str, Any]) -> LabelledPhotograph:
     return LabelledPhotograph(
         image=folder / frame["image"],
-        K=_matrix(frame["K"], (3, 3), "K"),
+        K=finite_array(frame["K"], (3, 3), "K"),
         objects=tuple(_object(values) for values in frame["objects"]),
     )
 
 
 def _object(values: dict[str, Any]) -> LabelledObject:
     T = np.eye(4)
-    R = _matrix(values["R_cam_obj"], (3, 3), "R_cam_obj")
-    if not np.allclose(R @ R.T, np.eye(3), atol=1e-2) or np.linalg.det(R) < 0:
-        raise ValueError(f"R_cam_obj must be a rotation, got {R.tolist()}")
-    u, _, vt = np.linalg.svd(R)  # labels are rounded
-    T[:3, :3] = u @ vt
-    T[:3, 3] = _matrix(values["t_cam_obj_m"], (3,), "t_cam_obj_m")
-    left, top, right, bottom = _matrix(values["bbox_xyxy"], (4,), "bbox_xyxy").tolist()
-    length, width, height = _matrix(values["size_lwh_m"], (3,), "size_lwh_m").tolist()
+    T[:3, :3] = nearest_rotation(values["R_cam_obj"], "R_cam_obj")
+    T[:3, 3] = finite_array(values["t_cam_obj_m"], (3,), "t_cam_obj_m")
+    left, top, right, bottom = finite_array(values["bbox_xyxy"], (4,), "bbox_xyxy").tolist()
+    length, width, height = finite_array(values["size_lwh_m"], (3,), "size_lwh_m").tolist()
     return LabelledObject(
         category=values["cls"],
         region=Region(left, top, right - left, bottom - top),
@@ -109,7 +105,17 @@ def _object(values: dict[str, Any]) -> LabelledObject:
     )
 
 
-def _matrix(values: Any, shape: tuple[int, ...], name: str) -> NDArray[np.float64]:
+def nearest_rotation(values: Any, name: str) -> NDArray[np.float64]:
+    """The rotation, shape (3, 3), that a label was rounded from."""
+    R = finite_array(values, (3, 3), name)
+    if not np.allclose(R @ R.T, np.eye(3), atol=1e-2) or np.linalg.det(R) < 0:
+        raise ValueError(f"{name} must be a rotation, got {R.tolist()}")
+    u, _, vt = np.linalg.svd(R)
+    return u @ vt
+
+
+def finite_array(values: Any, shape: tuple[int, ...], name: str) -> NDArray[np.float64]:
+    """Numbers of a label; `name` is what an error calls them."""
     array = np.array(values, np.float64)
     if array.shape != shape or not np.isfinite(array).all():
         raise ValueError(f"{name} must be finite numbers of shape {shape}, got {values}")
