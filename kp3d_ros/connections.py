@@ -13,6 +13,8 @@ RESULT_TYPE = "kp3d_ros/msg/Keypoints3DArray"
 UNNAMED = "a node without a name"
 _SHOWN = 5
 _IMAGES = {"sensor_msgs/msg/Image", "sensor_msgs/msg/CompressedImage"}
+_COMPRESSED = "/compressed"
+"""What image_transport adds to the name of a topic; users remap the name without it."""
 _WEAKEST = {"reliability": "best_effort", "durability": "volatile"}
 """For each policy the value that offers, and asks for, the least."""
 
@@ -141,15 +143,27 @@ def deaf_listeners(node: Node, topic: str) -> list[str]:
 def _nobody_publishes(node: Node, topic: str, wanted: Endpoint, argument: str) -> str:
     type_name = wanted.type_name
     ours = {*kp3d_nodes(node), wanted.node}  # what they draw is no camera image
-    others = sorted(
-        name
-        for name, types in node.get_topic_names_and_types()
-        if type_name in types and any(p.node not in ours for p in publishers_of(node, name))
-    )
-    if others:
+
+    def published(type_name: str) -> list[str]:
+        names = [
+            name
+            for name, types in node.get_topic_names_and_types()
+            if type_name in types and any(p.node not in ours for p in publishers_of(node, name))
+        ]
+        return sorted(names, key=lambda name: ("depth" in name and argument != "depth", name))
+
+    base, is_compressed = topic.removesuffix(_COMPRESSED), topic.endswith(_COMPRESSED)
+    twin = base if is_compressed else f"{topic}{_COMPRESSED}"
+    for other in _IMAGES - {type_name} if argument == "image" else ():
+        if twin in published(other):
+            return (
+                f"Nobody publishes on {topic}, but there is {twin} ({other}). Set "
+                f"'image_transport' to {'raw' if is_compressed else 'compressed'}."
+            )
+    if others := published(type_name):
         return (
             f"Nobody publishes on {topic}. Topics of type {type_name}: {_listed(others)}. "
-            f"Remap it, for example {argument}:={others[0]}."
+            f"Remap it, for example {argument}:={others[0].removesuffix(_COMPRESSED)}."
         )
     return (
         f"Nobody publishes on {topic}, and there is no other topic of type {type_name}. Start its "

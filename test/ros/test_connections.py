@@ -100,6 +100,32 @@ def test_nobody_publishes(ours: Node, publish: Callable[..., None]) -> None:
     )
 
 
+def test_the_camera_publishes_in_the_other_transport(
+    ours: Node, publish: Callable[..., None]
+) -> None:
+    publish(CompressedImage, "/cam/image_raw/compressed")
+    publish(Image, "/front/image")
+
+    assert why(ours, "/cam/image_raw") == (
+        "Nobody publishes on /cam/image_raw, but there is /cam/image_raw/compressed "
+        "(sensor_msgs/msg/CompressedImage). Set 'image_transport' to compressed."
+    )
+    assert why(ours, "/front/image/compressed", CompressedImage).endswith(
+        "but there is /front/image (sensor_msgs/msg/Image). Set 'image_transport' to raw."
+    )
+    # The argument names the topic without the ending, which the node adds.
+    assert why(ours, "/image/compressed", CompressedImage).endswith("image:=/cam/image_raw.")
+
+
+def test_a_depth_image_is_not_the_first_that_is_advised(
+    ours: Node, publish: Callable[..., None]
+) -> None:
+    publish(Image, "/camera/depth/image_rect_raw")
+    publish(Image, "/camera/image_raw")
+
+    assert why(ours, "/image").endswith("for example image:=/camera/image_raw.")
+
+
 def test_another_type(ours: Node, publish: Callable[..., None]) -> None:
     publish(CompressedImage, "/image")
 
