@@ -86,9 +86,14 @@ def why_ignored(
             "of the image that they were made of, or raise that parameter."
         )
     wanted = [item for item in items if any(score_of(item, c) > -math.inf for c in classes)]
+    ids = {r.hypothesis.class_id for item in items for r in item.results}
+    if not wanted and (ids & {*classes} or "" in classes):
+        return (
+            "Detections are not used: their scores must be numbers, got nan. Check the 2D detector."
+        )
     if not wanted:
-        seen = sorted({r.hypothesis.class_id for item in items for r in item.results})
-        texts = [", ".join(f"'{name}'" for name in names) for names in (classes, seen[:_SHOWN])]
+        shown = sorted(ids)[:_SHOWN]
+        texts = [", ".join(f"'{name}'" for name in names) for names in (classes, shown)]
         return (
             f"Detections are not used: none of the {len(items)} has class_id {texts[0]}, they have "
             f"{texts[1] or 'no result at all'}. Set 'detection_class', or CLASS in 'models', to "

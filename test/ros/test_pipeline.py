@@ -536,6 +536,33 @@ def test_a_box_of_another_cameras_size_costs_nothing_but_itself(model: str) -> N
     assert all("left out: Region must overlap" in answer.problems[0] for answer in answers)
 
 
+def test_a_box_in_an_image_of_another_size_takes_no_object_away(model: str) -> None:
+    pipeline = make_pipeline(model)
+    part = np.ascontiguousarray(SCENE[20:460, 140:600])
+    K = CAMERA.K - [[0, 0, 140.0], [0, 0, 20.0], [0, 0, 0]]
+
+    def part_at(seconds: float) -> Image:
+        message = Image(width=460, height=440, encoding="rgb8", step=3 * 460)
+        message.data.extend(part.tobytes())
+        message.header = image_at(seconds).header
+        return message
+
+    first = image_at(1)
+    pipeline.inbox.put_detections(box_around(SCENE, first))
+    pipeline.process(first)
+    pipeline.calibrations.put(CameraInfo(width=460, height=440, k=K.ravel()))
+    answers = [pipeline.process(part_at(1 + i / 30)) for i in range(1, 8)]
+    pipeline.inbox.put_detections(box_around(SCENE, first))  # of a slow 2D detector
+    answers.append(pipeline.process(part_at(1.27)))
+    pipeline.inbox.put_detections(box_around(part, part_at(1.3)))
+    answers.append(pipeline.process(part_at(1.3)))
+
+    assert [found.instance_id for a in answers for found in a.objects] == ["discs_1"] * 9
+    assert [text for a in answers for text in a.problems] == []
+    assert "an image of another size" in answers[-2].ignored
+    assert answers[-1].ignored == ""
+
+
 @pytest.mark.parametrize(
     ("models", "text"),
     [

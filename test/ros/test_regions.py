@@ -134,6 +134,10 @@ def test_why_detections_are_ignored() -> None:
         "were made of, or raise that parameter."
     )
     assert "it is 2.9 s later" in why(detections(detection(0.9), sec=13))
+    for classes in ([""], ["car"]):
+        assert "their scores must be numbers, got nan" in why(
+            detections(detection(math.nan)), *classes
+        )
     assert "it is not set. Give them" in why(Detection2DArray(detections=[detection(0.9)]))
     assert why(late, detection_max_age=8.0) == ""
     bare = detection(0.9)
