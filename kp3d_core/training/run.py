@@ -139,6 +139,12 @@ def run_training(
             f"trainer.max_time must not be set, got {cli.config['trainer']['max_time']}: it would "
             "stop in the middle of an epoch, where no run can go on exactly. Use --max-time."
         )
+    if cli.config["trainer"]["check_val_every_n_epoch"] != 1:
+        raise ValueError(
+            "trainer.check_val_every_n_epoch must be 1, got "
+            f"{cli.config['trainer']['check_val_every_n_epoch']}: from the checkpoint of an epoch "
+            "without validation no run can go on exactly. Set data.steps_per_epoch."
+        )
     if cli.trainer.is_global_zero:
         prepare_folder(output)
     cli.trainer.fit(cli.model, cli.datamodule, ckpt_path=str(last) if last.exists() else None)

@@ -95,7 +95,6 @@ def tiny_overrides(rendered_cars):
         "--data.steps_per_epoch=2",
         "--data.val_batches=2",
         "--trainer.max_steps=4",
-        "--trainer.check_val_every_n_epoch=1",
         "--trainer.enable_progress_bar=false",
         "--trainer.log_every_n_steps=1",
         "--trainer.accelerator=cpu",

@@ -91,6 +91,13 @@ def test_missing_config_and_missing_data_are_named(tiny_training, tmp_path):
         tiny_training(tmp_path / "run", f"--data.train={tmp_path / 'nowhere'}")
 
 
+def test_epochs_without_validation_are_refused(tiny_training, tmp_path):
+    # Resumed from the checkpoint of one, Lightning took each batch for an epoch: other weights.
+    with pytest.raises(ValueError, match="check_val_every_n_epoch must be 1, got 2: .* go on exac"):
+        tiny_training(tmp_path, "--trainer.check_val_every_n_epoch=2")
+    assert not (tmp_path / "checkpoints").exists()
+
+
 def test_training_and_validation_must_not_share_objects(tiny_training, rendered_cars, tmp_path):
     with pytest.raises(ValueError, match="must not share instances, got 6 in both"):
         tiny_training(tmp_path / "run", f"--data.val={rendered_cars / 'train'}")
