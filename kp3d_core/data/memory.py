@@ -1,7 +1,8 @@
 """A rendered set held in memory, and batches of it that depend on nothing but a seed and a number.
 
 Rendered sets are small (a thousand objects of 24 views at 64 x 64 take 0.4 GB) and decoding PNG
-files in every pass costs more than the network's step, so the images are decoded once.
+files in every pass costs more than the network's step, so the images are decoded once: into memory,
+or, where a set is larger, into a file that is mapped.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import cv2
 import numpy as np
@@ -20,8 +21,11 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from kp3d_core.data.cameras import RobotCamera
+from kp3d_core.data.decoded import new_images, open_folder, require_memory, save_others
+from kp3d_core.data.manifest import Manifest
 from kp3d_core.data.shards import ShardDataset
 from kp3d_core.data.sharing import Share
+from kp3d_core.files import exclusive_lock, replaced_folder
 
 
 @dataclass(frozen=True)
@@ -66,7 +70,12 @@ def resize_view(
     return np.asarray(resized, dtype=np.uint8), K
 
 
-def load_views(folder: str | Path, size: int, max_objects: int | None = None) -> ViewSet:
+def load_views(
+    folder: str | Path,
+    size: int,
+    max_objects: int | None = None,
+    cache: str | Path | None = None,
+) -> ViewSet:
     """Decode a rendered folder and resize its views to `size` x `size`.
 
     It takes little more memory than the result, into which the objects are decoded one by one.
@@ -75,10 +84,11 @@ def load_views(folder: str | Path, size: int, max_objects: int | None = None) ->
         folder: made by `kp3d render`.
         size: side of the images [px].
         max_objects: read the first objects only, at most so many.
+        cache: folder to decode into instead of memory, once; later calls only open it.
 
     Raises:
-        ValueError: not a rendered folder, empty, rendered smaller than `size`, or with objects of
-            unequal numbers of views.
+        ValueError: not a rendered folder, empty, rendered smaller than `size`, with objects of
+            unequal numbers of views, or too large for the memory.
     """
     dataset = ShardDataset(folder)
     if len(dataset) == 0:
@@ -90,15 +100,34 @@ def load_views(folder: str | Path, size: int, max_objects: int | None = None) ->
             f"Render them with --size {size} or train at a smaller input size."
         )
     count = len(dataset) if max_objects is None else min(len(dataset), max_objects)
-    rgba = np.empty((count, manifest.views, size, size, 4), np.uint8)
+    if cache is None:
+        require_memory(4 * count * manifest.views * size**2, folder)
+        return _decode(dataset, size, count, None)
+    place = Path(cache).absolute() / f"{manifest.sha256[:16]}-{size}-{count}"
+    place.parent.mkdir(parents=True, exist_ok=True)
+    with exclusive_lock(place.parent, wait=True):  # of processes that train together, one decodes
+        if not place.is_dir():
+            with replaced_folder(place) as new:
+                views = _decode(dataset, size, count, new)
+                others = {"K": views.K, "T": views.T_camera_object, "landmarks": views.landmarks}
+                told = {n: getattr(views, n) for n in ("keys", "kinds", "landmark_names")}
+                save_others(new, others, told)
+    arrays, names = open_folder(place)
+    return _view_set(manifest, size, arrays, names)
+
+
+def _decode(dataset: ShardDataset, size: int, count: int, folder: Path | None) -> ViewSet:
+    """The first objects of a set, their images in a file of `folder` if there is one."""
+    manifest = dataset.manifest
+    rgba = new_images(folder, (count, manifest.views, size, size, 4))
     K = np.empty((count, manifest.views, 3, 3), np.float32)
     T = np.empty((count, manifest.views, 4, 4), np.float32)
     keys, kinds, named = [], [], []
     for i, record in enumerate(islice(dataset, count)):
         if len(record.rgba) != manifest.views:
             raise ValueError(
-                f"Objects of {folder} must have {manifest.views} views each, {record.key} has "
-                f"{len(record.rgba)}. Render the set again into an empty folder."
+                f"Objects of {dataset.folder} must have {manifest.views} views each, {record.key} "
+                f"has {len(record.rgba)}. Render the set again into an empty folder."
             )
         for v, view in enumerate(record.rgba):
             rgba[i, v], K[i, v] = resize_view(view, record.K[v], size)
@@ -106,20 +135,30 @@ def load_views(folder: str | Path, size: int, max_objects: int | None = None) ->
         keys.append(record.key)
         kinds.append(record.kind)
         named.append(record.landmarks)
-    names = tuple(name for name in named[0] if all(name in points for points in named))
+    common = [name for name in named[0] if all(name in points for points in named)]
+    landmarks = _stack_landmarks(named, tuple(common))
+    arrays = {"rgba": rgba, "K": K, "T": T, "landmarks": landmarks}
+    return _view_set(
+        manifest, size, arrays, {"keys": keys, "kinds": kinds, "landmark_names": common}
+    )
+
+
+def _view_set(
+    manifest: Manifest, size: int, arrays: dict[str, Any], names: dict[str, Any]
+) -> ViewSet:
     sampling = manifest.camera_settings
     camera = sampling.paper if isinstance(sampling, RobotCamera) else sampling
     return ViewSet(
-        rgba,
-        K,
-        T,
-        tuple(keys),
+        arrays["rgba"],
+        arrays["K"],
+        arrays["T"],
+        tuple(names["keys"]),
         manifest.category,
         camera.focal_px(size),
         camera.distance,
-        tuple(kinds),
-        names,
-        _stack_landmarks(named, names),
+        tuple(names["kinds"]),
+        tuple(names["landmark_names"]),
+        arrays["landmarks"],
     )
 
 

@@ -31,6 +31,7 @@ class ShardDataModule(L.LightningDataModule):
         gpu_cache_gb: float = 16.0,
         backgrounds: str | None = None,
         background_size: int = 160,
+        cache: str | None = None,
     ) -> None:
         """Remember where the views are; they are read at the start of a run.
 
@@ -52,6 +53,8 @@ class ShardDataModule(L.LightningDataModule):
                 measured in docs/training.md.
             background_size: side at which photographs are held in memory [px]; at least the
                 input's, better twice.
+            cache: folder on a fast disk to decode the training views into, once, and to map them
+                from: for sets larger than memory. Batches are the same ones. None: memory.
         """
         super().__init__()
         self.save_hyperparameters()
@@ -71,6 +74,7 @@ class ShardDataModule(L.LightningDataModule):
         self.gpu_cache_gb = gpu_cache_gb
         self.background_folder = backgrounds
         self.background_size = background_size
+        self.cache = cache
         self._photographs: Tensor | None = None
         self._train: ViewSet | None = None
         self._val: ViewSet | None = None
@@ -80,7 +84,7 @@ class ShardDataModule(L.LightningDataModule):
         """Decode both folders once."""
         if self._train is not None:
             return
-        self._train = load_views(self.train_folder, self.source_size)
+        self._train = load_views(self.train_folder, self.source_size, cache=self.cache)
         self._val = load_views(self.val_folder, self.input_size)
         if self._train.category != self._val.category:
             raise ValueError(

@@ -8,7 +8,8 @@ import pytest
 
 from kp3d_core.data import memory
 from kp3d_core.data.memory import load_views, resize_view
-from kp3d_core.data.shards import ShardDataset
+from kp3d_core.data.shards import ShardDataset, read_shard
+from kp3d_core.training.datamodule import ShardDataModule
 
 
 class Repeated(ShardDataset):
@@ -73,3 +74,37 @@ def test_objects_must_have_equal_numbers_of_views(rendered_cars, monkeypatch):
     monkeypatch.setattr(memory, "ShardDataset", Damaged)
     with pytest.raises(ValueError, match="must have 6 views each, car-.* has 5. Render"):
         load_views(rendered_cars / "val", 64)
+
+
+def test_a_set_larger_than_memory_gives_the_same_batches_from_disk(
+    rendered_cars, tmp_path, monkeypatch
+):
+    folder = rendered_cars / "train"
+    inside = load_views(folder, 32)
+    data = ShardDataModule(str(folder), str(rendered_cars / "val"), 32, cache=str(tmp_path / "c"))
+    data.setup("fit")
+    assert isinstance(data.train_views.rgba, np.memmap)
+    monkeypatch.setattr("kp3d_core.data.decoded.free_memory", lambda: 1000)
+    with pytest.raises(ValueError, match=r"take 0.0 GB and 0.0 GB are free.*--data.cache=DIR"):
+        load_views(folder, 32)
+
+    def killed(self):
+        yield next(read_shard(self.shard_paths[0]))
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(ShardDataset, "__iter__", killed)
+        with pytest.raises(KeyboardInterrupt):
+            load_views(folder, 32, cache=tmp_path / "cache")
+    first = load_views(folder, 32, cache=tmp_path / "cache")
+    monkeypatch.setattr(ShardDataset, "__iter__", None)  # nothing is decoded again
+    mapped = load_views(folder, 32, cache=tmp_path / "cache")
+    assert isinstance(mapped.rgba, np.memmap)
+    for field in dataclasses.fields(inside):
+        expected = getattr(inside, field.name)
+        for views in (first, mapped):
+            np.testing.assert_array_equal(getattr(views, field.name), expected)
+    batches = [memory.RandomBatches(views, 3, 4, 2, seed=5) for views in (inside, mapped)]
+    for k in range(3):
+        assert batches[0][k]["rgba"].equal(batches[1][k]["rgba"])
+        assert batches[0][k]["keys"] == batches[1][k]["keys"]
