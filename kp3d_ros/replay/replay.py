@@ -11,8 +11,10 @@ from rosbags.rosbag2 import Writer
 from rosbags.typesys.store import Typestore
 
 from kp3d_core.files import replaced_folder
+from kp3d_core.inference import Detection, Model
 from kp3d_ros.headers import stamp_nanoseconds
 from kp3d_ros.patience import WAIT_S
+from kp3d_ros.refusals import advice, certainty, describe
 from kp3d_ros.replay.bags import Bag, Topic
 from kp3d_ros.replay.decoding import decode
 from kp3d_ros.replay.sink import Sink
@@ -78,6 +80,10 @@ class Replay:
             raise ValueError(f"Topic {self._topics.image} must hold images, {bag.path} holds none.")
         self._calibrations = RecordedCalibrations(bag, self._topics.camera_info, store)
         self._transforms = RecordedTransforms(bag, store)
+        self._best: tuple[Detection, Model] | None = None
+        """Of all that was refused what is most likely an object."""
+        self._ignored = ""
+        """Why detections were of no use, the last time."""
         for name, count in (
             (self._topics.camera_info, self._calibrations.unreadable),
             ("/tf and /tf_static", self._transforms.unreadable),
@@ -142,9 +148,24 @@ class Replay:
                 f"{count} messages on {name} that {self._bag.path} should hold by its own account "
                 "cannot be read: its files are damaged, or its metadata are another bag's."
             )
+        if progress.answered and not progress.found:
+            progress.notes += self._why_nothing_is_found()
         if not progress.answered:
             reasons = [f"{len(times)} x {text}" for text, times in progress.unanswered.items()]
             raise ValueError(f"No image got an answer: {' '.join(reasons or progress.notes)}")
+
+    def _why_nothing_is_found(self) -> Iterator[str]:
+        """What the node would have told of the objects it looked for."""
+        if self._ignored:
+            yield self._ignored
+        if self._best is not None:
+            detection, model = self._best
+            yield f"{describe(detection, model)} {advice(detection, model, self._settings)}"
+        elif self._settings.detections_required:
+            yield (
+                "'detections_required' is set, and no image had a detection that can be used: "
+                "nothing was looked at."
+            )
 
     def _hand_over(self, name: str, kind: str, raw: bytes) -> None:
         """Give the pipeline a message that belongs to images."""
@@ -179,5 +200,9 @@ class Replay:
         for topic, output in answer_messages(answer, self._settings, published, pipeline.remembers):
             sink.write(topic, time_ns, output)
         progress.found += len(answer.objects)
+        self._ignored = answer.ignored or self._ignored
+        for model, detection in answer.refused:
+            if self._best is None or certainty(detection) > certainty(self._best[0]):
+                self._best = detection, model
         for problem in answer.problems:
             progress.count(problem)

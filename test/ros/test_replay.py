@@ -312,6 +312,25 @@ def test_mistakes_are_explained_and_nothing_is_lost(tmp_path: Path, model: str) 
     assert "must be a rosbag2 bag, and it does not exist" in complaint("im", "in", "--overwrite")
 
 
+@pytest.mark.parametrize(
+    ("parameter", "text"),
+    [
+        ("min_score=0.3", "The most likely one of 'tiny' had score"),
+        ("detections_required=true", "'detections_required' is set, and no image had a detection"),
+    ],
+)
+def test_why_nothing_is_found(tmp_path: Path, model: str, parameter: str, text: str) -> None:
+    black = np.zeros_like(IMAGES[0])
+    images = [(IMAGE_TOPIC, ns + 1, image_of(store(), ns, black)) for ns in STAMPS_NS]
+    write_messages(tmp_path / "in", "MCAP", [four_images()[0], *images])
+
+    done = run(tmp_path / "in", "-o", tmp_path / "out", "--model", model, "-p", parameter)
+
+    assert done.returncode == 0, done.stderr
+    assert "Found 0 objects in 4 images" in words(done)
+    assert text in words(done)
+
+
 def test_topics_are_found_by_their_types() -> None:
     from kp3d_ros.replay.topics import COMPRESSED, DETECTIONS, IMAGE, Topics, choose_topics
 
