@@ -19,7 +19,9 @@ MAX_UNPACKED_BYTES = 256 * 2**20
 _MAX_DEPTH = 16
 _HEADER = 128
 _MATRIX, _COMPRESSED = 14, 15
-_INT8, _INT32, _UINT32 = 1, 5, 6
+_UINT32 = 6
+_COUNTS = (5, 6)  # int32; some writers take uint32
+_NAMES = (1, 16)  # int8; some writers take UTF-8
 _TEXT = (1, 2, 3, 4, 16, 17, 18)
 _VALUES = (1, 2, 3, 4, 5, 6, 7, 9, 12, 13)
 """Types of elements; with others SciPy looks beside its tables."""
@@ -91,8 +93,8 @@ def _check_matrix(body: bytes, order: str, depth: int) -> None:
     if depth > _MAX_DEPTH:
         raise ValueError(f"its structures are nested deeper than {_MAX_DEPTH}")
     flags, start = _element(body, 0, order, (_UINT32,))
-    dimensions, start = _element(body, start, order, (_INT32,))
-    _, start = _element(body, start, order, (_INT8,))  # name
+    dimensions, start = _element(body, start, order, _COUNTS)
+    _, start = _element(body, start, order, _NAMES)  # name
     flag = struct.unpack(f"{order}II", flags)[0]
     kind = flag & 0xFF
     if kind not in (_CELL, _STRUCT, _CHAR, *_NUMBERS) or flag & _COMPLEX:
@@ -105,8 +107,8 @@ def _check_matrix(body: bytes, order: str, depth: int) -> None:
         _, start = _element(body, start, order, _TEXT if kind == _CHAR else _VALUES)
         members = 0
     if kind == _STRUCT:
-        length, start = _element(body, start, order, (_INT32,))
-        names, start = _element(body, start, order, (_INT8,))
+        length, start = _element(body, start, order, _COUNTS)
+        names, start = _element(body, start, order, _NAMES)
         (width,) = struct.unpack(f"{order}i", length)
         if width < 1 or len(names) % width:
             raise ValueError("its field names are damaged")

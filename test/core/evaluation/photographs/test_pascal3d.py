@@ -201,6 +201,15 @@ def test_hostile_files_are_refused_in_words(tmp_path, monkeypatch, content, mess
         matlab.read_mat(path)
 
 
+@pytest.mark.parametrize(("counts", "name"), [(5, 1), (6, 1), (5, 16)])
+def test_files_of_other_writers_are_read(tmp_path, counts, name):
+    head = element(6, struct.pack("<II", 6, 0)) + element(counts, struct.pack("<ii", 1, 2))
+    head += element(name, b"record")
+    content = element(14, head + element(9, struct.pack("<dd", 3.0, 4.0)))
+    (tmp_path / "a.mat").write_bytes(HEADER + content)
+    assert matlab.read_mat(tmp_path / "a.mat")["record"].tolist() == [3, 4]
+
+
 def test_large_and_cut_files_are_refused(write, monkeypatch):
     path = write(labelled()) / "Annotations/car_pascal/a.mat"
     whole = path.read_bytes()
