@@ -19,12 +19,12 @@ def draw_paint(rng: np.random.Generator) -> FloatArray:
     if choice < 0.42:
         return rng.uniform(0.25, 0.75) * rng.uniform(0.94, 1.04, 3)
     if choice < 0.54:
-        return _hsv(rng.uniform(0.97, 1.03), rng.uniform(0.7, 0.95), rng.uniform(0.45, 0.9))
+        return hsv(rng.uniform(0.97, 1.03), rng.uniform(0.7, 0.95), rng.uniform(0.45, 0.9))
     if choice < 0.68:
-        return _hsv(rng.uniform(0.53, 0.66), rng.uniform(0.4, 0.9), rng.uniform(0.25, 0.9))
+        return hsv(rng.uniform(0.53, 0.66), rng.uniform(0.4, 0.9), rng.uniform(0.25, 0.9))
     if choice < 0.78:
-        return _hsv(rng.uniform(0.06, 0.16), rng.uniform(0.6, 0.95), rng.uniform(0.75, 0.98))
-    return _hsv(rng.random(), rng.uniform(0.15, 0.9), rng.uniform(0.25, 0.95))
+        return hsv(rng.uniform(0.06, 0.16), rng.uniform(0.6, 0.95), rng.uniform(0.75, 0.98))
+    return hsv(rng.random(), rng.uniform(0.15, 0.9), rng.uniform(0.25, 0.95))
 
 
 def draw_second_paint(rng: np.random.Generator, paint: FloatArray) -> FloatArray:
@@ -36,5 +36,6 @@ def draw_second_paint(rng: np.random.Generator, paint: FloatArray) -> FloatArray
     return np.full(3, 0.95 if paint.mean() < 0.5 else 0.08)
 
 
-def _hsv(hue: float, saturation: float, value: float) -> FloatArray:
+def hsv(hue: float, saturation: float, value: float) -> FloatArray:
+    """RGB in 0..1 of a colour; hues beyond 0..1 go round."""
     return np.array(colorsys.hsv_to_rgb(hue % 1.0, saturation, value))

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import colorsys
 from dataclasses import dataclass
 
 import numpy as np
 
+from kp3d_core.data.procedural.paint import hsv
 from kp3d_core.data.procedural.primitives import FloatArray
 
 KINDS = ("dining", "shell", "sled", "cantilever", "swivel", "armchair", "stool")
@@ -296,31 +296,27 @@ def draw_style(rng: np.random.Generator, shape: ChairShape) -> ChairStyle:
     )  # fmt: skip
 
 
-def _hsv(hue: float, saturation: float, value: float) -> FloatArray:
-    return np.array(colorsys.hsv_to_rgb(hue % 1.0, saturation, value))
-
-
 def _wood_color(rng: np.random.Generator) -> FloatArray:
     """From birch over oak and teak to wenge; painted at times."""
     if rng.random() < 0.2:
         return _bright_color(rng)
-    return _hsv(rng.uniform(0.04, 0.11), rng.uniform(0.3, 0.7), rng.uniform(0.22, 0.9))
+    return hsv(rng.uniform(0.04, 0.11), rng.uniform(0.3, 0.7), rng.uniform(0.22, 0.9))
 
 
 def _bright_color(rng: np.random.Generator) -> FloatArray:
     if rng.random() < 0.4:
         return np.full(3, rng.choice([0.1, 0.18, 0.5, 0.88, 0.95]))
-    return _hsv(rng.random(), rng.uniform(0.2, 0.9), rng.uniform(0.35, 0.95))
+    return hsv(rng.random(), rng.uniform(0.2, 0.9), rng.uniform(0.35, 0.95))
 
 
 def _cloth_color(rng: np.random.Generator) -> FloatArray:
-    return _hsv(rng.random(), rng.uniform(0.02, 0.75), rng.uniform(0.12, 0.92))
+    return hsv(rng.random(), rng.uniform(0.02, 0.75), rng.uniform(0.12, 0.92))
 
 
 def _leather_color(rng: np.random.Generator) -> FloatArray:
     if rng.random() < 0.5:
         return np.full(3, rng.choice([0.1, 0.15, 0.85]))
-    return _hsv(rng.uniform(0.0, 0.09), rng.uniform(0.4, 0.8), rng.uniform(0.2, 0.7))
+    return hsv(rng.uniform(0.0, 0.09), rng.uniform(0.4, 0.8), rng.uniform(0.2, 0.7))
 
 
 def _metal_color(rng: np.random.Generator) -> FloatArray:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import colorsys
 from dataclasses import dataclass
 
 import numpy as np
 
+from kp3d_core.data.procedural.paint import hsv
 from kp3d_core.data.procedural.primitives import FloatArray
 
 KINDS = ("mug", "tapered", "belly", "teacup", "tall", "espresso", "enamel")
@@ -158,7 +158,7 @@ def draw_style(rng: np.random.Generator, shape: MugShape) -> MugStyle:
         handle = inside if rng.random() < 0.6 else draw_glaze(rng)
     if shape.kind == "enamel":
         inside = white
-        rim = _hsv(rng.uniform(0.55, 0.68), 0.7, 0.3) if rng.random() < 0.5 else np.full(3, 0.08)
+        rim = hsv(rng.uniform(0.55, 0.68), 0.7, 0.3) if rng.random() < 0.5 else np.full(3, 0.08)
         handle = outside if rng.random() < 0.7 else rim
     elif rng.random() < 0.15:
         rim = draw_glaze(rng)
@@ -184,8 +184,8 @@ def draw_glaze(rng: np.random.Generator) -> FloatArray:
     if choice < 0.52:
         return rng.uniform(0.25, 0.75) * rng.uniform(0.96, 1.02, 3)
     if choice < 0.64:
-        return _hsv(rng.uniform(0.03, 0.12), rng.uniform(0.25, 0.75), rng.uniform(0.25, 0.8))
-    return _hsv(rng.random(), rng.uniform(0.2, 0.95), rng.uniform(0.25, 0.95))
+        return hsv(rng.uniform(0.03, 0.12), rng.uniform(0.25, 0.75), rng.uniform(0.25, 0.8))
+    return hsv(rng.random(), rng.uniform(0.2, 0.95), rng.uniform(0.25, 0.95))
 
 
 def _far_from(color: FloatArray, rng: np.random.Generator) -> FloatArray:
@@ -195,7 +195,3 @@ def _far_from(color: FloatArray, rng: np.random.Generator) -> FloatArray:
         if np.abs(other - color).sum() > 0.6:
             return other
     return np.full(3, 0.95 if color.mean() < 0.5 else 0.08)
-
-
-def _hsv(hue: float, saturation: float, value: float) -> FloatArray:
-    return np.array(colorsys.hsv_to_rgb(hue % 1.0, saturation, value))
