@@ -67,17 +67,10 @@ def intrinsics_from_fov(fov: float, width: int, height: int) -> NDArray[np.float
     return np.array([[focal, 0, (width - 1) / 2], [0, focal, (height - 1) / 2], [0, 0, 1]])
 
 
-def pixel_to_ndc(
-    uv: Float[Array, "*batch 2"], size_wh: tuple[int, int]
-) -> Float[Array, "*batch 2"]:
-    """Normalised image coordinates of pixel coordinates."""
-    return (2 * uv + 1) / constant(size_wh, uv) - 1
-
-
 def ndc_to_pixel(
     uv_ndc: Float[Array, "*batch 2"], size_wh: tuple[int, int]
 ) -> Float[Array, "*batch 2"]:
-    """Pixel coordinates of normalised image coordinates. Inverse of `pixel_to_ndc`."""
+    """Pixel coordinates of normalised image coordinates."""
     return ((uv_ndc + 1) * constant(size_wh, uv_ndc) - 1) / 2
 
 

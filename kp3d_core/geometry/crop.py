@@ -19,7 +19,6 @@ from kp3d_core.geometry.arrays import (
     constant,
     cross,
     is_differentiable,
-    matvec,
     namespace,
     transpose,
 )
@@ -81,16 +80,6 @@ def make_crop_camera(
     return CropCamera(K_crop, look_at_rotation(center_ray, down_camera), size)
 
 
-def crop_homography(
-    K_full: Float[Array, "*#batch 3 3"],
-    K_crop: Float[Array, "*#batch 3 3"],
-    R_crop_camera: Float[Array, "*#batch 3 3"],
-) -> Float[Array, "*batch 3 3"]:
-    """Homography from undistorted pixels of the full image to pixels of the crop."""
-    xp = namespace(K_full, K_crop, R_crop_camera)
-    return K_crop @ R_crop_camera @ xp.linalg.inv(K_full)
-
-
 def uncrop_homography(
     K_full: Float[Array, "*#batch 3 3"],
     K_crop: Float[Array, "*#batch 3 3"],
@@ -99,16 +88,6 @@ def uncrop_homography(
     """Homography from pixels of the crop to undistorted pixels of the full image."""
     xp = namespace(K_full, K_crop, R_crop_camera)
     return K_full @ transpose(R_crop_camera) @ xp.linalg.inv(K_crop)
-
-
-def apply_homography(
-    H: Float[Array, "*#batch 3 3"], uv: Float[Array, "*#batch N 2"]
-) -> Float[Array, "*batch N 2"]:
-    """Image points moved by a homography; points on its line at infinity must not occur."""
-    xp = namespace(H, uv)
-    homogeneous = xp.concat([uv, xp.ones_like(uv[..., :1])], axis=-1)
-    moved = matvec(H[..., None, :, :], homogeneous)
-    return moved[..., :2] / moved[..., 2:]
 
 
 def _perpendicular(vector: Array, axis: Array) -> Any:

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from kp3d_core.geometry.camera import project
-from kp3d_core.geometry.crop import CropCamera, crop_homography, make_crop_camera
+from kp3d_core.geometry.crop import CropCamera, make_crop_camera, uncrop_homography
 from kp3d_core.inference import CameraModel
 from kp3d_core.inference.cropper import extract_crop
 
@@ -32,7 +32,7 @@ def test_agrees_with_opencv_where_nothing_shrinks(pinhole):
     """OpenCV's warpPerspective, given the homography, makes the same picture."""
     smooth = cv2.GaussianBlur(_noise(480, 640), (0, 0), 4)
     crop = make_crop_camera(np.array([0.2, -0.15, 1]), 560.0, 128, np.array([0.2, 1, 0.1]))
-    H = crop_homography(pinhole.K, crop.K_crop, crop.R_crop_camera)
+    H = np.linalg.inv(uncrop_homography(pinhole.K, crop.K_crop, crop.R_crop_camera))
     judge = cv2.warpPerspective(smooth, H, (128, 128), flags=cv2.INTER_LINEAR)
     difference = np.abs(extract_crop(smooth, pinhole, crop).astype(int) - judge)
     assert difference.max() <= 2  # both round the source position to 1/32 pixel
@@ -107,7 +107,7 @@ def test_a_pixel_is_the_mean_over_its_area(shrink):
     crop = make_crop_camera(np.array([0.03, -0.02, 1]), 500 / shrink, 64, np.array([0.3, 1, 0]))
     fine = CropCamera(np.diag([16.0, 16, 1]) @ crop.K_crop, crop.R_crop_camera, 64 * 16)
     fine.K_crop[:2, 2] += 7.5
-    H = crop_homography(camera.K, fine.K_crop, fine.R_crop_camera)
+    H = np.linalg.inv(uncrop_homography(camera.K, fine.K_crop, fine.R_crop_camera))
     ideal = cv2.resize(
         cv2.warpPerspective(image, H, (1024, 1024), flags=cv2.INTER_LINEAR),
         (64, 64),
