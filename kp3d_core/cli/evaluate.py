@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 from rich.console import Console
-from rich.progress import Progress
 from rich.table import Table
 
+from kp3d_core.cli.bars import bars_by_part
 from kp3d_core.cli.errors import user_errors
 from kp3d_core.files import check_output_folder
 
@@ -44,113 +45,57 @@ def evaluate(
         bool,
         typer.Option("--sensor", help="Renders: add a camera's faults: blur, exposure, noise ..."),
     ] = False,
-    keep: Annotated[
-        bool,
-        typer.Option(
-            "--keep",
-            help="Keep the figures in the model file and in its int8 file, which is measured, too: "
-            "precision auto goes by them.",
-        ),
-    ] = False,
 ) -> None:
     """Measure a model: on renders as in the KeypointNet paper, on photographs with boxes given."""
     with user_errors():
         from kp3d_core.evaluation.photographs.reading import has_labels
 
-        if has_labels(data):
-            if keep:
-                raise ValueError(
-                    f"--keep must be given rendered objects, got photographs in {data}. Leave it "
-                    "out, or pass a folder made by `kp3d render`."
-                )
-            check_output_folder(output)
-            _evaluate_photographs(model, data, output, engine, device, precision, looks)
-            return
-        if keep and (backgrounds is not None or sensor):
-            raise ValueError(
-                "--keep must be given the paper's protocol, got --backgrounds or --sensor: the "
-                "figures in a model file are those over black. Leave one of them out."
-            )
-        from kp3d_core.evaluation import evaluate as evaluation
-
         check_output_folder(output)
+        if has_labels(data):  # needs no torch
+            from kp3d_core.evaluation.photographs.measure import evaluate_photographs
 
-        def measure(folder: Path, engine: str, precision: str | None) -> dict[str, Any]:
-            with Progress(transient=True) as progress:
-                task = progress.add_task("predicting")
+            with bars_by_part() as show:
+                metrics = evaluate_photographs(
+                    model,
+                    data,
+                    output,
+                    engine,
+                    precision,
+                    looks,
+                    device=device,
+                    on_progress=partial(show, "looking"),
+                )
+            table, pictures = _photograph_table(metrics), "photographs.png"
+        else:
+            from kp3d_core.evaluation import evaluate as evaluation
+
+            with bars_by_part() as show:
                 metrics = evaluation.evaluate(
                     model,
                     data,
-                    folder,
+                    output,
                     engine,
                     pairs,
                     seed,
-                    lambda done, total: progress.update(task, completed=done, total=total),
+                    partial(show, "predicting"),
                     precision,
                     device,
                     backgrounds,
                     sensor,
                 )
-            Console(markup=False).print(_table(metrics))
-            typer.echo(
-                f"Written to {folder}: metrics.json and pictures: histogram, views, "
-                "instances, failures"
-            )
-            return metrics
-
-        if not keep:
-            measure(output, engine, precision)
-            return
-        from kp3d_core.inference.engines import REFERENCE_ENGINE
-        from kp3d_core.package.figures import check_keeps_figures, keep_figures
-
-        loaded = check_keeps_figures(model, precision)
-        engine = REFERENCE_ENGINE if engine == "auto" else engine
-        found = {"fp32": measure(output, engine, "fp32")}
-        if loaded.int8 is not None:
-            found["int8"] = measure(output / "int8", engine, "int8")
-        for path in keep_figures(Path(model).expanduser(), found):
-            typer.echo(f"Figures kept in {path}")
-
-
-def _evaluate_photographs(
-    model: str,
-    data: Path,
-    output: Path,
-    engine: str,
-    device: str,
-    precision: str | None,
-    looks: int | None,
-) -> None:
-    """Needs no torch."""
-    from kp3d_core.evaluation.photographs.measure import evaluate_photographs
-
-    with Progress(transient=True) as progress:
-        task = progress.add_task("looking")
-        metrics = evaluate_photographs(
-            model,
-            data,
-            output,
-            engine,
-            precision,
-            looks,
-            device=device,
-            on_progress=lambda done, total: progress.update(task, completed=done, total=total),
-        )
-    Console(markup=False).print(_photograph_table(metrics))
-    typer.echo(f"Written to {output}: metrics.json, photographs.png")
+            table, pictures = _table(metrics), "pictures: histogram, views, instances, failures"
+    Console(markup=False).print(table)
+    typer.echo(f"Written to {output}: metrics.json and {pictures}")
 
 
 def _photograph_table(metrics: dict[str, Any]) -> Table:
-    table = Table(
-        title=f"{metrics['model']['name']} on {metrics['count']} objects in photographs, boxes "
-        f"given, at most {metrics['looks']} looks"
-    )
-    table.add_column("figure")
-    table.add_column("value", justify="right")
     azimuth, rotation = metrics["azimuth_deg"], metrics["rotation_deg"]
     wrong = metrics["wrong_among_accepted"]
-    for name, value in {
+    title = (
+        f"{metrics['model']['name']} on {metrics['count']} objects in photographs, boxes given, at "
+        f"most {metrics['looks']} looks"
+    )
+    rows = {
         "azimuth error, mean / median [deg]": f"{azimuth['mean']:.1f} / {azimuth['median']:.1f}",
         "azimuth within 15 / 30 deg [%]": (
             f"{100 * azimuth['within_15']:.0f} / {100 * azimuth['within_30']:.0f}"
@@ -163,20 +108,16 @@ def _photograph_table(metrics: dict[str, Any]) -> Table:
         ),
         "accepted [%]": f"{100 * metrics['accepted']:.0f}",
         "wrong (> 30 deg) among accepted [%]": "-" if wrong is None else f"{100 * wrong:.0f}",
-    }.items():
-        table.add_row(name, value)
-    return table
+    }
+    return _two_columns(title, rows)
 
 
 def _table(metrics: dict[str, Any]) -> Table:
-    engine = metrics["engine"]
-    table = Table(
-        title=f"{metrics['model']['name']} on {metrics['pairs']} pairs, "
-        f"{engine['name']} {engine['precision']}"
+    engine, rotation = metrics["engine"], metrics["rotation_deg"]
+    title = (
+        f"{metrics['model']['name']} on {metrics['pairs']} pairs, {engine['name']} "
+        f"{engine['precision']}"
     )
-    table.add_column("figure")
-    table.add_column("value", justify="right")
-    rotation = metrics["rotation_deg"]
     rows = {
         "relative rotation, mean [deg]": f"{rotation['mean']:.2f}",
         "relative rotation, median [deg]": f"{rotation['median']:.2f}",
@@ -192,6 +133,13 @@ def _table(metrics: dict[str, Any]) -> Table:
         "consistency [px]": f"{metrics['consistency_px']:.2f}",
         **_beyond_the_paper(metrics),
     }
+    return _two_columns(title, rows)
+
+
+def _two_columns(title: str, rows: dict[str, str]) -> Table:
+    table = Table(title=title)
+    table.add_column("figure")
+    table.add_column("value", justify="right")
     for name, value in rows.items():
         table.add_row(name, value)
     return table

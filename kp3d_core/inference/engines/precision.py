@@ -20,7 +20,7 @@ def in_precision(model: Model, wanted: str | None, on_cpu: bool) -> tuple[Model,
     """The model whose file an engine has to run, and in which precision.
 
     "auto" is the fastest that is known to lose less than `MAX_LOSS_DEG`: int8 on processors that
-    are faster with it, if the figures that `kp3d evaluate` wrote into both files say so; else the
+    are faster with it, if the figures that `kp3d package` wrote into both files say so; else the
     file's own.
 
     Args:

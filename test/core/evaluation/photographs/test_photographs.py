@@ -193,3 +193,10 @@ def test_photographs_without_such_objects_are_refused(write_folder, tmp_path):
     folder = write_folder(frame(cls="chair"))
     with pytest.raises(ValueError, match="must show objects of the category 'car'"):
         evaluate_photographs("car", folder, tmp_path / "out", "onnxruntime")
+
+
+def test_the_command_tells_photographs_by_their_labels(kp3d, write_folder, tmp_path):
+    output = kp3d("evaluate", "car", write_folder(frame()), "--output", tmp_path / "out")
+    assert "car on 1 objects in photographs, boxes given" in output
+    metrics = json.loads((tmp_path / "out" / "metrics.json").read_text())
+    assert f"azimuth error, mean / median [deg] │ {metrics['azimuth_deg']['mean']:.1f}" in output
