@@ -33,8 +33,8 @@ def finetune(
     with user_errors(RuntimeError, FloatingPointError):
         import torch
 
-        from kp3d_core.training.finetune import FinetuneSettings
         from kp3d_core.training.finetune_run import run_finetuning
+        from kp3d_core.training.finetune_settings import FinetuneSettings
         from kp3d_core.training.time_limit import parse_duration
 
         if threads is not None:

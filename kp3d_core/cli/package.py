@@ -31,6 +31,10 @@ def package(
     mirror: Annotated[
         bool, typer.Option(help="Look at the mirror image, too: fewer errors, twice the keypoints.")
     ] = True,
+    backgrounds: Annotated[
+        Path | None,
+        typer.Option(help="Folder of photographs to put behind half of the views of --val."),
+    ] = None,
     depth: Annotated[
         bool, typer.Option(help="Fit the correction for depth images; procedural objects only.")
     ] = True,
@@ -41,8 +45,14 @@ def package(
         from kp3d_core.package.packaging import PackageData, PackageSettings, package
         from kp3d_core.package.report import write_report
 
-        settings = PackageSettings(version=version, mirror=mirror, depth=depth, int8=int8)
-        data = PackageData(train, tuple(val), test)
+        settings = PackageSettings(
+            version=version,
+            mirror=mirror,
+            backgrounds=0.0 if backgrounds is None else 0.5,
+            depth=depth,
+            int8=int8,
+        )
+        data = PackageData(train, tuple(val), test, backgrounds)
         with bars_by_part() as show:
             path = package(checkpoint, data, output, name, settings, show)
         page = write_report(path, output / "report.html", [checkpoint.parents[1]])

@@ -51,7 +51,8 @@ class PackageSettings:
     objects: int = 400
     """Most objects of a rendered set that are read."""
     backgrounds: float = 0.0
-    """Share of the views before random backgrounds, to which covariances are calibrated."""
+    """Share of the held-out views that are before random backgrounds and through a camera with
+    faults; covariances and int8 are calibrated on them and the rest together."""
     depth: bool = True
     """Fit the depth correction, for which procedural objects are rendered with depth."""
     surface: SurfaceSettings = field(default_factory=SurfaceSettings)
@@ -86,6 +87,8 @@ class PackageData:
     """Covariances and int8 are calibrated on these, unseen in training."""
     test: Path
     """The model is evaluated on these, seen by nothing before."""
+    backgrounds: Path | None = None
+    """Photographs for `PackageSettings.backgrounds`; made-up scenes only if None."""
 
 
 def package(
@@ -135,7 +138,7 @@ def package(
         draft.write()
         require_agreement(graph, draft.run()[1], over_black(heldout, 0))
         report("package: covariances", 0, 1)
-        seen = before_backgrounds(heldout, settings.backgrounds)
+        seen = before_backgrounds(heldout, settings.backgrounds, data.backgrounds)
         metadata["calibration"] = asdict(calibrate(*draft.run(), seen))
         draft.write()
         if settings.depth and training.category in CATEGORIES:
@@ -143,7 +146,7 @@ def package(
             draft.write()
         if settings.int8:
             report("package: int8", 0, 1)
-            draft.quantize(heldout, settings.int8_objects, "finetune" in trained.settings)
+            draft.quantize(seen, settings.int8_objects, "finetune" in trained.settings)
         for precision in draft.precisions:
             folder_of = output / "evaluation" / precision
             draft.metrics[precision] = _evaluate(

@@ -31,7 +31,8 @@ TRAINING_CODE = tuple(
 )  # fmt: skip
 """Code that decides what a training learns."""
 _FINETUNING = (*TRAINING_CODE, "kp3d_core.training.finetune", "kp3d_core.training.reading",
-               "kp3d_core.training.finetune_run")  # fmt: skip
+               "kp3d_core.training.finetune_run",
+               "kp3d_core.training.finetune_settings")  # fmt: skip
 _PACKAGING = ("kp3d_core.geometry", "kp3d_core.models", "kp3d_core.inference",
               "kp3d_core.evaluation", "kp3d_core.package")  # fmt: skip
 _BUDGET = "budget.json"

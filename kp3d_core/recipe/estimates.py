@@ -10,7 +10,7 @@ from typing import Any
 
 from kp3d_core.data.generate import GenerateSettings
 from kp3d_core.recipe.settings import PhaseSettings, Recipe
-from kp3d_core.training.finetune import FinetuneSettings
+from kp3d_core.training.finetune_settings import FinetuneSettings
 
 MEASURED_STEPS = 8
 """Of a training, to measure its speed, after as many that do not count."""

@@ -14,7 +14,7 @@ from kp3d_core.data.procedural import CATEGORIES
 from kp3d_core.package.packaging import PackageSettings
 from kp3d_core.recipe.checking import check_arguments, settings_of
 from kp3d_core.training.datamodule import ShardDataModule
-from kp3d_core.training.finetune import FinetuneSettings
+from kp3d_core.training.finetune_settings import FinetuneSettings
 from kp3d_core.training.module import KeypointModule
 from kp3d_core.training.run import config_file
 

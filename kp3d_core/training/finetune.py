@@ -8,88 +8,28 @@ meaning nor their spread changes, only how well a single view tells them.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from kp3d_core.data.augmentation import Augmentation
 from kp3d_core.data.draws import BatchDraws
-from kp3d_core.data.reframing import Reframing
 from kp3d_core.geometry.camera import unproject
-from kp3d_core.losses.objective import PlacedViews, PlaceWeights, place_objective, refiner_losses
+from kp3d_core.losses.objective import PlacedViews, place_objective, refiner_losses
 from kp3d_core.losses.orientation import true_flag
 from kp3d_core.models import InBfloat16
 from kp3d_core.models.graph import DetectorGraph
 from kp3d_core.models.refiner import Refiner
 from kp3d_core.models.rounding import rounded_weights
 from kp3d_core.training.checkpoint import REFINER_KEY, STAGES_KEY, Stage, TrainedNetwork
+from kp3d_core.training.finetune_settings import FinetuneSettings
 from kp3d_core.training.monitor import view_metrics
 from kp3d_core.training.networks import network_settings
 from kp3d_core.training.precision import uses_bf16
 from kp3d_core.training.reading import ReadViews
 from kp3d_core.training.stage import StageModule
-
-
-@dataclass(frozen=True)
-class FinetuneSettings:
-    """How network and refiner are trained together."""
-
-    steps: int = 4000
-    learning_rate: float = 2.5e-4
-    """At its peak; it falls linearly to a hundredth. Rates of the first stage are too high without
-    batch normalisation."""
-    rise_steps: int = 200
-    """Steps in which it rises to the peak."""
-    warmup_steps: int = 2000
-    """Steps in which the refiner alone is fitted first, to what the frozen network reads."""
-    warmup_learning_rate: float = 2e-3
-    warmup_views: int = 512
-    """Views in a step of the warm-up."""
-    min_views: int = 4
-    """Objects with fewer views whose orientation the network gets right have no places."""
-    refiner_width: int = 256
-    """Of the refiner's hidden layers."""
-    dropout: float = 0.2
-    """Share of the refiner's hidden values that are left out in the warm-up."""
-    weights: PlaceWeights = field(default_factory=PlaceWeights)
-    """Of the losses."""
-    augmentation: Augmentation = field(
-        default_factory=lambda: Augmentation(
-            background_probability=0.6, light=0.2, occlusion_probability=0.25
-        )
-    )
-    """Random changes of the views; `mirror_probability` does not matter, as mirror images are seen
-    in any case."""
-    reframing: Reframing = field(default_factory=lambda: Reframing(probability=0.3))
-    """Random changes of their cameras."""
-    seed: int = 0
-
-    def __post_init__(self) -> None:
-        """Report all impossible settings at once."""
-        problems = [
-            f"{name} must be at least {least}, got {getattr(self, name)}"
-            for name, least in (
-                ("steps", 1),
-                ("warmup_steps", 20),
-                ("warmup_views", 1),
-                ("min_views", 1),
-            )
-            if getattr(self, name) < least
-        ]
-        for name in ("learning_rate", "warmup_learning_rate"):
-            if not 0 < getattr(self, name) < math.inf:
-                problems.append(f"{name} must be positive, got {getattr(self, name)}")
-        if problems:
-            raise ValueError("Settings of finetune are wrong: " + "; ".join(problems) + ".")
-
-    def learning_rate_at(self, step: int) -> float:
-        """As a share of its peak."""
-        rise = min((step + 1) / max(self.rise_steps, 1), 1.0)
-        return rise * (1 - 0.99 * min(step / self.steps, 1.0))
 
 
 def warm_up(
@@ -199,7 +139,8 @@ class FinetuneModule(StageModule):
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Write what packaging reads."""
         checkpoint["hyper_parameters"] = self._network_settings | {
-            "finetune": asdict(self.settings)
+            "precision": self.precision,
+            "finetune": asdict(self.settings),
         }
         checkpoint[STAGES_KEY] = self._stages
         checkpoint[REFINER_KEY] = {

@@ -21,7 +21,8 @@ from kp3d_core.progress import Report, part_of, silent
 from kp3d_core.training.checkpoint import TrainedNetwork, load_network, stages_behind
 from kp3d_core.training.checkpoint_io import WholeCheckpoints
 from kp3d_core.training.datamodule import ShardDataModule
-from kp3d_core.training.finetune import FinetuneModule, FinetuneSettings, warm_up
+from kp3d_core.training.finetune import FinetuneModule, warm_up
+from kp3d_core.training.finetune_settings import FinetuneSettings
 from kp3d_core.training.precision import uses_bf16
 from kp3d_core.training.reading import mean_places, read_views
 from kp3d_core.training.run import TRAINER_DEFAULTS, prepare_folder, run_callbacks
@@ -39,7 +40,7 @@ def run_finetuning(
     *,
     objects_per_batch: int = 8,
     steps_per_epoch: int = 200,
-    precision: str = "auto",
+    precision: str | None = None,
     accelerator: str = "auto",
     max_time_s: float = math.inf,
     report: Report = silent,
@@ -55,7 +56,8 @@ def run_finetuning(
         settings: of the training.
         objects_per_batch: over all processes; four views of each.
         steps_per_epoch: steps between two validations and checkpoints.
-        precision: of the network's arithmetic: "auto", "bf16" or "fp32".
+        precision: of the network's arithmetic: "auto", "bf16" or "fp32"; as in the training before
+            if None.
         accelerator: of Lightning's trainer.
         max_time_s: stop, with a checkpoint to go on from, before the run takes longer [s].
         report: told how far it is.
@@ -68,8 +70,10 @@ def run_finetuning(
     """
     started_s = time.monotonic()
     check_output_folder(output, "provenance.json", "warm.pt", holds="a run")
-    settings = settings or FinetuneSettings()
     trained = _foldable(checkpoint)
+    before = trained.settings.get("finetune", trained.settings)
+    settings = (settings or FinetuneSettings()).completed(before)
+    precision = precision or trained.settings.get("precision", "auto")
     size = int(trained.data.get("input_size", 64))
     data = ShardDataModule(
         str(train),
@@ -148,6 +152,8 @@ def _warm_start(
         kept: dict[str, Any] = torch.load(path, weights_only=True)
         if tuple(kept["keys"]) == views.keys:
             return kept
+    assert settings.augmentation is not None
+    assert settings.reframing is not None
     torch.manual_seed(settings.seed)
     network = InBfloat16(trained.model, uses_bf16(precision, torch.device("cpu")))
     camera = data.training_camera

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from kp3d_core.data.memory import ViewSet
 from kp3d_core.package.backgrounds import before_backgrounds
@@ -32,6 +33,17 @@ def test_a_share_of_the_views_stands_before_something(views):
     assert np.array_equal(changed.rgba, again.rgba)
 
 
+def test_photographs_are_what_most_of_them_are(views, tmp_path):
+    Image.fromarray(np.full((100, 100, 3), (0, 180, 0), np.uint8)).save(tmp_path / "green.png")
+    changed = before_backgrounds(views, 1.0, tmp_path)
+    outside = views.rgba[..., 3] == 0
+    colors = [
+        image[where].mean(0) for image, where in zip(changed.rgba[0], outside[0], strict=True)
+    ]
+    green = [r + b < 0.3 * g for r, g, b, _ in colors]  # a sensor's faults let them be seen
+    assert 8 <= sum(green) <= 19  # most of 20, less those that are made up or turned grey
+
+
 def test_what_is_no_share_is_refused(views):
-    with pytest.raises(ValueError, match=r"calibration_backgrounds must be in \[0, 1\], got 1.5"):
+    with pytest.raises(ValueError, match=r"backgrounds must be in \[0, 1\], got 1.5"):
         before_backgrounds(views, 1.5)

@@ -17,8 +17,8 @@ from kp3d_core.models.graph import OUTPUT_NAMES, DetectorGraph
 from kp3d_core.models.rounding import rounded
 from kp3d_core.package.packaging import PackageSettings, _Draft
 from kp3d_core.training.checkpoint import load_checkpoint
-from kp3d_core.training.finetune import FinetuneSettings
 from kp3d_core.training.finetune_run import run_finetuning
+from kp3d_core.training.finetune_settings import FinetuneSettings
 from kp3d_core.training.module import KeypointModule
 from kp3d_core.training.packaged import file_metadata, load_packaged
 

@@ -5,14 +5,16 @@ import dataclasses
 import pytest
 import torch
 
+from kp3d_core.data.augmentation import Augmentation, Sensor
+from kp3d_core.data.reframing import Reframing
 from kp3d_core.geometry.camera import project
 from kp3d_core.geometry.rotation import transform_points
 from kp3d_core.losses.places import place_errors
 from kp3d_core.models.refiner import Reading
 from kp3d_core.training import finetune_run
 from kp3d_core.training.checkpoint import load_checkpoint
-from kp3d_core.training.finetune import FinetuneSettings
 from kp3d_core.training.finetune_run import run_finetuning
+from kp3d_core.training.finetune_settings import FinetuneSettings
 
 SETTINGS = FinetuneSettings(steps=4, rise_steps=1, warmup_steps=20, warmup_views=32, min_views=1)
 
@@ -52,7 +54,7 @@ def test_network_and_refiner_are_trained_without_batch_normalisation(finetuned, 
     assert trained.keys() == folded.keys()
     assert not torch.equal(trained["up4.0.0.weight"], folded["up4.0.0.weight"])
     assert [stage["steps"] for stage in after.earlier_stages] == [before.steps]
-    assert after.settings["finetune"] == dataclasses.asdict(SETTINGS)
+    assert after.settings["finetune"] == dataclasses.asdict(SETTINGS.completed(before.settings))
 
 
 def test_the_trunk_is_frozen_while_the_refiner_warms_up(finetune, tmp_path, monkeypatch):
@@ -104,6 +106,25 @@ def test_an_interrupted_run_goes_on_to_the_same_weights(finetune, finetuned, tmp
 def test_impossible_settings_are_refused_together():
     with pytest.raises(ValueError, match="(?=.*steps must be at least 1)(?=.*learning_rate must)"):
         FinetuneSettings(steps=0, learning_rate=0.0)
+
+
+def test_views_are_changed_as_in_the_training_before_unless_told_otherwise():
+    before = {
+        "augmentation": {"background_probability": 0.9, "sensor": {"resample": [0.35, 1.0]}},
+        "reframing": Reframing(box_probability=0.8),
+    }
+    settings = FinetuneSettings().completed(before)
+    assert settings.augmentation == Augmentation(
+        background_probability=0.9, sensor=Sensor(resample=(0.35, 1.0))
+    )
+    assert settings.reframing == before["reframing"]
+    # A finetuned checkpoint tells its own ones in the same way.
+    assert FinetuneSettings().completed(dataclasses.asdict(settings)) == settings
+    own = FinetuneSettings(augmentation=Augmentation(light=0.1)).completed(before)
+    assert own.augmentation == Augmentation(light=0.1)
+    assert FinetuneSettings().completed({}).augmentation.background_probability == 0.6
+    with pytest.raises(ValueError, match="augmentation this version knows, got rain in it"):
+        FinetuneSettings().completed({"augmentation": {"rain": 0.5}})
 
 
 def test_errors_of_a_perfect_reading_are_none_and_of_a_wrong_size_one_of_distance():
