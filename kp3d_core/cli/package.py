@@ -36,12 +36,17 @@ def package(
         typer.Option(help="Folder of photographs to put behind half of the views of --val."),
     ] = None,
     depth: Annotated[
-        bool, typer.Option(help="Fit the correction for depth images; procedural objects only.")
+        bool, typer.Option(help="Fit the correction for depth images, on rendered objects.")
     ] = True,
+    category: Annotated[
+        str | None,
+        typer.Option(help="File of the imported category, to render its objects with depth."),
+    ] = None,
     int8: Annotated[bool, typer.Option(help="Write the int8 file, too.")] = True,
 ) -> None:
     """Write NAME.onnx and NAME.int8.onnx, calibrated and measured, and a report, in one pass."""
     with user_errors():
+        from kp3d_core.data.objects import object_category
         from kp3d_core.package.packaging import PackageData, PackageSettings, package
         from kp3d_core.package.report import write_report
 
@@ -53,7 +58,8 @@ def package(
             int8=int8,
         )
         data = PackageData(train, tuple(val), test, backgrounds)
+        objects = None if category is None else object_category(category)
         with bars_by_part() as show:
-            path = package(checkpoint, data, output, name, settings, show)
+            path = package(checkpoint, data, output, name, settings, objects, show)
         page = write_report(path, output / "report.html", [checkpoint.parents[1]])
     typer.echo(f"Written: {path}, {page}")

@@ -31,7 +31,9 @@ if TYPE_CHECKING:
 
 
 def render(
-    category: Annotated[str, typer.Option(help="Object category: car, chair, mug or plane.")],
+    category: Annotated[
+        str, typer.Option(help="car, chair, mug, plane, or a file that `kp3d import` wrote.")
+    ],
     output: Annotated[
         str,
         typer.Option(
@@ -141,13 +143,15 @@ def _settings(
     """Check all options together, so that one error tells everything that is wrong."""
     from kp3d_core.data.cameras import PaperCamera, camera_by_name
     from kp3d_core.data.generate import GenerateSettings
-    from kp3d_core.data.procedural import CATEGORIES
+    from kp3d_core.data.objects import object_category
 
     errors = []
-    if category not in CATEGORIES and meshes is None:  # a list says which categories it has
-        errors.append(
-            f"category must be one of {', '.join(CATEGORIES)}, got {category!r}. Choose one."
-        )
+    name = category
+    if meshes is None:  # a list says which categories it has
+        try:
+            name = object_category(category).name
+        except ValueError as error:
+            errors.append(str(error))
     if jobs < 1:
         errors.append(f"jobs must be at least 1, got {jobs}. Pass a number of processes.")
     camera_settings: CameraSettings = PaperCamera()
@@ -157,7 +161,7 @@ def _settings(
         errors.append(str(error))
     try:
         settings = GenerateSettings(
-            category=category,
+            category=name,
             split=split,
             instances=instances,
             views=views,
@@ -180,12 +184,13 @@ def _source(category: str, split: str, meshes: Path | None, share: float) -> Ins
     other sets, as they are, one after the other.
     """
     from kp3d_core.data.generate import procedural_source
+    from kp3d_core.data.objects import object_category
     from kp3d_core.objects.meshes.mesh_list import read_mesh_list
     from kp3d_core.objects.meshes.source import MeshSource
     from kp3d_core.objects.meshes.variation import Variation
 
     if meshes is None:
-        return procedural_source
+        return object_category(category).source(split)
     listed = read_mesh_list(meshes, category, split)
     variation = Variation() if split == "train" else None
     return MeshSource(listed, variation, share, procedural_source)

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kp3d_core.data.cameras import look_along, sample_upper_hemisphere
-from kp3d_core.data.procedural import make_instance
+from kp3d_core.data.generate import InstanceSource
 from kp3d_core.evaluation.robustness.placement import HEIGHT, WIDTH, Placement
 from kp3d_core.evaluation.uncertainty import is_outlier, pose_error
 from kp3d_core.geometry.camera import intrinsics_from_fov
@@ -76,6 +76,7 @@ class DepthView:
 def depth_views(
     model: Model,
     engine: Engine,
+    source: InstanceSource,
     seeds: Sequence[int],
     views_per_object: int,
     on_progress: Callable[[], None] = lambda: None,
@@ -86,8 +87,9 @@ def depth_views(
     image shows nothing, the floor, or floor and a wall around it.
 
     Args:
-        model: of a procedural category.
+        model: to look with.
         engine: that runs it.
+        source: makes objects of its category.
         seeds: of the objects.
         views_per_object: how many of each.
         on_progress: called after each object.
@@ -95,7 +97,7 @@ def depth_views(
     detector = Detector(model, engine)
     found = []
     for seed in seeds:
-        instance = make_instance(model.category, seed)
+        instance = source(model.category, seed)
         mesh, lowest = pack(instance.mesh), float(instance.mesh.vertices[:, 2].min())
         rng = np.random.default_rng([_VIEW_STREAM, seed])
         for _ in range(views_per_object):

@@ -16,7 +16,7 @@ import onnx
 
 from kp3d_core.data.manifest import data_facts
 from kp3d_core.data.memory import ViewSet, join_views, load_views
-from kp3d_core.data.procedural import CATEGORIES
+from kp3d_core.data.objects import ObjectCategory, built_in
 from kp3d_core.evaluation.evaluate import evaluate
 from kp3d_core.evaluation.predictions import over_black, predict
 from kp3d_core.files import check_output_folder, write_text
@@ -29,7 +29,7 @@ from kp3d_core.package.backgrounds import before_backgrounds
 from kp3d_core.package.calibration import calibrate
 from kp3d_core.package.canonical import canonical_keypoints, descriptive_names, neighbour_edges
 from kp3d_core.package.quantize import int8_graph
-from kp3d_core.package.surface_fit import SurfaceSettings, fit_surface
+from kp3d_core.package.surface_fit import SurfaceSettings, TooFewViews, fit_surface
 from kp3d_core.package.to_onnx import export_graph, first_metadata, require_agreement, write_model
 from kp3d_core.progress import Report, silent
 from kp3d_core.provenance import provenance
@@ -54,7 +54,8 @@ class PackageSettings:
     """Share of the held-out views that are before random backgrounds and through a camera with
     faults; covariances and int8 are calibrated on them and the rest together."""
     depth: bool = True
-    """Fit the depth correction, for which procedural objects are rendered with depth."""
+    """Fit the depth correction, for which objects are rendered with depth; left out where it is
+    not known where they come from."""
     surface: SurfaceSettings = field(default_factory=SurfaceSettings)
     """How it is fitted."""
     int8: bool = True
@@ -97,6 +98,7 @@ def package(
     output: Path,
     name: str | None = None,
     settings: PackageSettings | None = None,
+    objects: ObjectCategory | None = None,
     report: Report = silent,
 ) -> Path:
     """Write NAME.onnx and NAME.int8.onnx, and what was measured of them.
@@ -108,6 +110,7 @@ def package(
             and pictures.
         name: of the model; the category if None.
         settings: of the measurements.
+        objects: where the objects of the data come from; a built-in category is known by its name.
         report: told how far it is.
 
     Returns:
@@ -141,8 +144,12 @@ def package(
         seen = before_backgrounds(heldout, settings.backgrounds, data.backgrounds)
         metadata["calibration"] = asdict(calibrate(*draft.run(), seen))
         draft.write()
-        if settings.depth and training.category in CATEGORIES:
-            metadata["surface"] = fit_surface(*draft.run(), settings.surface, report)
+        objects = objects or built_in(training.category)
+        if settings.depth and objects is not None:
+            try:
+                metadata["surface"] = fit_surface(*draft.run(), objects, settings.surface, report)
+            except TooFewViews as error:  # a weak model is better than none
+                metadata["provenance"]["without_depth_correction"] = str(error)
             draft.write()
         if settings.int8:
             report("package: int8", 0, 1)

@@ -100,7 +100,12 @@ def _figures(models: Sequence[Model]) -> str:
     table = _table(header, [(name, *values) for name, values in rows])
     surface = models[0].surface
     if surface is None or not surface.measured:
-        return table
+        reason = models[0].provenance.get("without_depth_correction")
+        return table + (
+            f"<p>There is no correction for depth images. {html.escape(reason)}</p>"
+            if reason
+            else ""
+        )
     after, before = surface.measured["with"], surface.measured["without"]
     return table + (
         f"<p>With a depth image the translation is off by {after['median_percent']:.2f} % of the "

@@ -11,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from kp3d_core.data.procedural import CATEGORIES
+from kp3d_core.data.objects import ObjectCategory
 from kp3d_core.data.splits import first_seed
 from kp3d_core.inference import Engine, Model
 from kp3d_core.inference.surface import Surface
@@ -31,6 +31,10 @@ _BATCH = 256
 _LEAST_VIEWS = 100
 _DIGITS = 3
 """Significant digits of weights in the file; they move an answer by less than a thousandth."""
+
+
+class TooFewViews(ValueError):
+    """The model accepts too few views of the objects to learn from."""
 
 
 @dataclass(frozen=True)
@@ -65,25 +69,28 @@ class SurfaceSettings:
 def fit_surface(
     model: Model,
     engine: Engine,
+    objects: ObjectCategory,
     settings: SurfaceSettings | None = None,
     report: Report = silent,
 ) -> dict[str, Any]:
     """Entry `surface` of a model file: fitted to rendered objects, measured on others.
 
     Args:
-        model: of a procedural category.
+        model: to be corrected.
         engine: that runs it.
+        objects: of its category, to render.
         settings: of fit and measurement.
         report: told how far it is.
 
     Raises:
-        ValueError: a model of another kind, or one that accepts too few views.
+        ValueError: a model of another category.
+        TooFewViews: it accepts too few views.
     """
     settings = settings or SurfaceSettings()
-    if model.category not in CATEGORIES:
+    if model.category != objects.name:
         raise ValueError(
-            f"The category must be one of {', '.join(CATEGORIES)}, whose objects can be rendered "
-            f"with depth, got {model.category}. Package the model without depth."
+            f"The objects must be of the model's category {model.category}, got {objects.name}. "
+            "Name those that it was trained on."
         )
 
     def render(what: str, split: str, count: int) -> list[DepthView]:
@@ -91,23 +98,30 @@ def fit_surface(
         done = iter(range(1, count + 1))
         seeds = range(first, first + count)
         told = part_of(report, what, count)
-        return depth_views(model, engine, seeds, settings.views, lambda: told(next(done)))
+        source = objects.source(split)
+        return depth_views(model, engine, source, seeds, settings.views, lambda: told(next(done)))
 
     views = render("depth: objects to fit to", "train", settings.objects)
     if len(views) < _LEAST_VIEWS:
-        raise ValueError(
+        raise TooFewViews(
             f"A surface needs at least {_LEAST_VIEWS} views that the model accepts, got "
             f"{len(views)} of {settings.objects * settings.views}. Ask for more objects, or train "
             "the model further."
         )
     network = fit_network(views, settings, part_of(report, "depth: fit", settings.steps))
     heldout = render("depth: objects to measure on", "val", settings.heldout_objects)
+    agreed = [(view, view.agreed_m) for view in heldout]
+    before = [view.translation_error(unit_m) for view, unit_m in agreed if unit_m is not None]
+    if not before:
+        raise TooFewViews(
+            "A surface needs views to be measured on that the model accepts, got none of "
+            f"{settings.heldout_objects * settings.views}. Ask for more objects, or train the "
+            "model further."
+        )
     entry = surface_entry(network)
     surface = _surface_of(entry)
     remaining = np.array([view.shift(view.corrected(surface)) for view in heldout])
     entry["std"] = float(f"{np.sqrt(np.mean(remaining**2)):.{_DIGITS}g}")
-    agreed = [(view, view.agreed_m) for view in heldout]
-    before = [view.translation_error(unit_m) for view, unit_m in agreed if unit_m is not None]
     after = [view.translation_error(view.corrected(surface)) for view in heldout]
     figures = {"views": len(heldout), "without": _percent(before), "with": _percent(after)}
     return entry | {"measured": figures, "provenance": {"settings": asdict(settings)}}

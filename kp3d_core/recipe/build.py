@@ -11,7 +11,7 @@ from pathlib import Path
 
 import yaml
 
-from kp3d_core.data.generate import InstanceSource, generate, procedural_source
+from kp3d_core.data.generate import generate
 from kp3d_core.files import check_output_folder, exclusive_lock, write_text
 from kp3d_core.package.packaging import PackageData, package
 from kp3d_core.package.report import write_report
@@ -35,13 +35,14 @@ _FINETUNING = (*TRAINING_CODE, "kp3d_core.training.finetune", "kp3d_core.trainin
                "kp3d_core.training.finetune_settings")  # fmt: skip
 _PACKAGING = ("kp3d_core.geometry", "kp3d_core.models", "kp3d_core.inference",
               "kp3d_core.evaluation", "kp3d_core.package")  # fmt: skip
+_OBJECTS = {
+    False: ("kp3d_core.data.procedural",),
+    True: tuple(f"kp3d_core.objects.meshes.{name}"
+                for name in ("source", "variation", "deformation", "painting")),
+}  # fmt: skip
+"""Code that decides what objects look like, by whether they come from meshes."""
 _BUDGET = "budget.json"
 """Where a run keeps the steps that its time allows."""
-
-
-def object_source(recipe: Recipe) -> InstanceSource:
-    """What makes the objects of a recipe: the one door for built-in categories and others."""
-    return procedural_source
 
 
 @dataclass(frozen=True)
@@ -62,7 +63,7 @@ class Build:
     @property
     def name(self) -> str:
         """Of the model."""
-        return self.recipe.name or self.recipe.category
+        return self.recipe.name or self.recipe.objects.name
 
     def run(self, time_s: float | None = None) -> Path:
         """Do what is still to do.
@@ -120,7 +121,7 @@ class Build:
         return self.output / "data" / name
 
     def _data(self, name: str) -> Stage:
-        settings = self.recipe.render_settings(name)
+        settings, objects = self.recipe.render_settings(name), self.recipe.objects
 
         def run() -> object:
             told = f"data: {name}"
@@ -128,15 +129,15 @@ class Build:
                 settings,
                 self._set(name),
                 jobs=self.jobs,
-                source=object_source(self.recipe),
+                source=objects.source(settings.split),
                 on_progress=lambda done, total: self.report(told, done, total),
             )
 
         return Stage(
             f"data_{name}",
             self._set(name),
-            {"settings": settings},
-            ("kp3d_core.data.procedural", "kp3d_core.rendering", "kp3d_core.data.cameras",
+            {"settings": settings, "objects": objects.digest(settings.split)},
+            (*_OBJECTS[bool(objects.lists)], "kp3d_core.rendering", "kp3d_core.data.cameras",
              "kp3d_core.data.lights", "kp3d_core.data.generate"),
             run,
             **estimates.rendering(settings, self.jobs),
@@ -207,7 +208,9 @@ class Build:
 
         def run() -> object:
             data = PackageData(self._set("train"), (self._set("val"),), self._set("test"))
-            return package(checkpoint, data, folder, self.name, settings, self.report)
+            return package(
+                checkpoint, data, folder, self.name, settings, self.recipe.objects, self.report
+            )
 
         return Stage(
             folder.name,

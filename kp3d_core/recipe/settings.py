@@ -2,24 +2,26 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from kp3d_core.data.cameras import camera_by_name
 from kp3d_core.data.generate import GenerateSettings
-from kp3d_core.data.procedural import CATEGORIES
+from kp3d_core.data.objects import LIST_SUFFIXES, ObjectCategory, object_category
 from kp3d_core.package.packaging import PackageSettings
 from kp3d_core.recipe.checking import check_arguments, settings_of
 from kp3d_core.training.datamodule import ShardDataModule
 from kp3d_core.training.finetune_settings import FinetuneSettings
 from kp3d_core.training.module import KeypointModule
 from kp3d_core.training.run import config_file
+from kp3d_core.yaml_files import read_yaml
 
 SPLITS = {"train": "train", "finetune": "train", "val": "val", "test": "test"}
 """Sets of a recipe, and the split that each is drawn from."""
+_MAX_BYTES = 1 << 20
+"""Of a recipe."""
 
 
 @dataclass(frozen=True)
@@ -72,7 +74,8 @@ class Recipe:
     """How a model is made."""
 
     category: str
-    """Of the objects."""
+    """Of the objects: a built-in one, or the file of one that `kp3d import` wrote, relative to the
+    recipe."""
     name: str | None = None
     """Of the model; the category if None."""
     data: DataSettings = field(default_factory=DataSettings)
@@ -87,11 +90,13 @@ class Recipe:
     def __post_init__(self) -> None:
         """Report everything that cannot be made at once."""
         problems: list[str] = []
-        if self.category not in CATEGORIES:
-            problems.append(f"category must be one of {', '.join(CATEGORIES)}, got {self.category}")
+        try:
+            self.objects  # noqa: B018 - read, so that what is wrong is told now
+        except ValueError as error:
+            problems.append(str(error))
         for name in SPLITS:
             try:
-                self.render_settings(name)
+                self._render_settings(name, self.category)
             except ValueError as error:
                 problems.append(f"data.{name}: {error}")
         problems += _overlaps(self.data)
@@ -111,11 +116,23 @@ class Recipe:
         if problems:
             raise ValueError("; ".join(problems) + ".")
 
+    @cached_property
+    def objects(self) -> ObjectCategory:
+        """Where the objects come from."""
+        return object_category(self.category)
+
     def render_settings(self, name: str) -> GenerateSettings:
-        """Of one of the sets."""
+        """Of one of the sets; where its objects are fewer than wanted, each is shown once."""
+        settings = self._render_settings(name, self.objects.name)
+        most = self.objects.most(settings.split)
+        return (
+            settings if most is None else replace(settings, instances=min(settings.instances, most))
+        )
+
+    def _render_settings(self, name: str, category: str) -> GenerateSettings:
         wanted: SetSettings = getattr(self.data, name)
         return GenerateSettings(
-            category=self.category,
+            category=category,
             split=SPLITS[name],
             instances=wanted.instances,
             views=wanted.views,
@@ -145,10 +162,11 @@ def read_recipe(path: Path) -> Recipe:
         ValueError: no such file, no YAML, unknown keys or impossible values: all in one message.
     """
     try:
-        content = yaml.safe_load(path.read_text())
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        reason = " ".join(str(error).split())
-        raise ValueError(f"RECIPE must be a YAML file, got {path}: {reason}.") from error
+        content = read_yaml(path, _MAX_BYTES)
+    except ValueError as error:
+        raise ValueError(f"RECIPE must be a YAML file, got {path}: {error}.") from error
+    if isinstance(content, dict) and str(content.get("category")).endswith(LIST_SUFFIXES):
+        content["category"] = str(path.parent / str(content["category"]))
     problems: list[str] = []
     recipe = settings_of(Recipe, content, "", problems)
     if problems:

@@ -17,13 +17,21 @@ Other keys are ignored.
 from __future__ import annotations
 
 import hashlib
+import os
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import yaml
 from numpy.typing import NDArray
+
+from kp3d_core.files import sha256_of
+from kp3d_core.objects.meshes.symmetry import SYMMETRIES
+from kp3d_core.yaml_files import read_yaml
+
+_MAX_BYTES = 256 << 20
+"""Of a list: 51,000 meshes take 20 MB."""
 
 
 @dataclass(frozen=True)
@@ -52,10 +60,19 @@ class MeshList:
 
     path: Path
     entries: tuple[MeshEntry, ...]
-    digest: str
-    """Of the list's content."""
     symmetry: str = "none"
     """One of `symmetry.SYMMETRIES`."""
+
+    @cached_property
+    def digest(self) -> str:
+        """Of these entries and of the content of their files."""
+        digest = hashlib.sha256(self.symmetry.encode())
+        for entry in self.entries:
+            facts = (entry.name, entry.category, entry.rotation, entry.source)
+            digest.update(repr(facts).encode())
+            for file in entry.files:
+                digest.update(sha256_of(file).encode())
+        return digest.hexdigest()[:16]
 
 
 def read_mesh_list(path: Path, category: str, split: str) -> MeshList:
@@ -64,34 +81,85 @@ def read_mesh_list(path: Path, category: str, split: str) -> MeshList:
     Raises:
         ValueError: no such file, not a list of meshes, or none of the category in it.
     """
-    if not path.is_file():
+    document = _document(path)
+    return _chosen(path, document, _entries(path, document), category, split)
+
+
+def read_category(path: Path) -> tuple[str, dict[str, MeshList]]:
+    """Read the name of the one category that a list is of, and the meshes of each split.
+
+    Raises:
+        ValueError: as `read_mesh_list`, or meshes of several categories.
+    """
+    document = _document(path)
+    entries = _entries(path, document)
+    names = sorted({entry.category for entry in entries})
+    if len(names) != 1 or not names[0].isidentifier():
         raise ValueError(
-            f"meshes must be a list of mesh files (YAML or JSON), got {path}, which does not "
-            "exist. Make it with `kp3d import`."
+            f"{path} must hold meshes of one category with a word as its name, got "
+            f"{', '.join(names)[:80] or 'none'}. Make a list for each."
         )
-    content = path.read_bytes()
+    splits = ("train", "val", "test")
+    return names[0], {s: _chosen(path, document, entries, names[0], s) for s in splits}
+
+
+def _entries(path: Path, document: dict[str, Any]) -> list[MeshEntry]:
     try:
-        document = yaml.safe_load(content)
-        entries = [_entry(path.parent, values) for values in document["meshes"]]
-    except (KeyError, TypeError, ValueError, yaml.YAMLError, RecursionError) as error:
-        raise ValueError(
-            f'{path} must be a list of meshes {{"meshes": [{{"category", "files", '
-            f'"R_kp3d_from_file", "split"}}, ...]}}, got {error!r}. Mend the list.'
-        ) from error
+        return [_entry(path.parent, values) for values in document["meshes"]]
+    except (KeyError, TypeError, ValueError, AttributeError, IndexError) as error:
+        raise _no_list(path, error) from error
+
+
+def _chosen(
+    path: Path, document: dict[str, Any], entries: list[MeshEntry], category: str, split: str
+) -> MeshList:
+    """Those of a category and a split, all of whose files are there."""
     chosen = tuple(e for e in entries if e.category == category and split in e.splits)
     if not chosen:
         raise ValueError(
             f"{path} must hold meshes of the category {category!r} for the split {split!r}, got "
             "none. Add some, or choose another list."
         )
-    missing = [str(file) for entry in chosen for file in entry.files if not file.is_file()]
+    missing = [str(f) for entry in chosen for f in entry.files if not os.path.isfile(f)]  # noqa: PTH113 - of names that no file can have, Path.is_file raises
     if missing:
         raise ValueError(
             f"All files listed in {path} must exist, {len(missing)} do not: "
             f"{', '.join(missing[:3])}. Restore them, or take their entries out."
         )
-    symmetry = str(document.get("symmetry", "none"))
-    return MeshList(path, chosen, hashlib.sha256(content).hexdigest()[:16], symmetry)
+    symmetry = document.get("symmetry", "none")
+    if symmetry not in SYMMETRIES:
+        raise ValueError(
+            f"symmetry in {path} must be one of {', '.join(SYMMETRIES)}, got {symmetry!r:.60}."
+        )
+    return MeshList(path, chosen, symmetry)
+
+
+def _document(path: Path) -> dict[str, Any]:
+    """Content of a list.
+
+    Raises:
+        ValueError: no such file, or not a list of meshes.
+    """
+    if not path.is_file():
+        raise ValueError(
+            f"meshes must be a list of mesh files (YAML or JSON), got {path}, which does not "
+            "exist. Make it with `kp3d import`."
+        )
+    try:
+        document = read_yaml(path, _MAX_BYTES)
+    except ValueError as error:
+        raise _no_list(path, error) from error
+    if not isinstance(document, dict) or not isinstance(document.get("meshes"), list):
+        raise _no_list(path, "something else")
+    return document
+
+
+def _no_list(path: Path, found: object) -> ValueError:
+    told = repr(found) if isinstance(found, KeyError) else found
+    return ValueError(
+        f'{path} must be a list of meshes {{"meshes": [{{"category", "files", '
+        f'"R_kp3d_from_file", "split"}}, ...]}}, got {told}. Mend the list.'
+    )
 
 
 def _entry(folder: Path, values: dict[str, Any]) -> MeshEntry:
@@ -102,12 +170,15 @@ def _entry(folder: Path, values: dict[str, Any]) -> MeshEntry:
             f"R_kp3d_from_file of {values['files'][0]} must be a proper rotation, got "
             f"{rotation.tolist()}"
         )
+    files = values["files"]
+    if not isinstance(files, list) or not files:
+        raise ValueError(f"files must be a list of paths, got {files!r:.60}")
     return MeshEntry(
-        name=values["files"][0],
-        category=values["category"],
-        files=tuple(folder / file for file in values["files"]),
+        name=files[0],
+        category=str(values["category"]),
+        files=tuple(folder / file for file in files),
         rotation=tuple(rotation.ravel().tolist()),
-        source=values.get("source", ""),
+        source=str(values.get("source", "")),
         splits=_splits(values),
     )
 

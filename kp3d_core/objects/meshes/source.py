@@ -69,7 +69,7 @@ class MeshSource:
             mesh = _cached(entry)
         else:
             entry = self._draw(rng)
-            mesh = vary(_cached(entry), self.variation, rng)
+            mesh = vary(_cached(entry), self.variation, rng, self.meshes.symmetry)
         return MeshInstance(f"{entry.source}:{Path(entry.name).stem}", mesh)
 
     def _draw(self, rng: np.random.Generator) -> MeshEntry:

@@ -7,6 +7,8 @@ import dataclasses
 import numpy as np
 import pytest
 
+from kp3d_core.data.generate import procedural_source
+from kp3d_core.data.objects import ObjectCategory
 from kp3d_core.data.splits import first_seed
 from kp3d_core.geometry.rotation import make_transform
 from kp3d_core.inference import create_engine, load_model, shipped_models
@@ -14,6 +16,7 @@ from kp3d_core.inference.surface import input_count
 from kp3d_core.package.depth_views import DepthView, depth_views
 from kp3d_core.package.surface_fit import SurfaceSettings, fit_network, fit_surface
 
+CARS = ObjectCategory("car")
 UNSEEN = range(first_seed("test", 8, 700_000), first_seed("test", 8, 700_000) + 8)
 
 
@@ -65,7 +68,7 @@ def test_entry_of_a_model_file():
     settings = SurfaceSettings(objects=20, heldout_objects=3, views=6, steps=100)
     seen = []
     car = load_model("car")
-    entry = fit_surface(car, create_engine(car), settings, lambda *what: seen.append(what))
+    entry = fit_surface(car, create_engine(car), CARS, settings, lambda *what: seen.append(what))
     assert len(entry["sizes"]) == 3
     assert 0 < entry["std"] < 0.5
     after = entry["measured"]["with"]
@@ -79,16 +82,16 @@ def test_other_models_are_refused():
     few = SurfaceSettings(objects=1, views=1)
     car = load_model("car")
     with pytest.raises(ValueError, match=r"at least 100 views that the model accepts, got \d of 1"):
-        fit_surface(car, create_engine(car), few)
-    with pytest.raises(ValueError, match="category must be one of car.*, got boat"):
-        fit_surface(dataclasses.replace(car, category="boat"), create_engine(car), few)
+        fit_surface(car, create_engine(car), CARS, few)
+    with pytest.raises(ValueError, match="must be of the model's category boat, got car"):
+        fit_surface(dataclasses.replace(car, category="boat"), create_engine(car), CARS, few)
 
 
 @pytest.mark.parametrize("name", shipped_models())
 def test_shipped_models_place_unseen_objects_by_depth(name):
     model = load_model(name)
     assert model.surface is not None
-    views = depth_views(model, create_engine(model), UNSEEN, 6)
+    views = depth_views(model, create_engine(model), procedural_source, UNSEEN, 6)
     assert len(views) > 36
     plain = [(view, view.agreed_m) for view in views]
     before = np.median([view.translation_error(u) for view, u in plain if u is not None])
