@@ -20,7 +20,6 @@ from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
 from rclpy.logging import get_logger
 from rclpy.parameter import Parameter
-from sensor_msgs.msg import CompressedImage, Image
 from std_srvs.srv import Trigger
 
 from kp3d_ros.calibrations import FIRST_WAIT_S, Calibrations
@@ -28,6 +27,7 @@ from kp3d_ros.categories import create_categories
 from kp3d_ros.core_log import core_log_in
 from kp3d_ros.depth_images import DepthImages
 from kp3d_ros.diagnostics import Statistics
+from kp3d_ros.image_taking import TakenImage
 from kp3d_ros.inputs import Inputs, TfListener
 from kp3d_ros.memory import reuse_large_buffers
 from kp3d_ros.outputs import TF_TOPIC
@@ -72,7 +72,7 @@ class DetectorNode(LifecycleNode):  # type: ignore[misc]
         self._pipeline: Pipeline | None = None
         self._outputs: Outputs | None = None
         self._inputs: Inputs | None = None
-        self._worker: Worker[Image | CompressedImage] | None = None
+        self._worker: Worker[TakenImage] | None = None
         self._tf_listener: TfListener | None = None
         self._statistics, self._watchdog = Statistics(), Watchdog()
         self._dropped = 0
@@ -124,7 +124,8 @@ class DetectorNode(LifecycleNode):  # type: ignore[misc]
         intake = self._worker.intake
         self._pipeline.calibrations.wait_for = intake.wait_for
         self._pipeline.depths.wait_for = intake.wait_for
-        self._inputs = Inputs(self, self._pipeline, self.settings, self._on_image, intake)
+        lost = self._statistics.count_lost
+        self._inputs = Inputs(self, self._pipeline, self.settings, self._on_image, lost, intake)
         self._reporter.started(self._pipeline)
         self._follow_demand()
         return TransitionCallbackReturn.SUCCESS
@@ -177,7 +178,7 @@ class DetectorNode(LifecycleNode):  # type: ignore[misc]
         self._pipeline = None
         gc.collect()  # the engine's memory is wanted back now
 
-    def _on_image(self, message: Image | CompressedImage) -> None:
+    def _on_image(self, message: TakenImage) -> None:
         """In the worker's thread."""
         self._statistics.count_received()
         if self._worker is not None:

@@ -53,7 +53,7 @@ class Statistics:
     def __init__(self) -> None:
         """Start at zero."""
         self._lock = Lock()
-        self.received = self.processed = self.found = 0
+        self.received = self.processed = self.found = self.lost = 0
         self._unused: Counter[str] = Counter()
         self._reported = (0, 0, time.monotonic())
         self._times_s: dict[str, list[float]] = {}
@@ -63,6 +63,11 @@ class Statistics:
         """An image has arrived."""
         with self._lock:
             self.received += 1
+
+    def count_lost(self, count: int) -> None:
+        """So many images were published and did not arrive."""
+        with self._lock:
+            self.lost += count
 
     def count_processed(
         self, duration_s: float, engine_s: float, latency_s: float | None, found: bool
@@ -118,6 +123,7 @@ class Statistics:
             problem, self._problem = self._problem, ""
             figures = {
                 **facts,
+                "images lost before they were received": str(self.lost),
                 "images received": str(self.received),
                 "images processed": str(self.processed),
                 "images with the object": str(self.found),

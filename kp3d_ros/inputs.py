@@ -19,10 +19,11 @@ except ImportError:  # Humble
     from rclpy.qos_event import SubscriptionEventCallbacks
 from kp3d_ros.backlog import LONGEST
 from kp3d_ros.connections import own, subscriptions_of, why_nothing_comes
-from kp3d_ros.intake import Intake
+from kp3d_ros.image_taking import ImageTaker, TakenImage
+from kp3d_ros.intake import Intake, Take
+from kp3d_ros.native_images import native_images
 from kp3d_ros.pipeline import Pipeline
 from kp3d_ros.qos import overridable
-from kp3d_ros.serialized import SerializedCompressedImage, SerializedImage
 from kp3d_ros.settings import Settings
 from kp3d_ros.tf_buffer import TfBuffer
 from kp3d_ros.watchdog import Arrivals
@@ -73,7 +74,8 @@ class Inputs:
         node: Node,
         pipeline: Pipeline,
         settings: Settings,
-        on_image: Callable[[SerializedImage | SerializedCompressedImage], None],
+        on_image: Callable[[TakenImage], None],
+        on_lost: Callable[[int], None],
         intake: Intake,
     ) -> None:
         """Remember where messages go; call `open` to let them come.
@@ -83,14 +85,22 @@ class Inputs:
             pipeline: takes everything but the images.
             settings: of the node.
             on_image: takes the images.
+            on_lost: is told of images that were published and did not come, how many.
             intake: takes all messages, in the thread that works on images.
         """
         self._node = node
         self._pipeline = pipeline
         self._settings = settings
         self._on_image = on_image
+        self._on_lost = on_lost
         self._intake = intake
         self._subscriptions: dict[str, Any] = {}
+        self._takes: dict[Any, Take] = {}
+        self._native, why_not = native_images()
+        if why_not:
+            node.get_logger().info(
+                f"Images are taken by rclpy: {why_not}. That costs more time and changes nothing."
+            )
         self._jumps: Any = None
         self.arrivals: dict[str, Arrivals] = {}
         """When messages came, by the name of the input: image, camera_info, detections, depth."""
@@ -117,22 +127,19 @@ class Inputs:
         put_detections = pipeline.inbox.put_detections
         self._subscribe("detections", Detection2DArray, "detections", put_detections)
         if self._settings.use_depth:
-            put_depth = pipeline.depths.put
-            self._subscribe(
-                "depth", Image, "depth", lambda data: put_depth(SerializedImage(data)), raw=True
-            )
+            take = ImageTaker(Image, self._native, lambda _: None)
+            self._subscribe("depth", Image, "depth", pipeline.depths.put, take=take)
         kind = CompressedImage if is_compressed else Image
-        view = SerializedCompressedImage if is_compressed else SerializedImage
         self._subscribe(
             "image",
             kind,
             self.image_topic,
-            lambda data: self._on_image(view(data)),
+            self._on_image,
             depth=LONGEST,
-            raw=True,
+            take=ImageTaker(kind, self._native, self._on_lost),
         )
         # Images last: what belongs to one has been taken when its turn comes.
-        self._intake.watch(list(self._subscriptions.values()))
+        self._intake.watch(list(self._subscriptions.values()), self._takes)
 
     def close(self) -> None:
         """Unsubscribe from all topics."""
@@ -142,7 +149,7 @@ class Inputs:
         self._intake.watch(())
         for subscription in self._subscriptions.values():
             self._node.destroy_subscription(subscription)
-        self._subscriptions = {}
+        self._subscriptions, self._takes = {}, {}
 
     def is_published(self, name: str) -> bool:
         """Whether anybody publishes on the topic of an input, whatever its type and QoS."""
@@ -164,7 +171,7 @@ class Inputs:
         callback: Callable[[Any], None],
         *,
         depth: int = 1,
-        raw: bool = False,
+        take: Take | None = None,
     ) -> None:
         arrivals = self.arrivals[name] = Arrivals()
 
@@ -174,7 +181,7 @@ class Inputs:
 
         # Sensor data. A new profile each time: overrides are written into it.
         qos = QoSProfile(depth=depth, reliability=ReliabilityPolicy.BEST_EFFORT)
-        self._subscriptions[name] = self._node.create_subscription(
+        subscription = self._node.create_subscription(
             kind,
             topic,
             note,
@@ -184,5 +191,8 @@ class Inputs:
             # again and again until another thread has taken them.
             event_callbacks=SubscriptionEventCallbacks(use_default_callbacks=False),
             qos_overriding_options=overridable(),
-            raw=raw,
+            raw=take is not None,
         )
+        self._subscriptions[name] = subscription
+        if take:
+            self._takes[subscription] = take

@@ -7,7 +7,7 @@ while it gathers everything that it waits for: about as long as an image takes t
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from threading import Lock
 from typing import Any
@@ -21,6 +21,9 @@ from rclpy.subscription import Subscription
 
 _AT_ONCE = 100
 """Most messages of one subscription that are taken before the others have their turn."""
+
+Take = Callable[[Any], Any]
+"""Takes the next message out of the handle of a subscription; None if there is none."""
 
 
 class _NotForExecutors(ReentrantCallbackGroup):
@@ -49,16 +52,21 @@ class Intake:
         context.on_shutdown(self.wake)
         self._lock = Lock()
         self._watched: tuple[Any, ...] = ()
+        self._takes: dict[Any, Take] = {}
         self._wait_set: tuple[int, Any] = (-1, None)
         """For how many subscriptions, and itself."""
 
-    def watch(self, subscriptions: Sequence[Any]) -> None:
+    def watch(self, subscriptions: Sequence[Any], takes: Mapping[Any, Take] | None = None) -> None:
         """Take from these from now on, and from no others.
 
         Of messages that have come on several, those of the first ones are taken first.
+
+        Args:
+            subscriptions: of rclpy.
+            takes: what takes the messages of some of them; rclpy does the others'.
         """
         with self._lock:
-            self._watched = tuple(subscriptions)
+            self._watched, self._takes = tuple(subscriptions), dict(takes or {})
         self.wake()
 
     def wake(self) -> None:
@@ -75,19 +83,18 @@ class Intake:
             False once the context is shut down: nothing will come any more.
         """
         with self._lock:
-            watched = self._watched
+            watched, takes = self._watched, self._takes
         held = [subscription for subscription in watched if _hold(subscription.handle)]
         try:
             if not self._wait(held, timeout_s):
                 return False
             for subscription in held:
+                take = takes.get(subscription) or _take_by_rclpy(subscription)
                 for _ in range(_AT_ONCE):
-                    taken = subscription.handle.take_message(
-                        subscription.msg_type, subscription.raw
-                    )
-                    if taken is None:
+                    message = take(subscription.handle)
+                    if message is None:
                         break
-                    subscription.callback(taken[0])
+                    subscription.callback(message)
         finally:
             for subscription in held:
                 subscription.handle.__exit__(None, None, None)
@@ -103,7 +110,7 @@ class Intake:
 
     def close(self) -> None:
         """Watch nothing any more; nobody may be taking."""
-        self._watched = ()
+        self._watched, self._takes = (), {}
         self._wait_set = (-1, None)
         self._guard.destroy()
 
@@ -122,6 +129,14 @@ class Intake:
             wait_set.add_guard_condition(self._guard.handle)
             wait_set.wait(-1 if timeout_s is None else int(timeout_s * 1e9))
         return bool(self._context.ok())
+
+
+def _take_by_rclpy(subscription: Any) -> Take:
+    def take(handle: Any) -> Any:
+        taken = handle.take_message(subscription.msg_type, subscription.raw)
+        return None if taken is None else taken[0]
+
+    return take
 
 
 def _hold(handle: Any) -> bool:

@@ -21,6 +21,8 @@ def test_figures_are_those_since_the_last_report() -> None:
             found=i % 2 == 0,
         )
     statistics.count_unused("too old")
+    statistics.count_lost(3)
+    statistics.count_lost(2)
     statistics.note_problem("the lens cap is on")
 
     problem, figures = statistics.report({"engine": "steam"}, dropped=7)
@@ -30,6 +32,7 @@ def test_figures_are_those_since_the_last_report() -> None:
     assert figures["images received"] == figures["images processed"] == "100"
     assert figures["images with the object"] == "50"
     assert figures["images dropped for newer ones"] == "7"
+    assert figures["images lost before they were received"] == "5"
     assert figures["images dropped, too old"] == "1"
     assert figures["processing time, p50 [ms]"] == "50.50"
     assert figures["engine time, p50 [ms]"] == "25.25"

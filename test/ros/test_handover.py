@@ -213,7 +213,7 @@ def test_a_clock_that_is_set_back_reaches_transforms_and_images(
     buffer, pipeline = TfBuffer(), make_pipeline(settings)
     listener = TfListener(node, buffer)
     intake = Intake(node.context)
-    inputs = Inputs(node, pipeline, settings, print, intake)
+    inputs = Inputs(node, pipeline, settings, print, print, intake)
     inputs.open()
     clock = node.get_clock()
     clock._set_ros_time_is_active(True)
