@@ -22,11 +22,6 @@ def all_contenders() -> tuple[str, ...]:
     return (*found, TORCH)
 
 
-def usual_contenders() -> tuple[str, ...]:
-    """What is measured unless something else is asked for: each engine on its usual device."""
-    return engine_names()
-
-
 def create_contender(contender: str, model: Model, options: EngineOptions) -> Engine:
     """Engine of one of `all_contenders()`; `ValueError` if this machine cannot run it."""
     name, _, device = contender.partition(":")

@@ -17,13 +17,11 @@ from kp3d_core.benchmark.contenders import (
     all_contenders,
     create_contender,
     create_torch,
-    usual_contenders,
 )
-from kp3d_core.benchmark.growth import input_size_rows, models_of_sizes, object_rows
+from kp3d_core.benchmark.growth import object_rows
 from kp3d_core.benchmark.machine import torch_threads
 from kp3d_core.benchmark.networks import (
     PAPER_SIZE,
-    dope_shaped_graph,
     model_of,
     multiplications,
     quantized,
@@ -33,9 +31,8 @@ from kp3d_core.benchmark.timing import measure
 from kp3d_core.data.generate import GenerateSettings, generate
 from kp3d_core.data.memory import load_views
 from kp3d_core.evaluation.predictions import over_black
-from kp3d_core.inference import Engine, Model, load_model
+from kp3d_core.inference import Engine, Model, engine_names, load_model
 from kp3d_core.inference.engines import EngineOptions
-from kp3d_core.inference.engines.onnxruntime_engine import create_session
 from kp3d_core.inference.model import PRECISIONS
 
 _CALIBRATION_OBJECTS = 4
@@ -49,7 +46,7 @@ class EngineBenchSettings:
 
     model: str = "car"
     """Model file that a robot runs, a `fast` network; called `fast` in the results."""
-    engines: tuple[str, ...] = usual_contenders()
+    engines: tuple[str, ...] = engine_names()
     """Some of `all_contenders()`; those that the machine lacks are listed as missing."""
     precisions: tuple[str, ...] = PRECISIONS
     batches: tuple[int, ...] = (1, 4, 16)
@@ -60,9 +57,7 @@ class EngineBenchSettings:
     seconds: float = 2.0
     """Of each measurement."""
     growth: bool = True
-    """Measure how cost grows with the input size and with the number of objects."""
-    dope: bool = True
-    """Measure the network of DOPE's shape, which takes some seconds a run."""
+    """Measure how time grows with the number of objects."""
 
     def __post_init__(self) -> None:
         """Report all impossible settings at once."""
@@ -132,11 +127,8 @@ def bench_engines(
                 with torch_threads(settings.threads):
                     result["rows"] += list(_rows(network, engine_name, engine, settings))
     if settings.growth:
-        on_progress("how cost grows")
-        result |= _growth(networks[0], settings, result["missing"])
-    if settings.dope:
-        on_progress("a network of DOPE's shape")
-        result["dope_shaped"] = _dope(settings)
+        on_progress("how time grows with objects")
+        result["objects"] = list(_growth(networks[0], settings, result["missing"]))
     result["ratios"] = ratios(result)
     return result
 
@@ -169,9 +161,6 @@ def ratios(result: dict[str, Any]) -> dict[str, float]:
         large = best("fast", _LARGE_BATCH, **same)
         if large is not None:
             found["batch16_over_batch1"] = large["p50_ms"] / fast["p50_ms"]
-    plain = best("fast", 1, engine="onnxruntime", precision="fp32")
-    if plain is not None and "dope_shaped" in result:
-        found["dope_shaped_over_fast"] = result["dope_shaped"]["p50_ms"] / plain["p50_ms"]
     return found
 
 
@@ -236,18 +225,13 @@ def _engine(network: _Network, name: str, precision: str, settings: EngineBenchS
 
 def _growth(
     fast: _Network, settings: EngineBenchSettings, missing: dict[str, str]
-) -> dict[str, list[dict[str, Any]]]:
-    """Rows over input sizes in float32 and over objects in the default precision, per engine."""
-    found: dict[str, list[dict[str, Any]]] = {"input_sizes": [], "objects": []}
-    models = models_of_sizes()
+) -> Iterator[dict[str, Any]]:
+    """Rows over numbers of objects in the default precision, per engine."""
+    options = EngineOptions(threads=settings.threads, pin_threads=settings.pin_threads)
     for name in settings.engines:
-        if name == TORCH or any(label.endswith(f"in fp32 on {name}") for label in missing):
-            continue
-        options = EngineOptions(threads=settings.threads, pin_threads=settings.pin_threads)
-        make = functools.partial(create_contender, name, options=options)
-        found["input_sizes"] += input_size_rows(models, make, settings.seconds / 2)
-        found["objects"] += object_rows(fast.fp32, make(fast.fp32), settings.seconds / 2)
-    return found
+        if name != TORCH and not any(label.endswith(f"in fp32 on {name}") for label in missing):
+            engine = create_contender(name, fast.fp32, options)
+            yield from object_rows(fast.fp32, engine, settings.seconds / 2)
 
 
 def _rows(
@@ -269,18 +253,3 @@ def _rows(
             "batch": batch,
             **figures(latency, batch, gflop),
         }
-
-
-def _dope(settings: EngineBenchSettings) -> dict[str, Any]:
-    """One 640x480 image, which DOPE finds all objects of one class in, with ONNX Runtime."""
-    graph = dope_shaped_graph()
-    options = EngineOptions(threads=settings.threads, pin_threads=settings.pin_threads)
-    session = create_session(graph, options)
-    image = np.zeros(session.get_inputs()[0].shape, np.float32)
-    latency = measure(lambda: session.run(None, {"image": image}), settings.seconds)
-    return {
-        "what": "VGG-19 front and six stages as DOPE has them, random weights, onnxruntime fp32",
-        "image_wh": [image.shape[3], image.shape[2]],
-        "batch": 1,
-        **figures(latency, 1, 2e-9 * multiplications(graph)),
-    }

@@ -1,46 +1,20 @@
-"""How cost grows with the size of the network's input and with the number of objects."""
+"""How the time of an image grows with the number of objects."""
 
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict
 from typing import Any
 
 import numpy as np
 
-from kp3d_core.benchmark.baseline import figures
-from kp3d_core.benchmark.networks import model_of, multiplications, random_graph
 from kp3d_core.benchmark.timing import measure
 from kp3d_core.inference import CameraModel, Detector, Engine, Model, View
 
-INPUT_SIZES = (64, 96, 128, 192, 256)
-"""[px]."""
 OBJECT_COUNTS = (1, 2, 4, 8, 16)
 _IMAGE_WH = (640, 480)
 _FOCAL_PX = 600.0
-
-
-def models_of_sizes(sizes: Sequence[int] = INPUT_SIZES) -> list[Model]:
-    """The `fast` network with its mirror image and random weights, for inputs of several sizes."""
-    return [model_of(random_graph("fast", size, mirror=True), f"fast_{size}") for size in sizes]
-
-
-def input_size_rows(
-    models: Sequence[Model], make_engine: Callable[[Model], Engine], seconds: float
-) -> Iterator[dict[str, Any]]:
-    """Latency of one image for each of several models."""
-    for model in models:
-        size, engine = model.input_size, make_engine(model)
-        image = np.zeros((1, size, size, 3), np.uint8)
-        latency = measure(functools.partial(engine.run, image), seconds)
-        gflop = 2e-9 * multiplications(model.data)
-        yield {
-            "input_size": size,
-            "name": engine.name,
-            "precision": engine.precision,
-            "batch": 1,
-            **figures(latency, 1, gflop),
-        }
 
 
 def object_rows(
@@ -65,7 +39,5 @@ def object_rows(
             "objects": count,
             "name": engine.name,
             "precision": engine.precision,
-            "p50_ms": latency.p50_ms,
-            "p99_ms": latency.p99_ms,
-            "runs": latency.runs,
+            **asdict(latency),
         }

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import tempfile
 import time
 from collections.abc import Callable
@@ -62,16 +61,7 @@ def bench_render(
             for size in settings.sizes:
                 on_progress(f"{category}, {size} px, {jobs} at a time")
                 result["rows"].append(_measure(settings, category, size, jobs))
-    result["blender"] = blender_status()
     return result
-
-
-def blender_status() -> str:
-    """Why there is no figure of Blender, with which the paper's authors rendered."""
-    path = shutil.which("blender")
-    if path is None:
-        return "Blender is not installed: no comparison with it."
-    return f"Blender ({path}) is not measured: kp3d has no script for it."
 
 
 def _measure(settings: RenderBenchSettings, category: str, size: int, jobs: int) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from typing import Annotated, Any
 
 import typer
 from rich.console import Console
+from rich.markdown import Markdown
 
 from kp3d_core.cli.errors import user_errors
 from kp3d_core.files import check_output_file, write_text
@@ -27,18 +28,24 @@ JsonFile = Annotated[
 """Option that is refused before anything is measured, if it cannot be written."""
 
 
-def measured(
+def run_benchmark(
     measure: Callable[..., dict[str, Any]], settings: Any, json_file: Path | None
-) -> dict[str, Any]:
-    """Result of a benchmark, which is told to be running and written to a file.
+) -> None:
+    """Measure, tell what is at work, write the result to a file and print it.
 
     Args:
         measure: takes the settings and a function that is called with what it is at.
         settings: of the benchmark.
         json_file: for the result, if any.
     """
+    from kp3d_core.benchmark.report import section
+
     with Console(stderr=True).status("measuring") as status:
         result = measure(settings, lambda what: status.update(f"measuring: {what}"))
     if json_file is not None:
         write_text(json_file, json.dumps(result, indent=2) + "\n")
-    return result
+    console = Console(markup=False)
+    if console.is_terminal:
+        console.print(Markdown(section(result)))
+    else:
+        typer.echo(section(result))

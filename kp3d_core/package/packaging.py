@@ -22,6 +22,7 @@ from kp3d_core.evaluation.predictions import over_black, predict
 from kp3d_core.files import check_output_folder, write_text
 from kp3d_core.inference import Engine, Model, create_engine, load_model
 from kp3d_core.inference.engines import REFERENCE_ENGINE
+from kp3d_core.inference.model import TrainingCamera
 from kp3d_core.inference.model_file import int8_path
 from kp3d_core.models.graph import DetectorGraph
 from kp3d_core.models.rounding import round_weights
@@ -128,9 +129,9 @@ def package(
     graph = _graph_of(trained, training, settings)
     proto = export_graph(graph)
     name = name or training.category
-    metadata = first_metadata(
-        graph, training, network_settings(trained.settings), name, settings.version
-    )
+    camera = TrainingCamera(training.training_focal_px, training.training_distance)
+    network = network_settings(trained.settings)
+    metadata = first_metadata(graph, training.category, camera, network, name, settings.version)
     metadata["provenance"] = _provenance(checkpoint, trained, data, settings)
     output.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as folder:

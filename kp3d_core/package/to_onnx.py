@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import warnings
 from collections.abc import Mapping
 from dataclasses import asdict
@@ -15,10 +16,9 @@ import torch
 from numpy.typing import NDArray
 
 import kp3d_core
-from kp3d_core.data.memory import ViewSet
 from kp3d_core.files import atomic_writer
 from kp3d_core.inference import Engine
-from kp3d_core.inference.model import Calibration
+from kp3d_core.inference.model import Calibration, TrainingCamera
 from kp3d_core.inference.model_metadata import FORMAT_VERSION, METADATA_KEY
 from kp3d_core.inference.seal import seal
 from kp3d_core.models.graph import INPUT_NAME, OUTPUT_NAMES, DetectorGraph
@@ -37,6 +37,7 @@ def export_graph(graph: DetectorGraph) -> onnx.ModelProto:
     """The fused graph with a free batch size, without metadata."""
     input_size = graph.input_size
     example = torch.zeros(2, input_size, input_size, 3, dtype=torch.uint8)
+    logging.getLogger("torch.onnx").setLevel(logging.ERROR)  # else it names what it does not need
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         program = torch.onnx.export(
@@ -73,21 +74,23 @@ def write_model(graph: onnx.ModelProto, metadata: dict[str, Any], path: Path) ->
 
 
 def first_metadata(
-    graph: DetectorGraph, views: ViewSet, network: Mapping[str, Any], name: str, version: str
+    graph: DetectorGraph,
+    category: str,
+    camera: TrainingCamera,
+    network: Mapping[str, Any],
+    name: str,
+    version: str,
 ) -> dict[str, Any]:
     """Metadata before anything was measured; a valid file, so that the engine can measure."""
     num_keypoints = graph.num_keypoints
     refiner = None if graph.refiner is None else graph.refiner.settings
     return {
         "name": name,
-        "category": views.category,
+        "category": category,
         "version": version,
         "precision": "fp32",
         "input_size": graph.input_size,
-        "training_camera": {
-            "focal_px": views.training_focal_px,
-            "distance": views.training_distance,
-        },
+        "training_camera": asdict(camera),
         "keypoints": {
             "names": [f"keypoint_{i}" for i in range(num_keypoints)],
             "colors": keypoint_colors(num_keypoints, twins=graph.mirror),

@@ -5,11 +5,9 @@ from __future__ import annotations
 from typing import Annotated, Any
 
 import typer
-from rich.console import Console
-from rich.table import Table
 
 from kp3d_core.cli.errors import user_errors
-from kp3d_core.cli.measuring import JsonFile, measured
+from kp3d_core.cli.measuring import JsonFile, run_benchmark
 from kp3d_ros.bench.settings import NodeBenchSettings, parse_resolutions
 
 
@@ -40,8 +38,7 @@ def node(
             seconds=seconds,
             trial_s=trial,
         )
-        result = measured(_load(), settings, json_file)
-    _print(result)
+        run_benchmark(_load(), settings, json_file)
 
 
 def _load() -> Any:
@@ -62,29 +59,3 @@ def _load() -> Any:
             f"{error}. Run `make train-env`, or pip install 'kp3d[train]'."
         ) from None
     return bench_node
-
-
-def _print(result: dict[str, Any]) -> None:
-    machine, console = result["machine"], Console(markup=False)
-    console.print(
-        f"{machine['cpu']}, {result['threads']} threads, {result['engine']}, load before "
-        f"{machine['load_before']:.1f}; baseline {result['baseline']['p50_ms']:.0f} ms"
-    )
-    table = Table("image", "overhead ms", "engine ms", "p50 ms", "p99 ms", "answered", "Hz",
-                  "start s", "MB")  # fmt: skip
-    for size, row in result["resolutions"].items():
-        table.add_row(
-            size,
-            f"{row['overhead_ms_p50']:.2f}",
-            f"{row['engine_ms_p50']:.2f}",
-            f"{row['latency_ms_p50']:.2f}",
-            f"{row['latency_ms_p99']:.2f}",
-            f"{row['frames_processed']} of {row['frames_in']}",
-            f"{row['max_rate_hz']:.0f}",
-            f"{row['start_s']:.2f}",
-            f"{row['rss_mb']:.0f}",
-        )
-    console.print(table)
-    console.print("p50, p99: image stamp to keypoints received; Hz: highest rate, ended because:")
-    for size, row in result["resolutions"].items():
-        console.print(f"  {size}: {row['max_rate_limit']}", highlight=False)

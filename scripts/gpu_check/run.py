@@ -89,7 +89,7 @@ def check(about: dict, work: Path, output: Path, seconds: float) -> dict:
         run(tests, work / "kp3d", env, needed=False)
     with timed("bench", times):
         bench = [python, "-m", "kp3d_core.cli.main", "bench", "engine", "--engines", CONTENDERS]
-        bench += ["--no-growth", "--no-dope", "--seconds", str(seconds)]
+        bench += ["--no-growth", "--seconds", str(seconds)]
         status = run([*bench, "--json", output / "engine.json"], work / "kp3d", env, needed=False)
     return {
         "commit": about["commit"],

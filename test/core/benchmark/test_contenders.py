@@ -6,12 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from kp3d_core.benchmark.contenders import (
-    all_contenders,
-    create_contender,
-    create_torch,
-    usual_contenders,
-)
+from kp3d_core.benchmark.contenders import all_contenders, create_contender, create_torch
 from kp3d_core.inference import Engine, load_model
 from kp3d_core.inference.engines import EngineOptions, why_unavailable
 from kp3d_core.inference.outputs import output_shapes
@@ -19,7 +14,6 @@ from kp3d_core.inference.outputs import output_shapes
 
 def test_names():
     assert all_contenders() == ("tensorrt", "onnxruntime", "onnxruntime:cuda", "openvino", "torch")
-    assert usual_contenders() == ("tensorrt", "onnxruntime", "openvino")
 
 
 def test_an_engine_on_its_usual_device():

@@ -1,11 +1,10 @@
-"""The page of figures: everything measured is on it, nothing else."""
-
-import json
+"""What a benchmark prints: everything measured is there, as Markdown for the page of figures."""
 
 import pytest
-from typer.testing import CliRunner
+from rich.console import Console
 
-from kp3d_core.cli.main import app
+from kp3d_core.benchmark.report import section
+from kp3d_core.cli import measuring
 
 FIGURES = {"p50_ms": 3.0, "p99_ms": 4.0, "runs": 9, "images_per_s": 333.3, "gflop_per_image": 1.5,
            "gflops": 50.0}  # fmt: skip
@@ -35,10 +34,8 @@ def engine_run(**limits):
     ]  # fmt: skip
     return {
         **common("engine", **limits),
-        "missing": {},
-        "dope_shaped": {"batch": 1, **FIGURES, "p50_ms": 2345.6},
+        "missing": {"fast in int8 on tensorrt": "tensorrt: no GPU."},
         "rows": rows,
-        "input_sizes": [{"input_size": size, **named} for size in (64, 128)],
         "objects": [{"objects": count, **named} for count in (1, 16)],
         "ratios": {"fast_best_speedup": 280.0, "batch16_over_batch1": 16.0},
     }
@@ -60,12 +57,11 @@ NODE = {
     "start_s": 1.5,
     "rss_mb": 201.0,
 }  # fmt: skip
-SHARES = {"data": 0.01, "forward": 0.3, "backward": 0.6}
 TRAIN = {
     **common("train"),
     "rows": [
         {"config": name, "precision": "fp32", "input_size": 64, "images_per_step": 64,
-         "images_per_s": rate, "step_ms": 400.0, "shares": SHARES}
+         "images_per_s": rate, "step_ms": 400.0, "data_wait_share": 0.01}
         for name, rate in (("fast.yaml", 180.0), ("paper.yaml", 1.5))
     ],
     "ratios": {"train_over_plain": 120.0},
@@ -74,77 +70,75 @@ RENDER = {
     **common("render"),
     "settings": {"views": 24},
     "rows": [{"category": "car", "image_size": 128, "jobs": 2, "images_per_s": 321.0}],
-    "blender": "Blender is not installed: no comparison with it.",
 }
 
 
-def write_page(folder, *runs):
-    files = []
-    for i, content in enumerate(runs):
-        files.append(folder / f"{i}.json")
-        files[-1].write_text(json.dumps(content))
-    output = folder / "docs" / "performance.md"
-    output.parent.mkdir()
-    result = CliRunner().invoke(app, ["bench", "report", *map(str, files), "-o", str(output)])
-    return output, result
-
-
-@pytest.fixture
-def page(tmp_path):
-    limited = engine_run(ONEDNN_MAX_CPU_ISA="AVX2")
-    output, result = write_page(tmp_path, engine_run(), NODE, TRAIN, limited, RENDER)
-    assert result.exit_code == 0, result.output
-    return output
-
-
-def test_page_has_every_row_of_every_run(page):
-    text = page.read_text()
-    assert text.count("### Test CPU, 2 threads\n") == 4
-    assert "### Test CPU, 2 threads, `ONEDNN_MAX_CPU_ISA=AVX2`\n" in text
-    assert text.count("| fast | 64 | onnxruntime 1.32 | int8 | 16 | 8.00 |") == 2
-    assert text.count("| baseline | 128 | PyTorch eager | fp32 | 1 | 140.00 |") == 2
-    assert text.count("| DOPE-shaped | 640x480 | onnxruntime | fp32 | 1 | 2345.60 |") == 2
+def test_engines():
+    text = section(engine_run())
+    assert text.startswith("### Test CPU, 2 threads\n")
+    assert "load before the run 0.25" in text
+    assert "| fast | 64 | onnxruntime 1.32 | int8 | 16 | 8.00 |" in text
+    assert "| baseline | 128 | PyTorch eager | fp32 | 1 | 140.00 |" in text
+    assert "| 16 | onnxruntime 1.32 | int8 | 3.00 | 4.00 |" in text
     assert "| `fast`, best CPU engine, over the baseline | 280 |" in text
-    assert "load before the run 0.25" in text.replace("\n", " ")
     assert "50%" in text  # of peak
+    assert "Not measured: tensorrt: no GPU." in text
+
+
+def test_what_limited_a_run_is_named():
+    text = section(engine_run(ONEDNN_MAX_CPU_ISA="AVX2"))
+    assert text.startswith("### Test CPU, 2 threads, `ONEDNN_MAX_CPU_ISA=AVX2`\n")
+
+
+def test_what_was_not_measured_is_not_told():
+    result = engine_run() | {"missing": {}}
+    del result["objects"]
+    text = section(result)
+    assert "From one camera image" not in text
+    assert "Not measured" not in text
+
+
+def test_node():
+    text = section(NODE)
     assert "| 640x480 | 5.50 | 7.75 | 3.00 | 2.50 | 1.25 | 299 of 300 | 144 | 1.50 | 201 |" in text
     assert "Model `car_int8.onnx` on onnxruntime 1.32, cpu (2 threads)" in text
-    assert "| `fast.yaml` | fp32 | 64 | 64 | 180.0 | 400 | 1.0% | 30.0% | 60.0% |" in text
+    assert "The search for the highest rate ended: 640x480: the node lost images." in text
+
+
+def test_training_and_rendering():
+    text = section(TRAIN)
+    assert "| `fast.yaml` | fp32 | 64 | 64 | 180.0 | 400 | 1.0% |" in text
     assert "120 times as many" in text
-    assert "| car | 128 | 2 | 321 |" in text
-    assert "Blender is not installed" in text
+    assert "| car | 128 | 2 | 321 |" in section(RENDER)
 
 
-def test_tables_are_tables(page):
-    lines = page.read_text().splitlines()
+@pytest.mark.parametrize("result", [engine_run(), NODE, TRAIN, RENDER], ids=lambda r: r["kind"])
+def test_tables_are_tables(result):
+    lines = section(result).splitlines()
     for above, line in zip(lines, lines[1:], strict=False):
         if above.startswith("|") and line.startswith("|"):
             assert above.count("|") == line.count("|"), line
 
 
-def test_plots_are_beside_the_page(page):
-    for name in ("performance_growth.svg", "performance_node.svg"):
-        assert f"images/{name}" in page.read_text()
-        assert (page.parent / "images" / name).read_text().startswith("<?xml")
+@pytest.mark.parametrize("terminal", [False, True])
+def test_a_benchmark_prints_its_section_and_keeps_all_figures(
+    tmp_path, capsys, monkeypatch, terminal
+):
+    console = Console
+    monkeypatch.setattr(
+        measuring, "Console", lambda **options: console(**options, force_terminal=terminal)
+    )
+    told = []
 
+    def measure(settings, on_progress):
+        on_progress("a step")
+        told.append(settings)
+        return TRAIN | {"machine": TRAIN["machine"] | {"cpu": "CPU [x]"}}
 
-def test_only_what_was_measured_is_on_the_page(tmp_path):
-    output, result = write_page(tmp_path, RENDER)
-    assert result.exit_code == 0, result.output
-    assert "## Rendering" in output.read_text()
-    assert "## Node" not in output.read_text()
-    assert not list((output.parent / "images").iterdir())
-
-
-def test_results_of_other_versions_are_refused(tmp_path):
-    old = engine_run()
-    del old["kind"]
-    _, result = write_page(tmp_path, old)
-    assert result.exit_code == 1
-    assert "got kind None. Measure again with this version." in " ".join(result.output.split())
-
-
-def test_missing_file_is_one_line(tmp_path):
-    result = CliRunner().invoke(app, ["bench", "report", str(tmp_path / "gone.json")])
-    assert result.exit_code == 1
-    assert "gone.json" in result.output
+    measuring.run_benchmark(measure, "settings", tmp_path / "train.json")
+    assert told == ["settings"]
+    shown = capsys.readouterr().out
+    for text in ("CPU [x]", "step [ms]", "180.0"):  # brackets are no markup
+        assert text in shown
+    assert ("| `fast.yaml` |" in shown) is not terminal
+    assert '"images_per_s": 180.0' in (tmp_path / "train.json").read_text()

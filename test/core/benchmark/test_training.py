@@ -1,11 +1,11 @@
-"""`kp3d bench train`: the step that it measures is that of `kp3d train`, and its parts add up."""
+"""`kp3d bench train`: the step that it measures is that of `kp3d train`."""
 
 import pytest
 
-from kp3d_core.benchmark.training import STAGES, TrainBenchSettings, measure_steps
+from kp3d_core.benchmark.training import TrainBenchSettings, measure_steps
 
 
-def test_stages_of_a_step_add_up(rendered_cars):
+def test_a_step_is_measured(rendered_cars):
     row = measure_steps(
         TrainBenchSettings.config,
         [
@@ -18,12 +18,9 @@ def test_stages_of_a_step_add_up(rendered_cars):
     )
     assert (row["network"], row["input_size"], row["images_per_step"]) == ("fast", 64, 6)
     assert row["precision"] in ("bf16", "fp32")
-    assert tuple(row["shares"]) == STAGES
-    assert all(share > 0 for share in row["shares"].values())
-    # The rest is Lightning's own work between the stages, little next to the network's.
-    assert 0.6 < sum(row["shares"].values()) <= 1
-    assert row["data_wait_share"] == row["shares"]["data"] < 0.5
+    assert 0 < row["data_wait_share"] < 0.5
     assert row["images_per_s"] == pytest.approx(6 / (1e-3 * row["step_ms"]))
+    assert 1 < row["step_ms"] < 60_000
 
 
 def test_wrong_settings(tmp_path):

@@ -6,9 +6,7 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
-from kp3d_core.benchmark.training import STAGES
 from kp3d_core.cli import main
-from kp3d_core.cli.bench import _print_training
 from kp3d_core.cli.literal_help import LiteralHelp
 
 
@@ -60,21 +58,3 @@ def test_brackets_in_help_are_no_markup():
     shown = CliRunner().invoke(app, ["--help"]).output
     assert "Shoot a film [px]." in shown
     assert "Show it [/red]." in shown
-
-
-def test_brackets_in_tables_are_no_markup(capsys):
-    shares = dict.fromkeys(STAGES, 0.1)
-    row = {"config": "fast", "precision": "bf16", "input_size": 64, "images_per_s": 1.0}
-    result = {
-        "machine": {"cpu": "CPU [x]", "load_before": 0.0},
-        "threads": 1,
-        "peak_gflops": 1.0,
-        "baseline": {"p50_ms": 1.0},
-        "rows": [{**row, "step_ms": 1.0, "shares": shares}],
-        "ratios": {"train_over_plain": 1.0},
-    }
-    _print_training(result)
-    shown = capsys.readouterr().out
-    assert "CPU [x]" in shown
-    assert "network input [px]" in shown
-    assert "step [ms]" in shown

@@ -12,7 +12,6 @@ FILE_OUTPUT = {
     "bench node": ["--json"],
     "bench train": ["--json"],
     "bench render": ["--json"],
-    "bench report": ["figures.json", "-o"],
     "import": ["box", "--meshes", ".", "-o"],
     "weights": ["last.ckpt", "-o"],
     "demo": ["--rrd"],
@@ -30,10 +29,7 @@ FOLDER_OUTPUT = {
     "reproduce": ["table1", "--output"],
     "demo": ["--output"],
 }
-INPUT_AS_OUTPUT = [
-    "bench report {0} -o {0}",
-    "weights {0} -o {0}",
-]
+INPUT_AS_OUTPUT = ["weights {0} -o {0}"]
 
 
 @pytest.fixture
