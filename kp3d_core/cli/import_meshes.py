@@ -2,25 +2,26 @@
 
 from __future__ import annotations
 
-import tempfile
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
-from rich.progress import Progress
 from rich.table import Table
 
+from kp3d_core.cli.bars import bars_by_part
 from kp3d_core.cli.errors import user_errors
 from kp3d_core.files import check_output_file
 
 if TYPE_CHECKING:
-    from kp3d_core.objects.meshes.importing import ImportedMesh, ImportReport
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from kp3d_core.objects.meshes.importing import ImportReport
 
 _KEYS = {"l": "left", "r": "right", "b": "back", "f": "forwards", "s": "sideways"}
 _REFERENCES = 12
-_SHOWN = 240
-"""Most meshes on contact sheets: nobody looks at more."""
 
 
 def import_meshes(
@@ -44,45 +45,33 @@ def import_meshes(
 ) -> None:
     """Check, orient, normalise and split meshes: categories/NAME.yaml, with a contact sheet."""
     with user_errors():
-        from kp3d_core.objects.meshes import importing
-        from kp3d_core.objects.meshes.contact_sheet import write_contact_sheets
+        from kp3d_core.objects.meshes.category import import_category
+        from kp3d_core.objects.meshes.importing import ImportSettings
 
-        settings = importing.ImportSettings(name, up, front, convention, symmetry)
+        settings = ImportSettings(name, up, front, convention, symmetry)
         path = output or Path("categories") / f"{name}.yaml"
         check_output_file(path)
         if path.exists() and not overwrite:
             raise ValueError(f"{path} is there already. Pass --overwrite to replace it.")
-        importing.find_meshes(meshes)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        # Beside the output: thousands of meshes may not fit where temporary files usually lie.
-        with tempfile.TemporaryDirectory(prefix=f".{name}-", dir=path.parent) as staging:
-            with Progress(console=Console(stderr=True), transient=True) as progress:
-                task = progress.add_task("reading meshes")
-                report = importing.read_meshes(
-                    meshes,
-                    Path(staging),
-                    lambda done, total: progress.update(task, completed=done, total=total),
-                )
-            if report.meshes:
-                importing.orient(report, settings, _references(name))
-                importing.split(report.meshes, meshes)
-            sheet_folder = path.with_name(f"{name}_sheets")
-            shown = report.meshes if interactive else _some(report.meshes)
-            sheets = write_contact_sheets(shown, sheet_folder)
-            if interactive:
+        with ExitStack() as stack:
+            show = stack.enter_context(bars_by_part())
+
+            def ask(report: ImportReport, sheets: list[Path]) -> None:
+                stack.close()  # a bar would write over the questions
                 _ask(report, sheets)
-                sheets = write_contact_sheets(report.meshes, sheet_folder)
-            importing.write_category(report, settings, path)
-    _tell(report, path, sheets)
+
+            report, sheets = import_category(
+                meshes,
+                path,
+                settings,
+                references(name),
+                lambda done, total: show("reading meshes", done, total),
+                ask if interactive else None,
+            )
+    tell_import(report, path, sheets)
 
 
-def _some(meshes: list[ImportedMesh]) -> list[ImportedMesh]:
-    """Those on the contact sheets: of thousands, some, evenly spread."""
-    step = -(-len(meshes) // _SHOWN) if meshes else 1
-    return meshes[::step]
-
-
-def _references(name: str) -> list:  # type: ignore[type-arg]
+def references(name: str) -> list[NDArray[np.float64]]:
     """Points on objects of a built-in category, whose frame imported ones are to have, too."""
     from kp3d_core.data.procedural import CATEGORIES, make_instance
     from kp3d_core.objects.meshes.orientation import sample_surface
@@ -115,7 +104,10 @@ def _ask(report: ImportReport, sheets: list[Path]) -> None:
     report.meshes = kept
 
 
-def _tell(report: ImportReport, path: Path, sheets: list[Path]) -> None:
+def tell_import(report: ImportReport, path: Path, sheets: list[Path]) -> None:
+    """Show what became of each file, and what to look at."""
+    from kp3d_core.objects.meshes.category import SHOWN, evenly_spread
+
     table = Table(title=f"{len(report.meshes)} meshes used, {len(report.refused)} left out")
     for column in ("file", "split", "notes"):
         table.add_column(column)
@@ -139,6 +131,7 @@ def _tell(report: ImportReport, path: Path, sheets: list[Path]) -> None:
             fg="yellow",
             err=True,
         )
-    if len(report.meshes) > _SHOWN:
-        typer.echo(f"The sheets show {len(_some(report.meshes))} of the meshes, evenly spread.")
+    if len(report.meshes) > SHOWN:
+        shown = len(evenly_spread(report.meshes))
+        typer.echo(f"The sheets show {shown} of the meshes, evenly spread.")
     typer.echo(f"Written: {path}, {', '.join(map(str, sheets))}")

@@ -230,7 +230,7 @@ def write_category(report: ImportReport, settings: ImportSettings, path: Path) -
         ValueError: there is no mesh to write.
     """
     if not report.meshes:
-        reasons = "; ".join(f"{name}: {why}" for name, why in list(report.refused.items())[:5])
+        reasons = "; ".join(f"{name}: {why}" for name, why in report.refused.items())
         raise ValueError(f"None of the files can be used. {reasons}.")
     entries: list[dict[str, Any]] = []
     with replaced_folder(path.with_suffix("")) as folder:
