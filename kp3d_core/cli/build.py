@@ -17,6 +17,7 @@ from kp3d_core.files import check_output_folder
 
 if TYPE_CHECKING:
     from kp3d_core.recipe.build import Build
+    from kp3d_core.recipe.settings import Recipe
 
 
 def build(
@@ -38,31 +39,44 @@ def build(
 ) -> None:
     """Make a model: data, train, finetune, package, report. Killed anywhere, it goes on."""
     with user_errors(RuntimeError, FloatingPointError):
-        seconds = None if time is None else _seconds(time)
+        seconds = None if time is None else seconds_of(time)
         import joblib
-        import torch
 
         from kp3d_core.recipe.build import Build
         from kp3d_core.recipe.settings import read_recipe
 
-        if threads is not None:
-            torch.set_num_threads(threads)
         check_output_folder(output, ".build", holds="a run of `kp3d build`")
         wanted = read_recipe(recipe)
-        jobs = jobs or joblib.cpu_count()
         if dry_run:
-            Console(markup=False).print(_table(Build(wanted, output, jobs)))
+            Console(markup=False).print(_table(Build(wanted, output, jobs or joblib.cpu_count())))
             return
-        try:
-            with bars_by_part() as show:
-                model = Build(wanted, output, jobs, report=show, say=typer.echo).run(seconds)
-        except KeyboardInterrupt as error:
-            typer.echo("Interrupted. The same command goes on.", err=True)
-            raise typer.Exit(130) from error
+        run_build(wanted, output, seconds, jobs, threads)
+
+
+def run_build(
+    recipe: Recipe, output: Path, seconds: float | None, jobs: int | None, threads: int | None
+) -> Path:
+    """Make what is still to make, with bars, and say where the model is."""
+    import joblib
+    import torch
+
+    from kp3d_core.recipe.build import Build
+
+    if threads is not None:
+        torch.set_num_threads(threads)
+    try:
+        with bars_by_part() as show:
+            build = Build(recipe, output, jobs or joblib.cpu_count(), report=show, say=typer.echo)
+            model = build.run(seconds)
+    except KeyboardInterrupt as error:
+        typer.echo("Interrupted. The same command goes on.", err=True)
+        raise typer.Exit(130) from error
     typer.echo(f"Written: {model} and {output / 'report.html'}")
+    return model
 
 
-def _seconds(text: str) -> float:
+def seconds_of(text: str) -> float:
+    """Of an option --time."""
     parts = re.fullmatch(r"(?:(\d+)h)?(?:(\d+)m)?(?:(\d+)s)?", text.strip())
     if parts is None or not any(parts.groups()):
         raise ValueError(f"--time must look like 90m, 1h30m or 45s, got {text!r}.")

@@ -24,22 +24,29 @@ _KEYS = {"l": "left", "r": "right", "b": "back", "f": "forwards", "s": "sideways
 _REFERENCES = 12
 
 
+Meshes = Annotated[
+    Path, typer.Option(help="Folder with OBJ, GLB, glTF, PLY, STL, DAE or OFF files.")
+]
+Up = Annotated[str, typer.Option(help="Axis of the files that points up, such as y.")]
+Front = Annotated[str, typer.Option(help="Axis that points forwards, such as -z.")]
+Convention = Annotated[
+    str, typer.Option(help="gltf, shapenet-v1, shapenet-v2, blender or ros, instead of both.")
+]
+SymmetryAboutZ = Annotated[
+    str, typer.Option(help="About z: none, two-fold or full; default: detected.")
+]
+
+
 def import_meshes(
     name: Annotated[str, typer.Argument(help="Name of the category, such as mug.")],
-    meshes: Annotated[
-        Path, typer.Option(help="Folder with OBJ, GLB, glTF, PLY, STL, DAE or OFF files.")
-    ],
+    meshes: Meshes,
     output: Annotated[
         Path | None, typer.Option("--output", "-o", help="File; default: categories/NAME.yaml.")
     ] = None,
-    up: Annotated[str, typer.Option(help="Axis of the files that points up, such as y.")] = "",
-    front: Annotated[str, typer.Option(help="Axis that points forwards, such as -z.")] = "",
-    convention: Annotated[
-        str, typer.Option(help="gltf, shapenet-v1, shapenet-v2, blender or ros, instead of both.")
-    ] = "",
-    symmetry: Annotated[
-        str, typer.Option(help="About z: none, two-fold or full; default: detected.")
-    ] = "",
+    up: Up = "",
+    front: Front = "",
+    convention: Convention = "",
+    symmetry: SymmetryAboutZ = "",
     interactive: Annotated[bool, typer.Option(help="Ask for each file how to turn it.")] = False,
     overwrite: Annotated[bool, typer.Option(help="Replace what an earlier import wrote.")] = False,
 ) -> None:

@@ -16,6 +16,7 @@ from kp3d_core.cli.finetune import finetune
 from kp3d_core.cli.import_meshes import import_meshes
 from kp3d_core.cli.infer import infer
 from kp3d_core.cli.literal_help import LiteralHelp
+from kp3d_core.cli.new import new
 from kp3d_core.cli.package import package
 from kp3d_core.cli.render import render
 from kp3d_core.cli.reproduce import CONTEXT as REPRODUCE_CONTEXT
@@ -37,6 +38,7 @@ app.command()(infer)
 app.command("import")(import_meshes)
 app.command()(export_meshes)
 app.command()(convert_tfrecords)
+app.command()(new)
 app.command()(build)
 app.command()(render)
 app.command(context_settings=CONTEXT)(train)

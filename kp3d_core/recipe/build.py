@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import yaml
 
@@ -88,7 +89,7 @@ class Build:
             build = self
             if time_s is not None:
                 left = time_s - (time.monotonic() - started)
-                build = replace(self, recipe=self._in_time(left))
+                build = replace(self, recipe=self._in_time(left, time_s))
             run_stages(self.output, build.stages(), self.say)
         return self.output / "package" / f"{self.name}.onnx"
 
@@ -157,7 +158,7 @@ class Build:
             "data": phase.data | {s: str(self._set(s)) for s in ("train", "val")},
             "trainer": {"max_steps": phase.steps, "accelerator": self.accelerator},
         }
-        presets = [yaml.safe_load(config_file(name).read_text()) for name in phase.presets]
+        presets = self._presets(phase)
 
         def run() -> object:
             own = self.output / ".build" / f"{folder.name}.yaml"
@@ -239,42 +240,57 @@ class Build:
         """The display under the name of the stage."""
         return lambda part, done, total: self.report(what, done, total)
 
-    def _in_time(self, left_s: float) -> Recipe:
-        """The recipe with the steps that fit, decided once: a run that goes on keeps them.
+    def _in_time(self, left_s: float, time_s: float = 0.0) -> Recipe:
+        """The recipe with the steps that fit.
 
         Each training's time is measured on a few of its steps; the steps of all are scaled alike.
+        Decided once: a run that goes on keeps them, unless time or recipe have changed.
+
+        Args:
+            left_s: for training and packaging [s].
+            time_s: that was given for everything [s].
         """
         kept = self.output / ".build" / _BUDGET
-        if not kept.is_file():
+        finetune = self.recipe.finetune
+        wanted = [phase.steps for phase in self.recipe.train]
+        wanted += [] if finetune is None else [finetune.steps]
+        asked = {"time_s": time_s, "wanted": wanted}
+        decided = json.loads(kept.read_text()) if kept.is_file() else {}
+        if {name: decided.get(name) for name in asked} != asked:
             self.say("time: measures the speed of training")
             speed = [self._seconds_a_step(phase) for phase in self.recipe.train]
-            wanted = [phase.steps for phase in self.recipe.train]
-            finetune = self.recipe.finetune
-            if finetune is not None:
-                speed.append(estimates.FINETUNE_SHARE * speed[-1])
-                wanted.append(finetune.steps)
             fixed = estimates.packaging(self.recipe)["seconds"]
             if finetune is not None:
+                speed.append(estimates.FINETUNE_SHARE * speed[-1])
                 fixed += estimates.warming_up(finetune, self.recipe)
+            fixed *= max(1.0, speed[0] / self._estimated_seconds_a_step())
             needed = sum(s * n for s, n in zip(speed, wanted, strict=True))
             share = (left_s - fixed) / needed
             if share <= 0:
                 raise ValueError(
                     f"--time leaves {left_s:.0f} s for training and packaging, which alone takes "
-                    f"about {fixed:.0f} s. Give more time, or render less."
+                    f"about {fixed:.0f} s here. Give more time, or render less."
                 )
             steps = [max(1, int(min(share, 1.0) * n)) for n in wanted]
-            write_text(kept, json.dumps({"steps": steps, "seconds_a_step": speed}))
+            decided = asked | {"steps": steps, "seconds_a_step": speed}
+            write_text(kept, json.dumps(decided))
             self.say(f"time: steps of training {', '.join(map(str, steps))}")
-        steps = json.loads(kept.read_text())["steps"]
+        steps = decided["steps"]
         train = tuple(
             replace(phase, steps=count)
             for phase, count in zip(self.recipe.train, steps, strict=False)
         )
-        finetune = self.recipe.finetune
         if finetune is not None:
             finetune = replace(finetune, steps=steps[-1])
         return replace(self.recipe, train=train, finetune=finetune)
+
+    def _estimated_seconds_a_step(self) -> float:
+        """Of the first training, on the machine that the estimates are of."""
+        phase = self.recipe.train[0]
+        return estimates.training(phase, self._presets(phase), self.recipe)["seconds"] / phase.steps
+
+    def _presets(self, phase: PhaseSettings) -> list[Any]:
+        return [yaml.safe_load(config_file(name).read_text()) for name in phase.presets]
 
     def _seconds_a_step(self, phase: PhaseSettings) -> float:
         """Measured on a few steps, validation and checkpoints left out."""

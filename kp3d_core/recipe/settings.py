@@ -20,7 +20,7 @@ from kp3d_core.yaml_files import read_yaml
 
 SPLITS = {"train": "train", "finetune": "train", "val": "val", "test": "test"}
 """Sets of a recipe, and the split that each is drawn from."""
-_MAX_BYTES = 1 << 20
+MAX_BYTES = 1 << 20
 """Of a recipe."""
 
 
@@ -162,7 +162,7 @@ def read_recipe(path: Path) -> Recipe:
         ValueError: no such file, no YAML, unknown keys or impossible values: all in one message.
     """
     try:
-        content = read_yaml(path, _MAX_BYTES)
+        content = read_yaml(path, MAX_BYTES)
     except ValueError as error:
         raise ValueError(f"RECIPE must be a YAML file, got {path}: {error}.") from error
     if isinstance(content, dict) and str(content.get("category")).endswith(LIST_SUFFIXES):

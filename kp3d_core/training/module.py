@@ -80,10 +80,10 @@ class KeypointModule(StageModule):
                 training camera's distance ("nominal", as the authors').
             gradient_clip: largest global norm of the gradient.
             precision: of the network's arithmetic: "auto", "bf16" or "fp32".
-            initial_weights: checkpoint, model file or shipped model of the same kind of network to
-                start from, or "imagenet" for a trunk that has seen photographs (`lite` only);
-                random if None. A model file's network has no batch normalisation, and wants
-                learning rates of 2.5e-4 and less.
+            initial_weights: checkpoint, model file, shipped model or shipped weights (car_lite_64)
+                of the same kind of network to start from, or "imagenet" for a trunk that has seen
+                photographs (`lite` only); random if None. A model file's network has no batch
+                normalisation, and wants learning rates of 2.5e-4 and less.
             seed: of weights and of the noise in losses.
             compile_backend: of `torch.compile` for the network, such as "inductor"; None: as it is.
             use_flag: whether the keypoint stage is told the orientation.

@@ -15,7 +15,7 @@ from kp3d_core.inference.model_metadata import METADATA_KEY
 from kp3d_core.models import create_model
 from kp3d_core.models.refiner import Refiner
 from kp3d_core.training.checkpoint import TrainedNetwork, load_checkpoint
-from kp3d_core.training.weight_files import SUFFIX
+from kp3d_core.training.weight_files import SHIPPED, SUFFIX, shipped_weights
 
 
 def file_metadata(model: Model) -> dict[str, Any]:
@@ -27,7 +27,9 @@ def file_metadata(model: Model) -> dict[str, Any]:
 
 
 def load_weights(source: str) -> TrainedNetwork:
-    """Network of a checkpoint, a file of weights, a model file or a shipped model."""
+    """Network of a checkpoint, a file of weights, a model file, or a shipped one of these."""
+    if source in shipped_weights():
+        source = str(SHIPPED / f"{source}{SUFFIX}")
     is_kept = source.endswith((".ckpt", SUFFIX))
     return load_checkpoint(Path(source)) if is_kept else load_packaged(source)
 

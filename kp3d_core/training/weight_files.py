@@ -18,7 +18,14 @@ from torch import Tensor
 from kp3d_core.files import atomic_writer
 
 SUFFIX = ".safetensors"
+SHIPPED = Path(__file__).with_name("weights")
+"""Files that come with the code, known by their names without the suffix."""
 _KEY, _FORMAT = "kp3d", "kp3d-weights-1"
+
+
+def shipped_weights() -> tuple[str, ...]:
+    """Names of the files that come with the code."""
+    return tuple(sorted(path.stem for path in SHIPPED.glob(f"*{SUFFIX}")))
 
 
 def write_weights(

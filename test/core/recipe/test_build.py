@@ -167,8 +167,10 @@ def test_killed_in_each_stage_it_goes_on_to_the_same_weights(built, tmp_path):
 
 def test_time_fits_the_steps_of_all_trainings_alike(tmp_path, monkeypatch):
     monkeypatch.setattr(Build, "_seconds_a_step", lambda self, phase: 0.5)
+    monkeypatch.setattr(Build, "_estimated_seconds_a_step", lambda self: estimated)
     monkeypatch.setattr(building.estimates, "packaging", lambda recipe: {"seconds": 100.0})
     monkeypatch.setattr(building.estimates, "warming_up", lambda settings, recipe: 50.0)
+    estimated = 0.5
     recipe = read_recipe(TOY)
     recipe = dataclasses.replace(
         recipe,
@@ -179,6 +181,14 @@ def test_time_fits_the_steps_of_all_trainings_alike(tmp_path, monkeypatch):
     assert (found.train[0].steps, found.finetune.steps) == (400, 200)
     # Decided once: a run that goes on keeps them, however little time is left.
     assert _build(tmp_path, recipe)._in_time(1.0) == found
+    # Another time or another recipe is another decision.
+    assert _build(tmp_path, recipe)._in_time(150 + 0.2 * 750, 60.0).train[0].steps == 200
+    fewer = dataclasses.replace(recipe, finetune=dataclasses.replace(recipe.finetune, steps=50))
+    assert _build(tmp_path, fewer)._in_time(1e6, 60.0) == fewer
+    # A machine of half the speed takes twice the time for what is not training, too.
+    estimated = 0.25
+    assert _build(tmp_path / "slow", recipe)._in_time(300 + 0.4 * 750) == found
+    estimated = 0.5
     with pytest.raises(ValueError, match="--time leaves 100 s for training and packaging, which"):
         _build(tmp_path / "other", recipe)._in_time(100.0)
     assert _build(tmp_path / "more", recipe)._in_time(1e6) == recipe

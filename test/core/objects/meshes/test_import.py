@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import re
-import struct
+import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -16,81 +17,8 @@ from kp3d_core.objects.meshes.mesh_list import read_mesh_list
 from kp3d_core.objects.meshes.reading import load_mesh
 from kp3d_core.objects.meshes.writing import write_glb
 
-BOX_FACES = "f 1 2 4 3\nf 5 7 8 6\nf 1 5 6 2\nf 3 4 8 7\nf 1 3 7 5\nf 2 6 8 4\n"
-
-
-def _box(low, high):
-    corners = [(x, y, z) for x in (0, 1) for y in (0, 1) for z in (0, 1)]
-    points = [[a + (b - a) * c for a, b, c in zip(low, high, k, strict=True)] for k in corners]
-    return "".join(f"v {x} {y} {z}\n" for x, y, z in points)
-
-
-def _damaged(folder):
-    """Files that no object can be made of, by name with the reason that must be told."""
-    box = _box((-1, -1, -1), (1, 1, 1))
-    files = {
-        "empty.obj": (b"", "must hold triangles"),
-        "no_faces.obj": (box.encode(), "must hold triangles"),
-        "text.glb": (b"this is no mesh", "cannot be read as a mesh"),
-        "cut.glb": (b"glTF\x02\x00\x00\x00\xff\xff\x00\x00", "cannot be read as a mesh"),
-        "text.ply": (b"ply\nformat ascii 1.0\nelement vertex 3\n", "cannot be read|must hold"),
-        "liar.ply": (
-            b"ply\nformat binary_little_endian 1.0\nelement vertex 4000000000\n"
-            b"property float x\nproperty float y\nproperty float z\n"
-            b"element face 1\nproperty list uchar int vertex_indices\nend_header\n",
-            "cannot be read|memory|process|must hold",
-        ),
-        "cut.stl": (b"\x00" * 80 + struct.pack("<I", 4_000_000_000), "cannot be read|must hold"),
-        "bad.dae": (b"<?xml version='1.0'?><COLLADA>", "cannot be read"),
-        "flat.obj": (
-            (_box((-1, -1, 0), (1, 1, 1e-9)) + BOX_FACES).encode(),
-            "flat|usable triangles",
-        ),
-        "needle.obj": ((_box((-1, -1, 0), (1, 1, 1e-4)) + BOX_FACES).encode(), "it is flat"),
-        "nan.obj": ((box.replace("-1", "nan") + BOX_FACES).encode(), "usable|triangles|read"),
-        "scene.fbx": (b"Kaydara", r"\.fbx is not read: export it as GLB"),
-        "part.step": (b"ISO-10303-21;", r"\.step is not read"),
-    }
-    two = box + BOX_FACES + _box((9, -1, -1), (11, 1, 1))
-    for line in BOX_FACES.splitlines():
-        two += "f " + " ".join(str(int(k) + 8) for k in line.split()[1:]) + "\n"
-    files["two.obj"] = (two.encode(), "2 objects that stand apart")
-    for name, (content, _) in files.items():
-        (folder / name).write_bytes(content)
-    outside = folder.parent / "outside.obj"
-    outside.write_text(box + BOX_FACES)
-    (folder / "link.obj").symlink_to(outside)
-    reasons = {name: reason for name, (_, reason) in files.items()}
-    return reasons | {"link.obj": "a link to a file outside"}
-
-
-def _odd(folder):
-    """Files that can be used, by name with the note that must be told."""
-    red = "newmtl red\nKd 0.8 0.1 0.1\nmap_Kd C:\\textures\\gone.png\n"
-    (folder / "red.mtl").write_text(red)
-    uv = "vt 0 0\nvt 1 0\nvt 1 1\nvt 0 1\n"
-    faces = "".join(
-        "f " + " ".join(f"{k}/{i + 1}" for i, k in enumerate(line.split()[1:])) + "\n"
-        for line in BOX_FACES.splitlines()
-    )
-    box = _box((-2, 0, -1), (2, 1, 1))
-    inverted = "".join(
-        "f " + " ".join(reversed(line.split()[1:])) + "\n" for line in BOX_FACES.splitlines()
-    )
-    texts = {
-        "missing_texture.obj": (
-            "mtllib red.mtl\nusemtl red\n" + box + uv + faces,
-            "missing: .*gone",
-        ),
-        "no_colours.obj": (box + BOX_FACES, "no colours: grey"),
-        "inside_out.obj": (box + inverted, "inside out: faces turned"),
-        "doubled.obj": (box + BOX_FACES + BOX_FACES, "12 doubled faces left out"),
-        "degenerate.obj": (box + BOX_FACES + "f 1 1 2\n", "1 degenerate face left out"),
-        "micrometres.obj": (_box((-2e6, 0, -1e6), (2e6, 1e6, 1e6)) + BOX_FACES, "another unit"),
-    }
-    for name, (text, _) in texts.items():
-        (folder / name).write_text(text)
-    return {name: note for name, (_, note) in texts.items()}
+sys.path.insert(0, str(Path(__file__).parent))
+from odd_files import BOX_FACES, box, write_damaged, write_odd  # noqa: E402
 
 
 @pytest.fixture(scope="module")
@@ -99,7 +27,7 @@ def odd_import(kp3d, tmp_path_factory):
     base = tmp_path_factory.mktemp("import")
     folder = base / "meshes"
     folder.mkdir()
-    reasons, notes = _damaged(folder), _odd(folder)
+    reasons, notes = write_damaged(folder), write_odd(folder)
     for seed in range(2):
         write_glb(make_instance("mug", seed).mesh, folder / f"mug_{seed}.glb", 0.05)
     (folder / "readme.txt").write_text("not a mesh, and not spoken of")
@@ -180,7 +108,7 @@ def test_files_can_be_turned_and_left_out_by_hand(tmp_path):
     folder = tmp_path / "meshes"
     folder.mkdir()
     for name in "abc":
-        (folder / f"{name}.obj").write_text(_box((0, 0, 0), (4, 1, 2)) + BOX_FACES)
+        (folder / f"{name}.obj").write_text(box((0, 0, 0), (4, 1, 2)) + BOX_FACES)
     arguments = ["import", "box", "--meshes", str(folder), "-o", str(tmp_path / "box.yaml"),
                  "--convention", "shapenet-v2", "--interactive"]  # fmt: skip
     result = CliRunner().invoke(app, arguments, input="\nl\nq\nx\n")
@@ -208,7 +136,7 @@ def test_files_can_be_turned_and_left_out_by_hand(tmp_path):
 )
 def test_wrong_options_get_one_sentence(kp3d, tmp_path, options, message):
     (tmp_path / "m").mkdir()
-    (tmp_path / "m" / "a.obj").write_text(_box((0, 0, 0), (1, 1, 1)) + BOX_FACES)
+    (tmp_path / "m" / "a.obj").write_text(box((0, 0, 0), (1, 1, 1)) + BOX_FACES)
     arguments = ["import", "box", "--meshes", tmp_path / "m", "-o", tmp_path / "box.yaml", *options]
     assert message in kp3d(*arguments, code=1)
     assert not (tmp_path / "box.yaml").exists()
@@ -220,7 +148,7 @@ def test_a_folder_without_meshes_is_told(kp3d, tmp_path):
 
 def test_an_earlier_import_is_kept(kp3d, tmp_path):
     (tmp_path / "m").mkdir()
-    (tmp_path / "m" / "a.obj").write_text(_box((0, 0, 0), (1, 1, 2)) + BOX_FACES)
+    (tmp_path / "m" / "a.obj").write_text(box((0, 0, 0), (1, 1, 2)) + BOX_FACES)
     arguments = ["import", "box", "--meshes", tmp_path / "m", "-o", tmp_path / "box.yaml"]
     kp3d(*arguments)
     before = (tmp_path / "box.yaml").read_bytes()
