@@ -1,4 +1,4 @@
-"""What the core warns of, in the node's log: there it has a level, a name, and a way to /rosout."""
+"""What the core says, in the node's log: there it has a level, a name, and a way to /rosout."""
 
 from __future__ import annotations
 
@@ -12,27 +12,31 @@ _CORE = logging.getLogger("kp3d_core")
 
 @contextmanager
 def core_log_in(logger: Any) -> Iterator[None]:
-    """Hand warnings of the core on while the block runs.
+    """Hand what the core says on while the block runs.
 
     Args:
         logger: of the node.
     """
-    handler = _Handler(logger)
+    handler, level = _Handler(logger), _CORE.level
     _CORE.addHandler(handler)
+    _CORE.setLevel(logging.INFO)
     try:
         yield
     finally:
         _CORE.removeHandler(handler)
+        _CORE.setLevel(level)
 
 
 class _Handler(logging.Handler):
     def __init__(self, logger: Any) -> None:
-        super().__init__(logging.WARNING)
+        super().__init__(logging.INFO)
         self._logger = logger
 
     def emit(self, record: logging.LogRecord) -> None:
-        # Two lines: rclpy refuses two levels from one.
+        # A line for each: rclpy refuses two levels from one.
         if record.levelno >= logging.ERROR:
             self._logger.error(record.getMessage())
-        else:
+        elif record.levelno >= logging.WARNING:
             self._logger.warning(record.getMessage())
+        else:
+            self._logger.info(record.getMessage())

@@ -25,6 +25,7 @@ class Detections:
 
     def __init__(self) -> None:
         """Start without any."""
+        self._classes: Sequence[str] = ()
         self._known: Detection2DArray | None = None
         self._since_s = 0.0
         """Time of the first image that met it [s]."""
@@ -36,8 +37,14 @@ class Detections:
         self._other_size_ns = -1
         """Stamp of the last image of another size than those now."""
 
-    def meet(self, answer: Answer) -> None:
-        """An image comes."""
+    def meet(self, answer: Answer, classes: Sequence[str]) -> None:
+        """An image comes.
+
+        Args:
+            answer: of the image.
+            classes: those of the objects that are looked for.
+        """
+        self._classes = classes
         if answer.given.detections is not self._known:
             self._known, self._since_s = answer.given.detections, answer.time_s
         stamp_ns = stamp_nanoseconds(answer.header.stamp)
@@ -60,22 +67,18 @@ class Detections:
         if detections is not None and self._is_outdated(detections):
             detections = None
         known_s = answer.time_s - self._since_s
-        return places_for(detections, header.stamp, class_id, answer.given.settings, known_s)
+        settings = answer.given.settings
+        return places_for(detections, header.stamp, class_id, settings, known_s, self._classes)
 
-    def why_ignored(self, answer: Answer, classes: Sequence[str]) -> str:
-        """Why the newest ones are of no use; empty if they are, or have been.
-
-        Args:
-            answer: of the image.
-            classes: those of the objects that are looked for.
-        """
+    def why_ignored(self, answer: Answer) -> str:
+        """Why the newest ones are of no use; empty if they are, or have been."""
         detections, header = answer.given.detections, answer.header
         if detections is None or detections is self._used:
             return ""
         why = of_another_camera(detections, header.frame_id)
         if self._is_outdated(detections) and detections.detections:
             why = why or _OTHER_SIZE
-        why = why or why_ignored(detections, header.stamp, classes, answer.given.settings)
+        why = why or why_ignored(detections, header.stamp, self._classes, answer.given.settings)
         if not why:
             self._used = detections
         return why

@@ -15,7 +15,7 @@ from kp3d_ros.camera_frames import CameraFrames
 from kp3d_ros.categories import Category, detector_settings, update_categories
 from kp3d_ros.decoding import decode
 from kp3d_ros.depth_images import DepthImages
-from kp3d_ros.depth_measurement import depth_of, measure
+from kp3d_ros.depth_measurement import DepthScales, depth_of
 from kp3d_ros.detections import Detections
 from kp3d_ros.handover import Handover, Inbox
 from kp3d_ros.headers import plain_frame, plain_header, stamp_nanoseconds
@@ -80,6 +80,7 @@ class Pipeline:
         self._frames = CameraFrames(lookup)
         self._stream = ImageStream()
         self._detections = Detections()
+        self._scales = DepthScales()
         self._told = _Told()
 
     def set_back(self) -> None:
@@ -130,7 +131,7 @@ class Pipeline:
             answer.problems.append(_NO_FRAME)
         if change is not Change.NOTHING:
             answer.lost += self._give_up()
-        self._detections.meet(answer)
+        self._detections.meet(answer, [category.class_id for category in self.categories])
         down_camera = self._frames.gravity(answer)
         seen = [
             (category, number, detection)
@@ -138,22 +139,15 @@ class Pipeline:
             for number, detection in self._look(category, answer, down_camera)
         ]
         # Only now: the depth image of the same time often comes meanwhile.
-        has_depth = bool(seen) and settings.use_depth
-        depth_m = depth_of(answer, self.depths) if has_depth else None
+        depth_m = depth_of(answer, self.depths) if seen else None
+        for _, instance_id in answer.lost:
+            self._scales.forget(instance_id)
         for category, number, detection in seen:
-            detection, from_depth = measure(category, detection, depth_m, answer)
-            if is_finite(detection):
-                answer.objects.append(
-                    FoundObject(
-                        category,
-                        category.instance_id(number),
-                        category.frame(number),
-                        detection,
-                        from_depth,
-                    )
-                )
-        classes = [category.class_id for category in self.categories]
-        answer.ignored = self._detections.why_ignored(answer, classes)
+            found = self._scales.measure(category, number, detection, depth_m, answer)
+            if is_finite(found[0]):
+                names = category.instance_id(number), category.frame(number)
+                answer.objects.append(FoundObject(category, *names, *found))
+        answer.ignored = self._detections.why_ignored(answer)
         self._tell()
         return answer
 
@@ -299,4 +293,5 @@ class Pipeline:
         self._frames.forget()
         self._stream = ImageStream()
         self._detections = Detections()
+        self._scales = DepthScales()
         self._tell()

@@ -28,6 +28,7 @@ def places_for(
     class_id: str,
     settings: Settings,
     known_s: float = 0.0,
+    classes: Sequence[str] = (),
 ) -> tuple[Places, list[str]]:
     """Where to look for objects of a class, and what is wrong with the boxes that are left out.
 
@@ -37,26 +38,30 @@ def places_for(
         class_id: class of the objects; empty: any.
         settings: of the node.
         known_s: for how long the message has been known, where stamps do not tell [s].
+        classes: of all objects that are looked for. A 2D detector that shows some of them has seen
+            none of the others: those are not searched for in the whole image.
     """
     boxes: list[Region] = []
     problems: list[str] = []
-    age = math.inf
+    age, shows_others = math.inf, False
     if detections is not None:
         stamp = detections.header.stamp
         age = max(abs(stamp_seconds(image_stamp) - stamp_seconds(stamp)), known_s)
     if detections is not None and age <= settings.detection_max_age:
         scored = [(score_of(item, class_id), item) for item in detections.detections]
         wanted = [(score, item) for score, item in scored if score > -math.inf]
+        shows_others = not wanted and _shows_any(detections, classes)
         for _, item in sorted(wanted, key=lambda pair: -pair[0]):
             try:
                 boxes.append(box_region(item))
             except ValueError as error:
                 problems.append(f"Detection left out: {error}")
+    regions = configured_regions(settings)
     places = Places(
         boxes=boxes,
         boxes_are_fresh=age < FRESH_S,
-        regions=configured_regions(settings),
-        boxes_only=settings.detections_required,
+        regions=regions,
+        boxes_only=settings.detections_required or (shows_others and not regions),
     )
     return places, problems
 
@@ -85,7 +90,7 @@ def why_ignored(
             f"of the image's ('detection_max_age'), it is {difference}. Give them the stamp "
             "of the image that they were made of, or raise that parameter."
         )
-    wanted = [item for item in items if any(score_of(item, c) > -math.inf for c in classes)]
+    wanted = [item for item in items if _is_of(item, classes)]
     ids = {r.hypothesis.class_id for item in items for r in item.results}
     if not wanted and (ids & {*classes} or "" in classes):
         return (
@@ -145,6 +150,14 @@ def score_of(detection: Detection2D, class_id: str) -> float:
     if not detection.results and not class_id:
         return 0.0
     return max(scores, default=-math.inf)
+
+
+def _shows_any(detections: Detection2DArray, classes: Sequence[str]) -> bool:
+    return any(_is_of(item, classes) for item in detections.detections)
+
+
+def _is_of(detection: Detection2D, classes: Sequence[str]) -> bool:
+    return any(score_of(detection, class_id) > -math.inf for class_id in classes)
 
 
 def box_region(detection: Detection2D) -> Region:

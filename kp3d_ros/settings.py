@@ -172,7 +172,9 @@ class Settings:
         fixed=True,
     )
     tf_timeout: float = _setting(
-        0.1, "How long an image waits for the transforms of its time [s].", (0.0, 5.0)
+        0.1,
+        "How long an image waits for the transforms of its time [s]; not while they never come.",
+        (0.0, 5.0),
     )
     filter: bool = _setting(
         False,

@@ -9,6 +9,7 @@ from __future__ import annotations
 import bisect
 import math
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from threading import Condition
 from time import monotonic
@@ -33,6 +34,9 @@ CACHE_S = 10.0
 """How far back transforms are kept [s]; as long as tf2 does."""
 _MAX_FRAMES = 10_000
 _MAX_DEPTH = 200
+_MISSES = 3
+"""After so many times in a row in which the wait for two frames was in vain nobody waits for them
+any more: images would be late for nothing."""
 _SHOWN = 20
 """So many frames are named in a text."""
 
@@ -85,6 +89,18 @@ class _Edge:
         return _between(self.transforms[i - 1], self.transforms[i], part)
 
 
+@dataclass
+class _Patience:
+    """Whether it is worth to wait for a transform between two frames."""
+
+    misses: int = 0
+    """Lookups in a row that got none."""
+    asked_ns: int = 0
+    """Time of the transform that was asked for last, and missed [ns]."""
+    until_s: float = -math.inf
+    """Until when whoever asked would have waited for it [s]."""
+
+
 class TfBuffer:
     """Holds the messages of /tf and /tf_static; safe to fill and to ask from different threads.
 
@@ -102,6 +118,8 @@ class TfBuffer:
         self._edges: dict[str, _Edge] = {}
         self._faults: dict[str, str] = {}
         """By child frame: why the last transform to its parent was left out."""
+        self._patience: dict[tuple[str, str], _Patience] = {}
+        """By the two frames that were asked for."""
         self._changed = Condition()
 
     def add(self, message: TFMessage, *, static: bool = False) -> None:
@@ -109,6 +127,7 @@ class TfBuffer:
         with self._changed:
             for item in message.transforms:
                 self._add(item, static)
+            self._learn()
             self._changed.notify_all()
 
     def clear(self) -> None:
@@ -123,19 +142,39 @@ class TfBuffer:
             target: frame of the result's coordinates.
             source: frame of the given coordinates.
             time_ns: time of the transform [ns].
-            timeout_s: how long to wait for it to come in [s].
+            timeout_s: how long to wait for it to come in [s]; not waited where it never came in
+                that time of late.
 
         Raises:
             ValueError: a frame is not known, the two are not connected, or not at that time.
         """
-        end = monotonic() + timeout_s
         with self._changed:
+            if len(self._patience) > _SHOWN:  # frame names that change all the time
+                self._patience.clear()
+            patience = self._patience.setdefault((target, source), _Patience())
+            until_s = monotonic() + timeout_s
+            end_s = until_s if patience.misses < _MISSES else -math.inf
             while True:
                 try:
-                    return self._lookup(target, source, time_ns)
+                    T = self._lookup(target, source, time_ns)
                 except ValueError:
-                    if not self._changed.wait(end - monotonic()):
+                    left_s = end_s - monotonic()
+                    if left_s <= 0 or not self._changed.wait(left_s):
+                        patience.misses += 1
+                        patience.asked_ns, patience.until_s = time_ns, until_s
                         raise
+                else:
+                    patience.misses = 0
+                    return T
+
+    def _learn(self) -> None:
+        """What comes while nobody waits any more, and would have come in time, is worth a wait."""
+        now_s = monotonic()
+        for (target, source), patience in self._patience.items():
+            if patience.misses >= _MISSES and now_s < patience.until_s:
+                with suppress(ValueError):
+                    self._lookup(target, source, patience.asked_ns)
+                    patience.misses = 0
 
     def _add(self, item: TransformStamped, static: bool) -> None:
         t, q = item.transform.translation, item.transform.rotation

@@ -18,7 +18,7 @@ from kp3d_ros.refusals import advice, certainty, describe
 from kp3d_ros.replay.bags import Bag, Topic
 from kp3d_ros.replay.decoding import decode
 from kp3d_ros.replay.sink import Sink
-from kp3d_ros.replay.topics import Topics, choose_topics
+from kp3d_ros.replay.topics import Topics, choose_topics, full_node_name
 from kp3d_ros.settings import Settings
 
 Message = tuple[Topic, int, bytes]
@@ -110,8 +110,9 @@ class Replay:
             with_input: copy what is in the bag, too.
 
         Raises:
-            ValueError: the bag is damaged, or no image got an answer.
+            ValueError: the bag is damaged, no image got an answer, or the name is none.
         """
+        node = full_node_name(node)
         with (
             replaced_folder(output) as folder,
             Writer(folder, version=9, storage_plugin=self._bag.plugin) as writer,

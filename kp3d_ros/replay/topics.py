@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -69,3 +70,19 @@ def _only(types: Mapping[str, str], kinds: tuple[str, ...], option: str, exclude
 
 def _listed(types: Mapping[str, str]) -> str:
     return ", ".join(f"{topic} ({kind})" for topic, kind in sorted(types.items())) or "no topics"
+
+
+def full_node_name(name: str) -> str:
+    """The name with its namespace, from a slash on.
+
+    Raises:
+        ValueError: ROS has no such names; a bag with topics below it could not be played.
+    """
+    parts = name.removeprefix("/").split("/")
+    is_name = all(re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", part) for part in parts)
+    if not is_name or "__" in name:
+        raise ValueError(
+            "node must be a ROS name: letters, digits and single underscores, no digit first, with "
+            f"slashes between namespaces and name, got {name!r}. For example /camera/detector."
+        )
+    return "/" + "/".join(parts)

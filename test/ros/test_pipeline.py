@@ -22,7 +22,7 @@ from kp3d_ros.settings import Settings
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "core/inference"))
 sys.path.insert(0, str(Path(__file__).parent))
-from node_rig import CAMERA, FRAME, UNIT_M, box_around, image_message, pose  # noqa: E402
+from node_rig import CAMERA, FRAME, UNIT_M, box_around, boxes_around, image_message, pose  # noqa: E402
 from tiny_model import CANONICAL, draw_scene, write_tiny_model  # noqa: E402
 
 T_CAMERA_OBJECT = pose(2.0, (0.1, 0.05, 2.0))
@@ -184,6 +184,68 @@ def test_depth_that_tells_no_size_gives_no_metres_and_says_so(
     (found,) = answer.objects
     assert re.search(text, answer.problems[0])
     assert (found.detection.metric, found.from_depth, found.placement) == (False, False, None)
+
+
+@pytest.mark.parametrize("hole", ["values", "image"])
+def test_depth_with_holes_keeps_the_last_scale_less_surely(model: str, hole: str) -> None:
+    """Metres do not come and go with the holes; what is too old counts no more."""
+    settings = Settings(model=model, use_depth=True)
+    pipeline = Pipeline(create_categories(settings), settings, None)
+    pipeline.calibrations.put(CameraInfo(width=640, height=480, k=CAMERA.K.ravel()))
+
+    def found_at(seconds: float, unit: float | None) -> tuple[Any, list[str]]:
+        if unit is not None:
+            depth = depth_image(unit)
+            depth.header.stamp = image_at(seconds).header.stamp
+            pipeline.depths.put(depth)
+        answer = pipeline.process(image_at(seconds))
+        (found,) = answer.objects
+        return found, answer.problems
+
+    none = np.nan if hole == "values" else None
+    first, _ = found_at(1.0, 1.0)
+    held, problems = found_at(1.5, none)
+    assert (held.detection.metric, held.from_depth) == (True, True)
+    assert held.detection.unit_m == first.detection.unit_m
+    assert held.placement is not None
+    assert len(problems) == 1
+    assert ("the one of 0.5 s ago is used" in problems[0]) == (hole == "values")
+    later, _ = found_at(5.0, none)
+    again, _ = found_at(5.5, 1.0)
+    variances = [np.trace(f.detection.pose_covariance[:3, :3]) for f in (first, held, later, again)]
+    assert variances[0] < variances[1] < variances[2] > variances[3]
+    assert variances[3] == pytest.approx(variances[0], rel=0.05)
+
+    for second in range(6, 18):
+        lost, problems = found_at(second, none)
+    assert (lost.detection.metric, lost.from_depth) == (False, False)
+    assert ("its scale is not used" in problems[0]) == (hole == "values")
+
+
+def test_the_scale_of_an_object_is_not_that_of_the_next(model: str) -> None:
+    settings = Settings(model=model, use_depth=True, lost_timeout=0.1)
+    pipeline = Pipeline(create_categories(settings), settings, None)
+    pipeline.calibrations.put(CameraInfo(width=640, height=480, k=CAMERA.K.ravel()))
+    pipeline.depths.put(depth_image(1.0))
+    assert pipeline.process(image_at(1)).objects[0].detection.metric
+    for number in range(1, 5):
+        pipeline.process(image_at(1 + 0.2 * number, NOTHING))
+
+    (found,) = pipeline.process(image_at(2.2)).objects
+
+    assert found.instance_id.endswith("_2")
+    assert not found.detection.metric
+
+
+def test_a_scale_that_contradicts_the_size_is_not_kept(model: str) -> None:
+    pipeline = make_pipeline(model, use_depth=True)
+    for seconds, unit in ((1.0, 1.0), (1.1, 3.0), (1.2, np.nan)):
+        depth = depth_image(unit)
+        depth.header.stamp = image_at(seconds).header.stamp
+        pipeline.depths.put(depth)
+        (found,) = pipeline.process(image_at(seconds)).objects
+
+    assert (found.from_depth, found.detection.unit_m) == (False, UNIT_M)
 
 
 @pytest.mark.parametrize("factor", [0.001, 0.4, 3.0, 1000.0])
@@ -519,6 +581,23 @@ def test_image_of_another_size_needs_its_own_calibration(model: str) -> None:
     np.testing.assert_allclose(
         found.detection.T_camera_object[:3, 3], T_CAMERA_OBJECT[:3, 3], atol=0.04
     )
+
+
+def test_boxes_of_one_category_start_no_search_for_the_other(model: str) -> None:
+    size = 2 * UNIT_M
+    settings = Settings(models=(f"mug={model}@{size}", f"cup={model}@{size}"))
+    pipeline = Pipeline(create_categories(settings), settings, None)
+    pipeline.calibrations.put(CameraInfo(width=640, height=480, k=CAMERA.K.ravel()))
+    mugs = boxes_around({"mug": SCENE}, image_at(1))
+
+    pipeline.inbox.put_detections(mugs)
+    answer = pipeline.process(image_at(1))
+
+    assert [found.category.name for found in answer.objects] == ["mug"]
+    assert answer.refused == []
+
+    answer = pipeline.process(image_at(3))  # the boxes are too old to tell
+    assert {found.category.name for found in answer.objects} == {"mug", "cup"}
 
 
 def test_a_box_of_another_cameras_size_costs_nothing_but_itself(model: str) -> None:

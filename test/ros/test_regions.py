@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 import pytest
@@ -54,6 +55,22 @@ def test_only_the_wanted_class() -> None:
 
     assert boxes(message, "car") == [Region(180.0, 40.0, 40.0, 20.0)]
     assert boxes(message, "cat") == []
+
+
+def test_other_categories_are_not_searched_for_where_the_detector_shows_one() -> None:
+    """It knows the classes, and saw none of theirs: a search costs ten looks and finds patterns."""
+
+    def boxes_only(message: Detection2DArray, class_id: str, **settings: Any) -> bool:
+        values = Settings(**settings)
+        return places_for(message, NOW, class_id, values, 0.0, ["car", "mug"])[0].boxes_only
+
+    cars = detections(detection(0.9, "car"))
+    assert not boxes_only(cars, "car")
+    assert boxes_only(cars, "mug")
+    assert not boxes_only(cars, "mug", region=(0.0, 0.0, 100.0, 100.0))  # somebody else says where
+    assert not boxes_only(detections(detection(0.9, "dog")), "mug")
+    assert not boxes_only(detections(), "mug")
+    assert not boxes_only(detections(detection(0.9, "car"), sec=1), "mug")  # long ago
 
 
 def test_rotated_box_is_covered() -> None:

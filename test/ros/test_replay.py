@@ -266,6 +266,17 @@ def test_an_image_gets_the_depth_image_of_its_stamp_that_comes_after_it(
     ]  # in metres: by the depth images
 
 
+def test_names_of_nodes() -> None:
+    from kp3d_ros.replay.topics import full_node_name
+
+    for name in ("detector", "/detector"):
+        assert full_node_name(name) == "/detector"
+    assert full_node_name("/left/cam_2/_detector") == "/left/cam_2/_detector"
+    for name in ("", "/", "my node", "a//b", "/a/", "2nd", "a-b", "~/a", "a__b", "Küche", "a\n"):
+        with pytest.raises(ValueError, match="node must be a ROS name: .* For example /camera/"):
+            full_node_name(name)
+
+
 def test_a_bag_is_replaced_when_the_new_one_is_whole(tmp_path: Path, model: str) -> None:
     types = store()
     write_bag(tmp_path / "in", "MCAP")
@@ -307,6 +318,7 @@ def test_mistakes_are_explained_and_nothing_is_lost(tmp_path: Path, model: str) 
     assert "'min_scor' does not exist, did you mean 'min_score'?" in complaint(
         "in", "c", "-p", "min_scor=0.5"
     )
+    assert "node must be a ROS name" in complaint("in", "a", "--node", "my node")
     # The recording itself, and another one if the name is misspelt.
     assert "must be another folder than the recording" in complaint("in", "in", "--overwrite")
     assert "must be a rosbag2 bag, and it does not exist" in complaint("im", "in", "--overwrite")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from threading import Thread
-from time import sleep
+from time import monotonic, sleep
 
 import numpy as np
 import pytest
@@ -93,6 +93,48 @@ def test_waits_for_what_is_to_come(buffer: TfBuffer) -> None:
     thread.join()
 
     np.testing.assert_allclose(T, matrix(4.0, 1.0), atol=1e-9)
+
+
+def waited(buffer: TfBuffer, source: str, seconds: float, timeout_s: float) -> float:
+    """How long a lookup that fails takes [s]."""
+    start = monotonic()
+    with pytest.raises(ValueError, match="must be connected|must know"):
+        buffer.lookup("odom", source, ns(seconds), timeout_s)
+    return monotonic() - start
+
+
+@pytest.mark.parametrize(("source", "seconds"), [("nobody", 1.5), ("base", 2.5)])
+def test_nobody_waits_for_what_never_comes(buffer: TfBuffer, source: str, seconds: float) -> None:
+    """Without its transform not each image is late by the whole time."""
+    assert all(waited(buffer, source, seconds, 0.02) >= 0.02 for _ in range(3))
+
+    assert min(waited(buffer, source, seconds, 10.0) for _ in range(5)) < 1.0
+
+
+def test_what_comes_in_time_is_waited_for_again(buffer: TfBuffer) -> None:
+    for _ in range(3):
+        waited(buffer, "base", 2.5, 0.01)
+    assert waited(buffer, "base", 2.5, 30.0) < 10.0
+    buffer.add(TFMessage(transforms=[transform("odom", "base", 2.6, x=3.0, yaw=1.0)]))
+
+    thread = Thread(
+        target=lambda: (
+            sleep(0.1),
+            buffer.add(TFMessage(transforms=[transform("odom", "base", 3.0, x=4.0, yaw=1.0)])),
+        )
+    )
+    thread.start()
+    assert buffer.lookup("odom", "base", ns(2.8), 30.0)[0, 3] > 3.0
+    thread.join()
+
+
+def test_what_comes_too_late_is_not(buffer: TfBuffer) -> None:
+    for _ in range(4):
+        waited(buffer, "base", 2.5, 0.01)
+    sleep(0.02)
+    buffer.add(TFMessage(transforms=[transform("odom", "base", 2.6, x=3.0, yaw=1.0)]))
+
+    assert waited(buffer, "base", 2.8, 30.0) < 10.0
 
 
 def test_old_transforms_are_forgotten_and_time_may_jump_back(buffer: TfBuffer) -> None:

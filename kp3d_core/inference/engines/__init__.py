@@ -15,8 +15,14 @@ from typing import Any
 
 import numpy as np
 
-from kp3d_core.inference.engines.base import DEVICES, Engine, EngineOptions, EngineUnavailable
-from kp3d_core.inference.engines.cuda_driver import missing_gpu
+from kp3d_core.inference.engines.base import (
+    DEVICES,
+    Engine,
+    EngineOptions,
+    EngineUnavailable,
+    NoGpu,
+)
+from kp3d_core.inference.engines.cuda_driver import NO_DRIVER, missing_gpu
 from kp3d_core.inference.engines.precision import in_precision
 from kp3d_core.inference.engines.timed import TimedEngine
 from kp3d_core.inference.model import Model
@@ -99,7 +105,8 @@ def create_engine(model: Model, name: str = "auto", **options: Any) -> Engine:
     """Engine that is warm and has been checked against the model's declared outputs.
 
     With "auto" an optional engine that cannot be imported, built or run is left out; a warning
-    names it, with the reason.
+    names it, with the reason. That the machine has no
+    GPU, where none was asked for, is no warning.
 
     Args:
         model: from `load_model`.
@@ -110,7 +117,10 @@ def create_engine(model: Model, name: str = "auto", **options: Any) -> Engine:
         ValueError: unknown name or precision; or the engine cannot run here, with what to install.
     """
     settings = EngineOptions(**options)
+    if name == "auto":
+        settings = replace(settings, builds_again=False)  # each start would wait in vain
     left_out: dict[str, str] = {}
+    lacks_gpu = False
     for candidate in _candidates(name, settings.device):
         entry = _ENGINES[candidate]
         device = entry.devices[0] if settings.device == "auto" else settings.device
@@ -124,6 +134,7 @@ def create_engine(model: Model, name: str = "auto", **options: Any) -> Engine:
             _warm_up(engine, model)
         except EngineUnavailable as error:
             left_out[candidate] = f"{candidate}: {error}"
+            lacks_gpu |= isinstance(error, NoGpu)
         except Exception as error:
             if name == "auto" and candidate != REFERENCE_ENGINE:
                 left_out[candidate] = f"{candidate}: {error}"
@@ -135,7 +146,8 @@ def create_engine(model: Model, name: str = "auto", **options: Any) -> Engine:
             else:
                 raise
         else:
-            _tell(left_out, engine)
+            is_fault = not lacks_gpu or settings.device == "cuda"
+            _tell(left_out, engine, logging.WARNING if is_fault else logging.INFO)
             return engine
     raise ValueError("No inference engine is available. " + " ".join(left_out.values()))
 
@@ -186,9 +198,8 @@ def _require_gpu(name: str, device: str) -> None:
     Of a library that is not there its import says more.
     """
     if device == "cuda" and _is_installed(name) and (reason := missing_gpu()):
-        raise EngineUnavailable(
-            f"device cuda needs an NVIDIA GPU, but {reason}. Check `nvidia-smi`."
-        )
+        kind = NoGpu if reason == NO_DRIVER else EngineUnavailable
+        raise kind(f"device cuda needs an NVIDIA GPU, but {reason}. Check `nvidia-smi`.")
 
 
 def _is_installed(name: str) -> bool:
@@ -204,12 +215,12 @@ def _engine_class(name: str) -> Any:
         raise EngineUnavailable(f"it cannot be imported ({error}): {entry.remedy}.") from error
 
 
-def _tell(left_out: dict[str, str], engine: Engine) -> None:
+def _tell(left_out: dict[str, str], engine: Engine, level: int) -> None:
     """Name engines that could not run, if they are installed: without them nothing is wrong."""
     for name, reason in left_out.items():
         if _is_installed(name) and reason not in _told:
             _told.add(reason)
-            _LOGGER.warning("Engine %s. %s takes over.", reason.rstrip(". "), engine.name)
+            _LOGGER.log(level, "Engine %s. %s takes over.", reason.rstrip(". "), engine.name)
 
 
 def _warm_up(engine: Engine, model: Model) -> None:

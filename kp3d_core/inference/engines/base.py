@@ -26,6 +26,10 @@ class EngineUnavailable(ValueError):
     """The library is installed, but this machine cannot run it, for example for want of a GPU."""
 
 
+class NoGpu(EngineUnavailable):
+    """There is no GPU for it, nor a driver of one: on most machines that is as it should be."""
+
+
 @runtime_checkable
 class Engine(Protocol):
     """A network that is loaded and ready to run; not safe for calls from several threads."""
@@ -59,6 +63,8 @@ class EngineOptions:
     """Batch sizes that an engine compiles kernels for, if it does; all others work, too."""
     cache: Path | None = None
     """Folder of compiled engines; the user's cache folder if None."""
+    builds_again: bool = True
+    """Try to build what could not be built before; false: it fails at once for the same reason."""
     on_progress: Callable[[str, int, int], None] | None = None
     """Called while an engine is compiled, with the phase and its finished and total steps."""
 

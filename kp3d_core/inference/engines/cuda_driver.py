@@ -5,6 +5,8 @@ from __future__ import annotations
 import ctypes
 
 _DRIVER = "libcuda.so.1"
+NO_DRIVER = f"there is no NVIDIA driver, {_DRIVER}"
+"""Nobody wanted a GPU on this machine; each other reason is a fault."""
 
 
 def missing_gpu() -> str:
@@ -12,7 +14,7 @@ def missing_gpu() -> str:
     try:
         driver = ctypes.CDLL(_DRIVER)
     except OSError:
-        return f"there is no NVIDIA driver, {_DRIVER}"
+        return NO_DRIVER
     if status := driver.cuInit(0):
         return f"the NVIDIA driver does not start, cuInit gives {status}"
     count = ctypes.c_int()

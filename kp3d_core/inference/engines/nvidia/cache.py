@@ -7,7 +7,7 @@ import json
 import logging
 import os
 from collections.abc import Callable
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TypeVar
@@ -47,6 +47,10 @@ class EngineKey:
         """Unique to the key."""
         return hashlib.sha256(self.text().encode()).hexdigest()[:32] + ".engine"
 
+    def failure_file_name(self) -> str:
+        """Of the reason why it cannot be built."""
+        return self.file_name().replace(".engine", ".failed")
+
     def timing_file_name(self) -> str:
         """Unique to library and target: kernels are timed alike for all models."""
         timed_by = json.dumps([self.library, self.version, self.target])
@@ -75,6 +79,8 @@ class EngineCache:
         key: EngineKey,
         load: Callable[[bytes], Loaded | None],
         build: Callable[[bytes], tuple[bytes, bytes]],
+        *,
+        builds_again: bool = True,
     ) -> Loaded:
         """Engine of a key, from the file or built and written.
 
@@ -86,6 +92,10 @@ class EngineCache:
             key: of the engine.
             load: makes an engine of its bytes; None if they are no engine for this machine.
             build: (timing cache) -> (engine's bytes, new timing cache).
+            builds_again: try what failed before with the same key.
+
+        Raises:
+            ValueError: it cannot be built, now or at an earlier try; or does not load.
         """
         loaded = self._read(key, load)
         if loaded is not None:
@@ -98,7 +108,23 @@ class EngineCache:
                 self._warn_not_kept(error)
                 return _require(load(build(b"")[0]))
             loaded = self._read(key, load)  # another process may have built it meanwhile
-            return loaded if loaded is not None else self._build(key, load, build)
+            if loaded is not None:
+                return loaded
+            if not builds_again:
+                self._refuse_what_failed(key)
+            return self._build(key, load, build)
+
+    def _refuse_what_failed(self, key: EngineKey) -> None:
+        """`ValueError`, with the reason, if it could not be built at an earlier start."""
+        path = self.folder / key.failure_file_name()
+        try:
+            reason = path.read_text().strip()
+        except OSError:
+            return
+        raise ValueError(
+            f"{reason.rstrip('. ')}. That was at an earlier start, and is not tried again with the "
+            f"same model and library: delete {path}, or ask for the engine by its name."
+        )
 
     def _build(
         self,
@@ -112,9 +138,16 @@ class EngineCache:
             key.target,
         )
         timing_path = self.folder / key.timing_file_name()
-        plan, timing = build(timing_path.read_bytes() if timing_path.is_file() else b"")
-        loaded = _require(load(plan))
+        failure_path = self.folder / key.failure_file_name()
         try:
+            plan, timing = build(timing_path.read_bytes() if timing_path.is_file() else b"")
+            loaded = _require(load(plan))
+        except ValueError as error:
+            with suppress(OSError), atomic_writer(failure_path) as stream:
+                stream.write(str(error).encode())
+            raise
+        try:
+            failure_path.unlink(missing_ok=True)
             with atomic_writer(self.folder / key.file_name()) as stream:
                 stream.write(_MAGIC + _header(key, plan) + b"\n" + plan)
             if timing:

@@ -52,7 +52,8 @@ class TensorRtEngine:
         self._batches = batch_sizes(options)
         self._runtime = tensorrt.Runtime(tensorrt.Logger(tensorrt.Logger.ERROR))
         cache = EngineCache(options.cache)
-        self._engine = cache.get(key, self._load, build_of(model, options, key.target))
+        build = build_of(model, options, key.target)
+        self._engine = cache.get(key, self._load, build, builds_again=options.builds_again)
         self._contexts = library.Contexts(self._engine, cache.kernels(key, gpu.name))
         self._stream = Stream()
         largest = self._batches[-1]

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import dataclasses
 import importlib.util
+import logging
 import re
+from types import SimpleNamespace
 
 import onnxruntime
 import pytest
@@ -16,7 +18,7 @@ from kp3d_core.inference.engines import (
     cpu,
     why_unavailable,
 )
-from kp3d_core.inference.engines.cuda_driver import missing_gpu
+from kp3d_core.inference.engines.cuda_driver import NO_DRIVER, missing_gpu
 from kp3d_core.inference.engines.onnxruntime_engine import OnnxRuntimeEngine
 from kp3d_core.inference.engines.precision import in_precision
 
@@ -184,6 +186,47 @@ def test_auto_goes_on_whatever_an_optional_engine_does(
         create_engine(model, "tensorrt")
 
 
+@pytest.mark.parametrize(
+    ("missing", "level"), [(NO_DRIVER, logging.INFO), ("the driver sees no GPU", logging.WARNING)]
+)
+def test_that_there_is_no_gpu_is_a_warning_only_where_one_is_expected(
+    model, monkeypatch, caplog, missing, level
+):
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: object())
+    monkeypatch.setattr(engines, "missing_gpu", lambda: missing)
+    monkeypatch.setattr(engines, "_told", set())
+    with caplog.at_level(logging.INFO):
+        for _ in range(2):
+            create_engine(model, threads=1)
+    (told,) = caplog.records
+    assert told.levelno == level
+    assert f"{missing}. Check `nvidia-smi`. onnxruntime" in told.getMessage()
+    with pytest.raises(ValueError, match=missing):
+        create_engine(model, device="cuda")
+
+
+def test_auto_does_not_build_again_what_failed_before(model, monkeypatch):
+    asked = []
+
+    def build(chosen: object, options: engines.EngineOptions) -> None:
+        asked.append(options.builds_again)
+        raise ValueError("could not build it")
+
+    real = importlib.import_module
+    monkeypatch.setattr(
+        importlib,
+        "import_module",
+        lambda name: (
+            SimpleNamespace(TensorRtEngine=build) if name.endswith("nvidia.engine") else real(name)
+        ),
+    )
+    monkeypatch.setattr(engines, "missing_gpu", lambda: "")
+    create_engine(model, threads=1)
+    with pytest.raises(ValueError, match="could not build it"):
+        create_engine(model, "tensorrt")
+    assert asked == [False, True]
+
+
 def test_what_is_not_installed_is_no_news(model, monkeypatch, caplog):
     real = importlib.import_module
 
@@ -223,8 +266,11 @@ def test_tensorrt_without_a_gpu_leaves_the_robot_with_an_engine(
     says = "device cuda needs an NVIDIA GPU, but th" if driver_is_asked else "no usable NVIDIA GPU"
     assert reason.startswith(says)
     monkeypatch.setattr(engines, "_told", set())
-    for _ in range(2):
-        assert create_engine(model, threads=1).name.startswith("onnxruntime ")
+    with caplog.at_level(logging.INFO):
+        for _ in range(2):
+            assert create_engine(model, threads=1).name.startswith("onnxruntime ")
+    level = logging.INFO if driver_is_asked else logging.WARNING
+    assert {record.levelno for record in caplog.records} == {level}
     (told,) = [record.getMessage() for record in caplog.records]
     assert reason in told
     with pytest.raises(ValueError, match="No inference engine is available. tensorrt: "):

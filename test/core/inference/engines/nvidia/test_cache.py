@@ -118,14 +118,37 @@ def test_timings_are_kept_for_the_next_build_on_the_same_gpu(tmp_path):
     assert builds.timings == [b"", b"t", b""]
 
 
-def test_failed_build_leaves_nothing(tmp_path):
-    def fail(timing: bytes) -> tuple[bytes, bytes]:
-        raise ValueError("no memory")
+def test_what_cannot_be_built_is_not_tried_at_each_start(tmp_path):
+    """Only the reason stays, until it is asked for again, deleted, or something else is built."""
+    tries = []
 
-    with pytest.raises(ValueError, match="no memory"):
-        EngineCache(tmp_path).get(KEY, Builds.load, fail)
-    assert [path.name for path in tmp_path.iterdir()] == [".lock"]
-    assert get(tmp_path)[1] == 1
+    def fail(timing: bytes) -> tuple[bytes, bytes]:
+        tries.append(1)
+        raise ValueError("TensorRT could not build it: no memory.")
+
+    cache = EngineCache(tmp_path)
+    for again in (False, False, True):
+        with pytest.raises(ValueError, match="TensorRT could not build it: no memory\\.") as error:
+            cache.get(KEY, Builds.load, fail, builds_again=again)
+    assert len(tries) == 2
+    failed = tmp_path / KEY.failure_file_name()
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted([".lock", failed.name])
+    with pytest.raises(ValueError, match="That was at an earlier start") as error:
+        cache.get(KEY, Builds.load, fail, builds_again=False)
+    assert f"delete {failed}" in str(error.value)
+
+    other = dataclasses.replace(KEY, version="2")
+    assert cache.get(other, Builds.load, Builds(b"new").build, builds_again=False) == b"new"
+    assert get(tmp_path)[1] == 1  # asked for by name
+    assert not failed.exists()
+
+
+def test_what_does_not_load_after_its_build_is_not_built_at_each_start(tmp_path):
+    builds = Builds(b"bad")
+    for _ in range(2):
+        with pytest.raises(ValueError, match="could not load the engine that it just built"):
+            EngineCache(tmp_path).get(KEY, Builds.load, builds.build, builds_again=False)
+    assert len(builds.timings) == 1
 
 
 def test_folder_that_cannot_be_written_only_costs_time(tmp_path, caplog):
