@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Console
@@ -55,8 +55,24 @@ def render(
     ] = "paper",
     light: Annotated[
         str,
-        typer.Option(help="overhead = the paper's; varied = another one for every view."),
+        typer.Option(
+            help="overhead = the paper's; varied = another one for every view; photographs = sun "
+            "and sky with shadows, highlights, reflections, see-through panes, dirt."
+        ),
     ] = "overhead",
+    random_surfaces: Annotated[
+        float,
+        typer.Option(
+            help="Share of objects with random textures and colours; needs --light photographs."
+        ),
+    ] = 0.0,
+    reflections: Annotated[
+        Path | None,
+        typer.Option(
+            help="Folder of photographs that objects mirror, beside made-up surroundings; needs "
+            "--light photographs."
+        ),
+    ] = None,
     meshes: Annotated[
         Path | None,
         typer.Option(help="JSON list of mesh files to make objects of, see docs/training.md."),
@@ -93,7 +109,18 @@ def render(
     try:
         with user_errors():
             settings = _settings(
-                category, split, instances, views, camera, light, size, seed_offset, jobs, meshes
+                category=category,
+                camera=camera,
+                jobs=jobs,
+                meshes=meshes,
+                split=split,
+                instances=instances,
+                views=views,
+                light=light,
+                random_surfaces=random_surfaces,
+                reflections="" if reflections is None else str(reflections),
+                image_size=size,
+                seed_offset=seed_offset,
             )
             source = _source(category, split, meshes, mesh_share)
             with _interrupt_once(), _progress(views) as progress:
@@ -129,16 +156,7 @@ def render(
 
 
 def _settings(
-    category: str,
-    split: str,
-    instances: int,
-    views: int,
-    camera: str,
-    light: str,
-    size: int,
-    seed_offset: int,
-    jobs: int,
-    meshes: Path | None,
+    category: str, camera: str, jobs: int, meshes: Path | None, **others: Any
 ) -> GenerateSettings:
     """Check all options together, so that one error tells everything that is wrong."""
     from kp3d_core.data.cameras import PaperCamera, camera_by_name
@@ -160,16 +178,7 @@ def _settings(
     except ValueError as error:
         errors.append(str(error))
     try:
-        settings = GenerateSettings(
-            category=name,
-            split=split,
-            instances=instances,
-            views=views,
-            camera=camera_settings,
-            light=light,
-            image_size=size,
-            seed_offset=seed_offset,
-        )
+        settings = GenerateSettings(category=name, camera=camera_settings, **others)
     except ValueError as error:
         errors.append(str(error))
     if errors:

@@ -27,7 +27,7 @@ from numpy.typing import NDArray
 
 from kp3d_core.data.cameras import CameraSettings, PaperCamera, camera_to_dict
 from kp3d_core.data.cluster import run_on_cluster
-from kp3d_core.data.lights import LIGHTS
+from kp3d_core.data.lights import LIGHTS, PHOTOGRAPHS, painter_of
 from kp3d_core.data.manifest import (
     MANIFEST_NAME,
     Manifest,
@@ -35,6 +35,7 @@ from kp3d_core.data.manifest import (
     read_manifest,
     write_manifest,
 )
+from kp3d_core.data.photographs import read_photographs
 from kp3d_core.data.remote import Publish, working_folder
 from kp3d_core.data.shards import InstanceRecord, encode_instance, open_tar, write_members
 from kp3d_core.data.splits import first_seed, split_problems
@@ -46,13 +47,11 @@ from kp3d_core.files import (
     sha256_of,
 )
 from kp3d_core.rendering.mesh import Mesh
-from kp3d_core.rendering.packing import pack
-from kp3d_core.rendering.rasterizer import render
 
 _VIEW_STREAM = 0x76696577
 """Keeps the random numbers of cameras apart from those of shapes with the same seed."""
-_LIGHT_STREAM = 0x6C696774
-"""The same for lights."""
+_REFLECTED_SIZE = 96
+"""Side of the photographs that objects mirror [px]."""
 _LIBRARIES = ("numpy", "numba", "opencv-python-headless", "opencv-python")
 
 
@@ -98,7 +97,13 @@ class GenerateSettings:
     camera: CameraSettings = field(default_factory=PaperCamera)
     """Where the views are taken from."""
     light: str = "overhead"
-    """One of `lights.LIGHTS`: "overhead" as in the paper, or "varied" from view to view."""
+    """One of `lights.LIGHTS`: "overhead" as in the paper, "varied" from view to view, or
+    "photographs": sun and sky with shadows, highlights, reflections, panes, dirt."""
+    random_surfaces: float = 0.0
+    """Share of objects with random textures and colours; needs light "photographs"."""
+    reflections: str = ""
+    """Folder of photographs that objects mirror, beside made-up surroundings; needs light
+    "photographs"."""
     image_size: int = 128
     """Width and height of the images [px]."""
     seed_offset: int = 0
@@ -113,6 +118,10 @@ class GenerateSettings:
             problems.append(f"views must be between 1 and 1000, got {self.views}")
         if self.light not in LIGHTS:
             problems.append(f"light must be one of {', '.join(LIGHTS)}, got {self.light!r}")
+        if not 0 <= self.random_surfaces <= 1:
+            problems.append(f"random_surfaces must be in [0, 1], got {self.random_surfaces}")
+        if self.light != PHOTOGRAPHS and (self.random_surfaces or self.reflections):
+            problems.append(f"random_surfaces and reflections need light {PHOTOGRAPHS!r}")
         if not 8 <= self.image_size <= 4096:
             problems.append(f"image_size must be between 8 and 4096 px, got {self.image_size}")
         if self.instances_per_shard < 1:
@@ -212,18 +221,21 @@ def render_instance(
 ) -> InstanceRecord:
     """Render all views of one instance."""
     instance = source(settings.category, seed)
-    mesh = pack(instance.mesh)
     views = [
         # A generator per view: view k is the same however many views are asked for.
         settings.camera.sample(np.random.default_rng((_VIEW_STREAM, seed, k)), settings.image_size)
         for k in range(settings.views)
     ]
-    size, draw_light = settings.image_size, LIGHTS[settings.light]
-    images = []
-    for k, view in enumerate(views):
-        light = draw_light(np.random.default_rng((_LIGHT_STREAM, seed, k)))
-        arguments = light.arguments(view.T_camera_object)
-        images.append(render(mesh, view.K, view.T_camera_object, size, size, **arguments))
+    paint = painter_of(
+        settings.light,
+        instance.mesh,
+        settings.category,
+        seed,
+        settings.image_size,
+        random_surfaces=settings.random_surfaces,
+        photographs=_pictures(settings.reflections) if settings.reflections else None,
+    )
+    images = [paint(k, view) for k, view in enumerate(views)]
     return InstanceRecord(
         category=settings.category,
         seed=seed,
@@ -236,6 +248,12 @@ def render_instance(
         distance=np.array([view.distance for view in views]),
         mode=tuple(view.mode for view in views),
     )
+
+
+@cache
+def _pictures(folder: str) -> NDArray[np.uint8]:
+    """(P, 3, S, S)."""
+    return read_photographs(folder, _REFLECTED_SIZE).images
 
 
 def _render_all(
@@ -261,7 +279,7 @@ def _sample_of_worker(
     settings: GenerateSettings, source: InstanceSource, seed: int, code: tuple[str, str]
 ) -> list[tuple[str, bytes]]:
     """On another machine, whose code must make the same data."""
-    if (_generator_digest(source), _source_digest("kp3d_core.rendering")) != code:
+    if (_generator_digest(source), _renderer_digest(settings.light)) != code:
         raise ValueError(
             f"{platform.node()} must have the code of kp3d that this machine has, got another: it "
             "would make other data. Install the same version on all workers."
@@ -297,13 +315,15 @@ def _new_manifest(settings: GenerateSettings, source: InstanceSource) -> Manifes
         split=settings.split,
         camera=camera_to_dict(settings.camera),
         light=settings.light,
+        random_surfaces=settings.random_surfaces,
+        reflections=_digest(_pictures(settings.reflections)) if settings.reflections else "",
         image_size=settings.image_size,
         views=settings.views,
         first_seed=first_seed(settings.split, settings.instances, settings.seed_offset),
         seed_offset=settings.seed_offset,
         instances_per_shard=settings.instances_per_shard,
         generator=_generator_digest(source),
-        renderer=_source_digest("kp3d_core.rendering"),
+        renderer=_renderer_digest(settings.light),
         instances=settings.instances,
     )
 
@@ -341,6 +361,17 @@ def _generator_digest(source: InstanceSource) -> str:
     if hasattr(source, "digest"):
         return f"{name} {source.digest} {_source_digest('kp3d_core.data.procedural')}"
     return name  # foreign code is known by name only
+
+
+def _digest(array: NDArray[np.uint8]) -> str:
+    return hashlib.sha256(np.ascontiguousarray(array).tobytes()).hexdigest()[:16]
+
+
+def _renderer_digest(light: str) -> str:
+    digest = _source_digest("kp3d_core.rendering")
+    if light == PHOTOGRAPHS:  # of the simple lights this code makes nothing
+        digest += " " + _source_digest("kp3d_core.data.photographic")
+    return digest
 
 
 @cache

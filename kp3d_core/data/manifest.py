@@ -56,6 +56,10 @@ class Manifest:
     """Digest of the code that draws them."""
     instances: int
     """How many instances were asked for; fewer are there while the set is unfinished."""
+    random_surfaces: float = 0.0
+    """Share of objects with random surfaces."""
+    reflections: str = ""
+    """Digest of the photographs that objects mirror; empty: none."""
     shards: tuple[ShardEntry, ...] = ()
     library_versions: tuple[dict[str, str], ...] = field(default=())
     """Versions of the libraries of every run that wrote to this set."""
@@ -143,6 +147,11 @@ def read_manifest(folder: Path) -> Manifest:
 
 def _from_dict(path: Path, content: dict[str, Any]) -> Manifest:
     known = {f.name for f in fields(Manifest)}
+    content = {
+        "random_surfaces": 0.0,
+        "reflections": "",
+        **content,
+    }  # not told where there are none
     missing, unknown = sorted(known - content.keys()), sorted(content.keys() - known)
     if missing or unknown:
         raise ValueError(
@@ -176,8 +185,15 @@ def _from_dict(path: Path, content: dict[str, Any]) -> Manifest:
     return Manifest(**{**content, "shards": shards, "library_versions": tuple(versions)})
 
 
+_ABSENT: dict[str, Any] = {"random_surfaces": 0.0, "reflections": ""}
+"""Of sets that were rendered before there were any."""
+
 _KINDS: dict[str, type] = {
-    **dict.fromkeys(("category", "split", "light", "generator", "renderer", "name", "sha256"), str),
+    **dict.fromkeys(
+        ("category", "split", "light", "reflections", "generator", "renderer", "name", "sha256"),
+        str,
+    ),
+    "random_surfaces": float,
     "camera": dict,
     "shards": list,
     "library_versions": list,

@@ -8,7 +8,8 @@ A sample with V views of instance seed s has the key `<category>-<s, 13 digits>`
 - `cameras.npz`: K (V, 3, 3) [px], T_camera_object (V, 4, 4) [model units], distance (V,) and
   mode (V,), see `kp3d_core.data.cameras.View`.
 - `vNNN.rgba.png`: view NNN; RGB premultiplied (the object over black), alpha = anti-aliased
-  coverage.
+  coverage. In light "photographs", times opacity, and with the shadow on the ground: black, at most
+  120 of 255.
 - `vNNN.mask.png`: 1 bit per pixel, set where the ray through the pixel centre meets the object.
 
 `webdataset.WebDataset(path).decode("rgb8")` reads them too. A shard is valid only when the manifest

@@ -3,9 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TypedDict
 
 import numpy as np
 from numpy.typing import NDArray
+
+
+class Finish(TypedDict):
+    """Fields of a `Material` beside its colours."""
+
+    metallic: float
+    roughness: float
+    opacity: float
 
 
 @dataclass(frozen=True)
@@ -17,6 +26,14 @@ class Material:
     """Display-space RGB in 0..1, shape (3,)."""
     texture: NDArray[np.uint8] | None = None
     """RGB image, shape (H, W, 3), repeated outside [0, 1]; v points up as in OBJ files."""
+    metallic: float = 0.0
+    """0 = paint, plastic, wood, glass; 1 = bare metal. As in glTF; only `lit` reads it."""
+    roughness: float = 0.5
+    """0 = mirror-like, 1 = matt. As in glTF; only `lit` reads it."""
+    opacity: float = 1.0
+    """Below 1 the surface is a pane that shows what lies behind it; only `lit` reads it."""
+    texture_opacity: NDArray[np.uint8] | None = None
+    """Opacity of each texel, shape (H, W), 255 = as the material's; needs a texture."""
 
 
 @dataclass(frozen=True)

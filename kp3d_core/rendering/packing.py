@@ -20,7 +20,7 @@ class TextureTable:
     """
 
     texels: NDArray[np.uint8]
-    """RGB of every texel, shape (texels, 3)."""
+    """RGB and opacity of every texel, shape (texels, 4)."""
     offset: NDArray[np.int64]
     width: NDArray[np.int32]
     height: NDArray[np.int32]
@@ -28,6 +28,8 @@ class TextureTable:
     """Number of mip levels per material, 0 = no texture."""
     base_color: NDArray[np.float64]
     """Shape (materials, 3)."""
+    finish: NDArray[np.float64]
+    """Metallic, roughness and opacity, shape (materials, 3)."""
 
 
 @dataclass(frozen=True)
@@ -66,16 +68,19 @@ def _pack_textures(materials: tuple[Material, ...]) -> TextureTable:
         for level, image in enumerate(chain):
             offset[m, level] = position
             height[m, level], width[m, level] = image.shape[:2]
-            flat.append(image.reshape(-1, 3))
+            flat.append(image.reshape(-1, 4))
             position += len(flat[-1])
     colors = [np.asarray(m.base_color, np.float64) for m in materials]
     return TextureTable(
-        texels=np.concatenate(flat) if flat else np.zeros((1, 3), np.uint8),
+        texels=np.concatenate(flat) if flat else np.zeros((1, 4), np.uint8),
         offset=offset,
         width=width,
         height=height,
         levels=np.array([len(chain) for chain in chains], np.int32),
         base_color=np.array(colors, np.float64).reshape(-1, 3),
+        finish=np.array(
+            [(m.metallic, m.roughness, m.opacity) for m in materials], np.float64
+        ).reshape(-1, 3),
     )
 
 
@@ -87,7 +92,15 @@ def _mip_chain(material: Material) -> list[NDArray[np.uint8]]:
             f"Texture of material {material.name!r} must be uint8 of shape (H, W, 3), "
             f"got {image.dtype} of shape {image.shape}. Convert it to 8-bit RGB."
         )
-    chain = [np.ascontiguousarray(image)]
+    opacity = material.texture_opacity
+    if opacity is None:
+        opacity = np.full(image.shape[:2], 255, np.uint8)
+    elif opacity.dtype != np.uint8 or opacity.shape != image.shape[:2]:
+        raise ValueError(
+            f"Opacity of the texture of material {material.name!r} must be uint8 of shape "
+            f"{image.shape[:2]} like the texture, got {opacity.dtype} of shape {opacity.shape}."
+        )
+    chain = [np.ascontiguousarray(np.dstack([image, opacity]))]
     while max(chain[-1].shape[:2]) > 1:
         h, w = chain[-1].shape[:2]
         half_wh = (max(1, w // 2), max(1, h // 2))

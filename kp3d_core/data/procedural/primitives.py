@@ -9,6 +9,7 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
+from kp3d_core.data.procedural.finishes import finish_of
 from kp3d_core.rendering.mesh import Material, Mesh
 from kp3d_core.rendering.normals import corner_normals
 
@@ -68,12 +69,21 @@ class Surface:
 
 def plain(name: str, color: Vector) -> Surface:
     """Surface of one colour without texture."""
-    return Surface(Material(name, np.clip(np.asarray(color, dtype=np.float32), 0.0, 1.0)))
+    base_color = np.clip(np.asarray(color, dtype=np.float32), 0.0, 1.0)
+    return Surface(Material(name, base_color, **finish_of(name)))
 
 
-def textured(name: str, image: NDArray[np.uint8], projection: FloatArray) -> Surface:
-    """Surface whose colours all come from its texture."""
-    return Surface(Material(name, np.ones(3, dtype=np.float32), image), projection)
+def textured(
+    name: str,
+    image: NDArray[np.uint8],
+    projection: FloatArray,
+    opacity: NDArray[np.uint8] | None = None,
+) -> Surface:
+    """Surface whose colours all come from its texture; its opacity, too, where that is given."""
+    material = Material(
+        name, np.ones(3, dtype=np.float32), image, texture_opacity=opacity, **finish_of(name)
+    )
+    return Surface(material, projection)
 
 
 @lru_cache(maxsize=512)

@@ -8,6 +8,8 @@ from numpy.typing import NDArray
 
 from kp3d_core.data.procedural.primitives import FloatArray, Points, Surface, Vector, textured
 
+PANE_OPACITY = 0.35
+"""Of car windows; `data.photographic` makes some clearer and some darker."""
 _SUBPIXEL_BITS = 4
 _LETTERS = np.array(list("ABCDEFGHIKLMNOPRSTUVXZ0123456789"))
 
@@ -54,8 +56,10 @@ class Canvas:
             color: RGB in 0..1.
         """
         self.projection = projection
-        self.image: NDArray[np.uint8] = np.empty((height, width, 3), dtype=np.uint8)
-        self.image[:] = _bytes(color)
+        # Opacity is drawn beside the colours, so that paint over a pane covers it.
+        self._pixels: NDArray[np.uint8] = np.empty((height, width, 4), dtype=np.uint8)
+        self._pixels[:] = _bytes(color)
+        self.image: NDArray[np.uint8] = self._pixels[..., :3]
 
     def pixels(self, points: Points) -> FloatArray:
         """Pixel coordinates (column, row) of positions, shape (N, 2)."""
@@ -63,20 +67,21 @@ class Canvas:
         height, width = self.image.shape[:2]
         return np.stack([uv[:, 0] * width - 0.5, (1.0 - uv[:, 1]) * height - 0.5], axis=-1)
 
-    def fill(self, points: Points, color: Vector) -> None:
-        """Fill a polygon given by its corners."""
-        self.fill_pixels(self.pixels(points), color)
+    def fill(self, points: Points, color: Vector, opacity: float = 1.0) -> None:
+        """Fill a polygon given by its corners; below an opacity of 1 it is a pane."""
+        self.fill_pixels(self.pixels(points), color, opacity)
 
-    def fill_pixels(self, pixels: FloatArray, color: Vector) -> None:
+    def fill_pixels(self, pixels: FloatArray, color: Vector, opacity: float = 1.0) -> None:
         """Fill a polygon given in pixels (column, row)."""
         fixed = np.round(pixels * (1 << _SUBPIXEL_BITS)).astype(np.int32)
-        cv2.fillPoly(self.image, [fixed], _bytes(color), cv2.LINE_AA, _SUBPIXEL_BITS)
+        shown = _bytes(color, opacity)
+        cv2.fillPoly(self._pixels, [fixed], shown, cv2.LINE_AA, _SUBPIXEL_BITS)
 
     def line(self, points: Points, color: Vector, width_px: int = 1) -> None:
         """Draw an open polyline."""
         fixed = np.round(self.pixels(points) * (1 << _SUBPIXEL_BITS)).astype(np.int32)
         cv2.polylines(
-            self.image, [fixed], False, _bytes(color), width_px, cv2.LINE_AA, _SUBPIXEL_BITS
+            self._pixels, [fixed], False, _bytes(color), width_px, cv2.LINE_AA, _SUBPIXEL_BITS
         )
 
     def ellipse(self, center: Vector, half_size_px: Vector, color: Vector) -> None:
@@ -95,13 +100,20 @@ class Canvas:
         middle = self.pixels(np.asarray(center)[None])[0]
         corner = (int(middle[0] - width / 2), int(middle[1] + height / 2))
         thickness = 2 if scale > 0.7 else 1
-        cv2.putText(self.image, words, corner, font, scale, _bytes(color), thickness, cv2.LINE_AA)
+        # OpenCV writes no opacity beside the colours of text: what is written on is opaque.
+        written = np.ascontiguousarray(self.image)
+        cv2.putText(written, words, corner, font, scale, _bytes(color)[:3], thickness, cv2.LINE_AA)
+        self._pixels[(written != self.image).any(axis=2), 3] = 255
+        self.image[:] = written
 
     def surface(self, name: str) -> Surface:
         """The painted surface."""
-        return textured(name, self.image, self.projection)
+        opacity = self._pixels[..., 3]
+        panes = np.ascontiguousarray(opacity) if opacity.min() < 255 else None
+        return textured(name, np.ascontiguousarray(self.image), self.projection, panes)
 
 
-def _bytes(color: Vector) -> tuple[int, int, int]:
-    red, green, blue = (int(round(255.0 * float(np.clip(c, 0.0, 1.0)))) for c in np.asarray(color))
-    return red, green, blue
+def _bytes(color: Vector, opacity: float = 1.0) -> tuple[int, int, int, int]:
+    rgba = [*np.asarray(color, dtype=np.float64), opacity]
+    red, green, blue, alpha = (int(round(255.0 * float(np.clip(c, 0.0, 1.0)))) for c in rgba)
+    return red, green, blue, alpha

@@ -26,6 +26,10 @@ def save_mesh(mesh: Mesh, path: Path) -> None:
         arrays[f"color_{number}"] = material.base_color
         if material.texture is not None:
             arrays[f"texture_{number}"] = material.texture
+        if material.texture_opacity is not None:
+            arrays[f"opacity_{number}"] = material.texture_opacity
+        finish = (material.metallic, material.roughness, material.opacity)
+        arrays[f"finish_{number}"] = np.array(finish, np.float32)
     arrays["names"] = np.frombuffer(json.dumps(names).encode(), np.uint8)
     with atomic_writer(path) as stream:
         np.savez_compressed(stream, **arrays)
@@ -41,12 +45,7 @@ def open_mesh(path: Path) -> Mesh:
         content = read_npz(path.read_bytes(), _MAX_BYTES)
         names = json.loads(content["names"].tobytes())
         materials = tuple(
-            Material(
-                str(name),
-                _checked(content[f"color_{number}"], np.float32, (3,)),
-                _texture(content.get(f"texture_{number}")),
-            )
-            for number, name in enumerate(names)
+            _material(str(name), number, content) for number, name in enumerate(names)
         )
         for name in _ARRAYS:
             kind = np.int32 if name in ("faces", "material_ids") else np.float32
@@ -56,6 +55,27 @@ def open_mesh(path: Path) -> Mesh:
         raise ValueError(
             f"{path} must be a mesh written by `kp3d import`, got {error}. Import it again."
         ) from error
+
+
+def _material(name: str, number: int, content: dict[str, NDArray[Any]]) -> Material:
+    told = content.get(f"finish_{number}", np.array([0.0, 0.5, 1.0], np.float32))
+    finish = _checked(told, np.float32, (3,))
+    if finish.min() < 0 or finish.max() > 1:
+        raise ValueError(f"metallic, roughness and opacity of {finish.tolist()}")
+    texture = _texture(content.get(f"texture_{number}"))
+    opacity = content.get(f"opacity_{number}")
+    if opacity is not None:
+        opacity = _checked(opacity, np.uint8, () if texture is None else texture.shape[:2])
+    metallic, roughness, whole = (float(value) for value in finish)
+    return Material(
+        name,
+        _checked(content[f"color_{number}"], np.float32, (3,)),
+        texture,
+        metallic,
+        roughness,
+        whole,
+        opacity,
+    )
 
 
 def _texture(image: NDArray[Any] | None) -> NDArray[Any] | None:

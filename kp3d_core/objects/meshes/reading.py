@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from kp3d_core.objects.meshes.archive import open_mesh
+from kp3d_core.objects.meshes.finishes import finish_of, has_panes
 from kp3d_core.objects.meshes.mesh_list import MeshEntry
 from kp3d_core.objects.meshes.resolver import TolerantResolver
 from kp3d_core.rendering.mesh import Material, Mesh
@@ -32,8 +33,7 @@ _MAX_TEXTURE = 512
 def load_mesh(entry: MeshEntry) -> Mesh:
     """Read the files of an object, turn them into the object frame and bring them to model units.
 
-    The longest dimension spans [-1, 1] about the centre of the box. Transparent surfaces come out
-    opaque. Normals are computed, not read.
+    The longest dimension spans [-1, 1] about the centre of the box. Normals are computed, not read.
 
     Raises:
         ValueError: a file that cannot be read or holds no triangles.
@@ -172,18 +172,23 @@ def _part(
     if given is None:
         given = getattr(material, "baseColorFactor", None)
     color = _GREY if given is None else _color(given)
+    finish = finish_of(material)
     image = getattr(material, "image", None) or getattr(material, "baseColorTexture", None)
     uv = getattr(visual, "uv", None)
     if image is None or uv is None:
-        return _Part(points, faces, plain, one, (Material(name, color),), given is not None)
+        only = Material(name, color, **finish)
+        return _Part(points, faces, plain, one, (only,), given is not None)
     # The colour of a textured OBJ material is often a left-over: black would hide the texture.
     color = np.ones(3, np.float32) if color.max() < 0.1 else color
     coordinates = np.nan_to_num(np.asarray(uv, np.float64))[faces]
     try:
-        texture = _texture(image)
+        texture, opacity = _texture(image)
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):
-        return _Part(points, faces, plain, one, (Material(name, color),), True)
-    return _Part(points, faces, coordinates, one, (Material(name, color, texture),), True)
+        return _Part(points, faces, plain, one, (Material(name, color, **finish),), True)
+    if not has_panes(material):
+        opacity = None
+    textured = Material(name, color, texture, texture_opacity=opacity, **finish)
+    return _Part(points, faces, coordinates, one, (textured,), True)
 
 
 def _of_colors(
@@ -206,14 +211,16 @@ def _color(rgba: Any) -> NDArray[np.float32]:
     return np.array([channel / 255 for channel in rgba[:3]], np.float32)
 
 
-def _texture(image: Any) -> NDArray[np.uint8]:
-    """RGB of a Pillow image, shrunk if it is large."""
-    texture = np.asarray(image.convert("RGB"), np.uint8)
+def _texture(image: Any) -> tuple[NDArray[np.uint8], NDArray[np.uint8] | None]:
+    """RGB of a Pillow image, and its opacity if it has any; shrunk if it is large."""
+    has_alpha = "A" in image.getbands() or "transparency" in image.info
+    texture = np.asarray(image.convert("RGBA" if has_alpha else "RGB"), np.uint8)
     factor = _MAX_TEXTURE / max(texture.shape[:2])
     if factor < 1:
         size_wh = [max(1, round(factor * side)) for side in texture.shape[1::-1]]
         texture = np.asarray(cv2.resize(texture, size_wh, interpolation=cv2.INTER_AREA), np.uint8)
-    return np.ascontiguousarray(texture)
+    opacity = np.ascontiguousarray(texture[..., 3]) if has_alpha else None
+    return np.ascontiguousarray(texture[..., :3]), opacity
 
 
 def _merged(

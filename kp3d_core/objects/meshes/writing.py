@@ -9,7 +9,7 @@ import trimesh
 from PIL import Image
 
 from kp3d_core.files import atomic_writer
-from kp3d_core.rendering.mesh import Mesh
+from kp3d_core.rendering.mesh import Material, Mesh
 
 _Y_UP_Z_FRONT = np.array([[0.0, 1.0, 0.0], [0.0, 0.0, 1.0], [1.0, 0.0, 0.0]])
 """Object frame (x forward, y left, z up) to glTF's (z forward, x left, y up)."""
@@ -36,17 +36,26 @@ def write_glb(mesh: Mesh, path: Path, metres_per_unit: float = 1.0) -> None:
             vertex_normals=normals,
             process=False,
         )
-        texture = None if material.texture is None else Image.fromarray(material.texture)
+        clear = material.opacity < 1 or material.texture_opacity is not None
         part.visual = trimesh.visual.TextureVisuals(
             uv=mesh.corner_uv[chosen].reshape(-1, 2).astype(np.float64),
             material=trimesh.visual.material.PBRMaterial(
                 name=material.name,
-                baseColorFactor=[*np.clip(material.base_color, 0, 1).tolist(), 1.0],
-                baseColorTexture=texture,
-                metallicFactor=0.0,
-                roughnessFactor=0.6,
+                baseColorFactor=[*np.clip(material.base_color, 0, 1).tolist(), material.opacity],
+                baseColorTexture=_picture(material),
+                metallicFactor=material.metallic,
+                roughnessFactor=material.roughness,
+                alphaMode="BLEND" if clear else "OPAQUE",
             ),
         )
         scene.add_geometry(part, geom_name=f"{number}_{material.name}")
     with atomic_writer(path) as stream:
         stream.write(scene.export(file_type="glb"))
+
+
+def _picture(material: Material) -> Image.Image | None:
+    if material.texture is None:
+        return None
+    if material.texture_opacity is None:
+        return Image.fromarray(material.texture)
+    return Image.fromarray(np.dstack([material.texture, material.texture_opacity]))

@@ -10,7 +10,7 @@ from kp3d_core.data.procedural.car.body import Body, Cabin
 from kp3d_core.data.procedural.car.decals import paint_decal, paint_stripes
 from kp3d_core.data.procedural.car.parameters import CarShape, CarStyle
 from kp3d_core.data.procedural.primitives import FloatArray, Surface
-from kp3d_core.data.procedural.textures import Canvas, planar_projection
+from kp3d_core.data.procedural.textures import PANE_OPACITY, Canvas, planar_projection
 
 _MARGIN = 1.06  # the pictures reach a little beyond the car, so that no edge wraps around
 _SIDE_HEIGHT_PX = 88
@@ -167,7 +167,8 @@ def _paint_side_windows(painter: _Painter, canvas: Canvas) -> list[float]:
             if upper[1] - upper[0] < 0.05:
                 upper = [np.clip(0.5 * (left + right), rear[1], front[1])] * 2
             corners = [(left, z[0]), (right, z[0]), (upper[1], z[1]), (upper[0], z[1])]
-            canvas.fill([(x, 0.0, height) for x, height in corners], style.glass)
+            pane = [(x, 0.0, height) for x, height in corners]
+            canvas.fill(pane, style.glass, PANE_OPACITY)
         doors = [float(x) for x in cuts] if span > 0 else []
     if shape.kind == "bus":
         return doors[-2:]
@@ -191,7 +192,7 @@ def _paint_end(painter: _Painter, canvas: Canvas, sign: int) -> None:
                 cabin.point(end, side * 0.9, height)
                 for side, height in ((-1, bottom), (1, bottom), (1, top), (-1, top))
             ]
-            canvas.fill(corners, style.glass)
+            canvas.fill(corners, style.glass, PANE_OPACITY)
             if sign > 0:  # wipers
                 for y in (-0.5, 0.05):
                     ends = [(0.0, y * shape.width / 2, corners[0][2] + 0.02)]

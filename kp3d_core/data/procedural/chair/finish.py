@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
+from kp3d_core.data.procedural.finishes import finish_of
 from kp3d_core.data.procedural.primitives import FloatArray, Surface
 from kp3d_core.rendering.mesh import Material
 
@@ -77,14 +78,15 @@ def make_finish(
         return _shaded(name, color, _weave(4, 0.35), 0.06)
     if name == "net":
         return _shaded(name, color, _weave(8, 0.5), 0.12)
-    return Finish(Material(name, np.clip(color, 0.0, 1.0).astype(np.float32)), 1.0)
+    plain_color = np.clip(color, 0.0, 1.0).astype(np.float32)
+    return Finish(Material(name, plain_color, **finish_of(name)), 1.0)
 
 
 def _shaded(name: str, color: FloatArray, shade: FloatArray, period: float) -> Finish:
     """Texture of one colour times a brightness, or times a picture of colours."""
     shade = shade[..., None] if shade.ndim == 2 else shade
     image = np.clip(255.0 * np.asarray(color) * shade, 0.0, 255.0).astype(np.uint8)
-    return Finish(Material(name, np.ones(3, dtype=np.float32), image), period)
+    return Finish(Material(name, np.ones(3, dtype=np.float32), image, **finish_of(name)), period)
 
 
 def _noise(rng: np.random.Generator, rows: int, columns: int) -> FloatArray:

@@ -8,10 +8,13 @@ import pytest
 from kp3d_core.data.cameras import camera_by_name
 from kp3d_core.data.generate import GenerateSettings, generate, procedural_source
 from kp3d_core.data.memory import load_views
+from kp3d_core.data.procedural import make_instance
+from kp3d_core.objects.meshes.archive import open_mesh, save_mesh
 from kp3d_core.objects.meshes.mesh_list import read_mesh_list
-from kp3d_core.objects.meshes.reading import load_mesh
+from kp3d_core.objects.meshes.reading import load_mesh, read_file
 from kp3d_core.objects.meshes.source import MeshSource
 from kp3d_core.objects.meshes.variation import Variation, vary
+from kp3d_core.objects.meshes.writing import write_glb
 
 # A box of 4 x 2 x 1 (z is its length, y its height), red, with a small blue box on its front (+z).
 _CORNERS = [(x, y, z) for x in (0, 1) for y in (0, 1) for z in (0, 1)]
@@ -153,3 +156,39 @@ def test_a_file_that_is_no_mesh_is_named(mesh_list):
     path.write_text(json.dumps({"meshes": [entry]}))
     with pytest.raises(ValueError, match="broken.glb cannot be read as a mesh"):
         load_mesh(read_mesh_list(path, "car", split="train").entries[0])
+
+
+def test_shine_and_panes_of_materials_come_through_files(tmp_path):
+    mesh = make_instance("car", 3).mesh
+    write_glb(mesh, tmp_path / "car.glb")
+    read, _ = read_file(tmp_path / "car.glb", tmp_path)
+    save_mesh(read, tmp_path / "car.npz")
+    again = open_mesh(tmp_path / "car.npz")
+    assert len(again.materials) > 5
+    for material in again.materials:
+        source = mesh.materials[int(material.name.split("_")[0])]
+        assert material.metallic == pytest.approx(source.metallic, abs=1e-6)
+        assert material.roughness == pytest.approx(source.roughness, abs=1e-6)
+        assert material.opacity == pytest.approx(source.opacity, abs=0.01)
+        if source.texture_opacity is not None:
+            assert np.array_equal(material.texture_opacity, source.texture_opacity)
+
+
+@pytest.mark.parametrize(
+    ("lines", "roughness", "opacity"),
+    [
+        ("Ns 0\nd 0.3", 1.0, 0.3),
+        ("Ns 198\nTr 0.25", 0.316, 0.75),
+        ("Ns 20\nd 0", 0.549, 1.0),  # invisible: a slip
+        ("", 0.549, 1.0),
+    ],
+)
+def test_materials_of_obj_files_have_their_shine_and_opacity(tmp_path, lines, roughness, opacity):
+    (tmp_path / "a.mtl").write_text(f"newmtl glass\nKd 0.2 0.3 0.4\n{lines}\n")
+    (tmp_path / "a.obj").write_text(
+        "mtllib a.mtl\nv 0 0 0\nv 1 0 0\nv 0 1 0\nusemtl glass\nf 1 2 3\n"
+    )
+    mesh, _ = read_file(tmp_path / "a.obj", tmp_path)
+    assert mesh.materials[0].roughness == pytest.approx(roughness, abs=1e-3)
+    assert mesh.materials[0].opacity == pytest.approx(opacity)
+    assert mesh.materials[0].metallic == 0

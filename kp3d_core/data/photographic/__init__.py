@@ -1,0 +1,1 @@
+"""Light "photographs": what surrounds objects, what they are made of, and how both are drawn."""
