@@ -9,6 +9,7 @@ from pathlib import Path
 
 from kp3d_ros.demo.transport import profiles_file, profiles_variable
 from kp3d_ros.doctor.finding import Finding, note, ok, problem
+from kp3d_ros.doctor.leftovers import leftovers
 
 _NEEDED = (
     "kp3d_ros.msg",
@@ -108,6 +109,7 @@ def _shared_memory() -> Iterator[Finding]:
     usage = os.statvfs(_SHARED_MEMORY)
     free = usage.f_bavail * usage.f_frsize
     text = f"{free / 2**20:.0f} MB free"
+    yield from leftovers(_SHARED_MEMORY)
     if free >= _LEAST_SHARED_BYTES:
         yield ok(str(_SHARED_MEMORY), text)
         return

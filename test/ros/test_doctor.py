@@ -24,6 +24,7 @@ from kp3d_ros.doctor import machine, middleware
 from kp3d_ros.doctor.command import doctor
 from kp3d_ros.doctor.finding import Finding, State
 from kp3d_ros.doctor.graph import observe
+from kp3d_ros.doctor.leftovers import _is_left, leftovers
 from kp3d_ros.doctor.messages import check
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "core/inference"))
@@ -227,3 +228,43 @@ def test_topics_and_nodes_of_a_running_system(camera: None, tmp_path: Path) -> N
     assert "images received at 0.0 Hz, processed at 0.0 Hz" in told.text
     assert "Waiting for images" not in node.log()
     assert node.stop() == 0
+
+
+def test_shared_memory_of_killed_processes_is_counted() -> None:
+    """Of the real Fast DDS: its locks go with the process, its segments stay."""
+    code = (
+        "import re, rclpy, sys; rclpy.init(); node = rclpy.create_node('short'); "
+        "maps = open('/proc/self/maps').read(); "
+        "print(*set(re.findall(r'/dev/shm/fastdds_[0-9a-f]{16}', maps)), flush=True); "
+        "sys.stdin.read()"
+    )
+    process = subprocess.Popen(
+        [sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
+    assert process.stdout is not None
+    assert process.stdin is not None
+    segments = [Path(name) for name in process.stdout.readline().split()]
+    try:
+        if not segments:
+            pytest.skip("this middleware is not Fast DDS")
+        assert not any(map(_is_left, segments))
+    finally:
+        process.kill()
+        process.communicate()
+    assert all(map(_is_left, segments))
+    (finding,) = leftovers(Path("/dev/shm"))
+    assert finding.state is State.NOTE
+    assert int(finding.text.split()[0]) >= len(segments)
+    assert finding.advice.startswith("fastdds shm clean")
+    for segment in segments:
+        for path in segment.parent.glob(f"{segment.name}*"):
+            path.unlink()
+    assert not any(map(_is_left, segments))
+
+
+def test_where_nothing_is_left_nothing_is_said(tmp_path: Path) -> None:
+    (tmp_path / "fastdds_0123456789abcdef").touch()  # no lock beside it: being made
+    (tmp_path / "fastdds_port7411").touch()
+    (tmp_path / "fastdds_port7411_el").touch()
+
+    assert list(leftovers(tmp_path)) == []
