@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -32,6 +33,16 @@ def build(
         str | None,
         typer.Option(help="Fit the steps of training to a time, such as 90m or 1h30m."),
     ] = None,
+    backgrounds: Annotated[
+        Path | None,
+        typer.Option(
+            help="Folder of photographs to put behind the objects, instead of the recipe's."
+        ),
+    ] = None,
+    meshes: Annotated[
+        Path | None,
+        typer.Option(help="List of meshes for a share of the objects, instead of the recipe's."),
+    ] = None,
     jobs: Annotated[
         int | None, typer.Option(help="Processes that render.", show_default="all CPU cores")
     ] = None,
@@ -47,6 +58,10 @@ def build(
 
         check_output_folder(output, ".build", holds="a run of `kp3d build`")
         wanted = read_recipe(recipe)
+        if backgrounds is not None:
+            wanted = replace(wanted, backgrounds=str(backgrounds))
+        if meshes is not None:
+            wanted = replace(wanted, data=replace(wanted.data, meshes=str(meshes)))
         if dry_run:
             Console(markup=False).print(_table(Build(wanted, output, jobs or joblib.cpu_count())))
             return

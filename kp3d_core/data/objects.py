@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from kp3d_core.data.generate import InstanceSource, procedural_source
 from kp3d_core.data.procedural import CATEGORIES
-from kp3d_core.objects.meshes.mesh_list import MeshList, read_category
+from kp3d_core.objects.meshes.mesh_list import MeshList, read_category, read_mesh_list
 from kp3d_core.objects.meshes.source import MeshSource
 from kp3d_core.objects.meshes.variation import Variation
 
@@ -23,6 +23,9 @@ class ObjectCategory:
     """Such as "mug"."""
     lists: dict[str, MeshList] = field(default_factory=dict)
     """Imported meshes of each split; empty for a built-in category."""
+    added: MeshList | None = None
+    """Meshes that make a share of the objects to train on, the rest being built-in."""
+    added_share: float = 0.0
 
     @property
     def symmetry(self) -> str:
@@ -35,6 +38,8 @@ class ObjectCategory:
         Imported meshes are changed at random, for each object in another way, those to train on as
         those to validate and calibrate on; the test shows them as they are, one after the other.
         """
+        if self.added is not None and split == "train":
+            return MeshSource(self.added, Variation(), self.added_share, procedural_source)
         if not self.lists:
             return procedural_source
         return MeshSource(self.lists[split], None if split == "test" else Variation())
@@ -46,6 +51,26 @@ class ObjectCategory:
     def digest(self, split: str) -> str:
         """Of what the objects of a split are made of, their files included; the code apart."""
         return getattr(self.source(split), "digest", self.name)
+
+    def with_meshes(self, path: Path, share: float) -> ObjectCategory:
+        """A built-in category, some of whose objects to train on are made of listed meshes.
+
+        Args:
+            path: of the list, see `mesh_list`.
+            share: of the objects.
+
+        Raises:
+            ValueError: an imported category, no share, or a list without meshes to train on.
+        """
+        if self.lists:
+            raise ValueError(
+                f"meshes can be added to built-in categories only, got {self.name}, which is made "
+                "of meshes. Import all of them as one category."
+            )
+        listed = read_mesh_list(path, self.name, "train")
+        mixed = replace(self, added=listed, added_share=share)
+        mixed.source("train")
+        return mixed
 
 
 def built_in(name: str) -> ObjectCategory | None:

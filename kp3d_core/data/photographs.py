@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from pathlib import Path
 from typing import NamedTuple
 
@@ -40,12 +41,7 @@ def read_photographs(folder: str | Path, size: int) -> Photographs:
         ValueError: no such folder, or no picture in it.
     """
     root = Path(folder)
-    if not root.is_dir():
-        raise ValueError(
-            f"backgrounds must be a folder of photographs, got {root}, which is none. Name one, "
-            "or leave it out to train before made-up scenes."
-        )
-    files = sorted(path for path in root.rglob("*") if path.suffix.lower() in SUFFIXES)
+    files = _pictures(root)
     if len(files) > MAX_PICTURES:
         step = len(files) / MAX_PICTURES
         files = [files[int(number * step)] for number in range(MAX_PICTURES)]
@@ -62,6 +58,29 @@ def read_photographs(folder: str | Path, size: int) -> Photographs:
             f"px), got {len(files)} such files and no usable one in {root}. Choose another folder."
         )
     return Photographs(np.stack(images), tuple(skipped))
+
+
+def photographs_digest(folder: str | Path) -> str:
+    """Of the names and sizes of a folder's pictures: changes when other ones are there.
+
+    Raises:
+        ValueError: no such folder.
+    """
+    root = Path(folder)
+    digest = hashlib.sha256()
+    for path in _pictures(root):
+        digest.update(f"{path.relative_to(root).as_posix()}\0{path.stat().st_size}\n".encode())
+    return digest.hexdigest()
+
+
+def _pictures(root: Path) -> list[Path]:
+    """Files that may be pictures, in a fixed order."""
+    if not root.is_dir():
+        raise ValueError(
+            f"backgrounds must be a folder of photographs, got {root}, which is none. Name one, "
+            "or leave it out to train before made-up scenes."
+        )
+    return sorted(path for path in root.rglob("*") if path.suffix.lower() in SUFFIXES)
 
 
 def _middle_square(file: Path, size: int) -> NDArray[np.uint8]:

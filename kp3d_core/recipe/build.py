@@ -19,29 +19,17 @@ from kp3d_core.package.report import write_report
 from kp3d_core.progress import Report, silent
 from kp3d_core.provenance import provenance
 from kp3d_core.recipe import estimates
+from kp3d_core.recipe.code import (
+    FINETUNING_CODE,
+    PACKAGING_CODE,
+    TRAINING_CODE,
+    object_code,
+)
 from kp3d_core.recipe.settings import SPLITS, PhaseSettings, Recipe
 from kp3d_core.recipe.stages import Stage, plain, run_stages
 from kp3d_core.training.finetune_run import run_finetuning
 from kp3d_core.training.run import config_file, run_training
 
-TRAINING_CODE = tuple(
-    f"kp3d_core.{package}"
-    for package in ("geometry", "models", "losses", "data.augmentation", "data.reframing",
-                    "data.draws", "data.memory", "training.forward", "training.module",
-                    "training.stage", "training.schedule", "training.anchors")
-)  # fmt: skip
-"""Code that decides what a training learns."""
-_FINETUNING = (*TRAINING_CODE, "kp3d_core.training.finetune", "kp3d_core.training.reading",
-               "kp3d_core.training.finetune_run",
-               "kp3d_core.training.finetune_settings")  # fmt: skip
-_PACKAGING = ("kp3d_core.geometry", "kp3d_core.models", "kp3d_core.inference",
-              "kp3d_core.evaluation", "kp3d_core.package")  # fmt: skip
-_OBJECTS = {
-    False: ("kp3d_core.data.procedural",),
-    True: tuple(f"kp3d_core.objects.meshes.{name}"
-                for name in ("source", "variation", "deformation", "painting")),
-}  # fmt: skip
-"""Code that decides what objects look like, by whether they come from meshes."""
 _BUDGET = "budget.json"
 """Where a run keeps the steps that its time allows."""
 
@@ -138,7 +126,7 @@ class Build:
             f"data_{name}",
             self._set(name),
             {"settings": settings, "objects": objects.digest(settings.split)},
-            (*_OBJECTS[bool(objects.lists)], "kp3d_core.rendering", "kp3d_core.data.cameras",
+            (*object_code(objects), "kp3d_core.rendering", "kp3d_core.data.cameras",
              "kp3d_core.data.lights", "kp3d_core.data.generate"),
             run,
             **estimates.rendering(settings, self.jobs),
@@ -155,7 +143,7 @@ class Build:
         folder = self.output / f"train_{number}"
         content = {
             "model": phase.model | ({"initial_weights": str(checkpoint)} if checkpoint else {}),
-            "data": phase.data | {s: str(self._set(s)) for s in ("train", "val")},
+            "data": self._training_data(phase),
             "trainer": {"max_steps": phase.steps, "accelerator": self.accelerator},
         }
         presets = self._presets(phase)
@@ -172,12 +160,20 @@ class Build:
                 "phase": phase,
                 "presets": presets,
                 "sets": [sets["data_train"], sets["data_val"]],
-                "before": before,
+                "before": before or phase.start,
+                "backgrounds": self.recipe.backgrounds_digest,
             },
             TRAINING_CODE,
             run,
             **estimates.training(phase, presets, self.recipe),
         )
+
+    def _training_data(self, phase: PhaseSettings) -> dict[str, Any]:
+        """Arguments of `ShardDataModule`."""
+        folders = {name: str(self._set(name)) for name in ("train", "val")}
+        if self.recipe.backgrounds is not None:
+            folders["backgrounds"] = self.recipe.backgrounds
+        return phase.data | folders
 
     def _finetune(self, sets: dict[str, str], before: str, checkpoint: Path) -> Stage:
         folder, settings = self.output / "finetune", self.recipe.finetune
@@ -199,7 +195,7 @@ class Build:
             folder,
             {"settings": settings, "sets": [sets["data_finetune"], sets["data_val"]],
              "before": before},
-            _FINETUNING,
+            FINETUNING_CODE,
             run,
             **estimates.finetuning(settings, self.recipe),
         )  # fmt: skip
@@ -208,7 +204,9 @@ class Build:
         folder, settings = self.output / "package", self.recipe.package
 
         def run() -> object:
-            data = PackageData(self._set("train"), (self._set("val"),), self._set("test"))
+            folders = self._set("train"), (self._set("val"),), self._set("test")
+            photographs = self.recipe.backgrounds
+            data = PackageData(*folders, None if photographs is None else Path(photographs))
             return package(
                 checkpoint, data, folder, self.name, settings, self.recipe.objects, self.report
             )
@@ -218,7 +216,7 @@ class Build:
             folder,
             {"settings": settings, "name": self.name, "before": before,
              "sets": [sets[f"data_{name}"] for name in ("train", "val", "test")]},
-            _PACKAGING,
+            PACKAGING_CODE,
             run,
             **estimates.packaging(self.recipe),
         )  # fmt: skip
@@ -297,9 +295,7 @@ class Build:
         folder = self.output / ".build" / "speed"
         content = {
             "model": phase.model,
-            "data": phase.data
-            | {s: str(self._set(s)) for s in ("train", "val")}
-            | {"steps_per_epoch": estimates.MEASURED_STEPS},
+            "data": self._training_data(phase) | {"steps_per_epoch": estimates.MEASURED_STEPS},
             "trainer": {
                 "max_steps": 2 * estimates.MEASURED_STEPS,
                 "limit_val_batches": 0,

@@ -10,6 +10,8 @@ from typing import Any
 from kp3d_core.data.cameras import camera_by_name
 from kp3d_core.data.generate import GenerateSettings
 from kp3d_core.data.objects import LIST_SUFFIXES, ObjectCategory, object_category
+from kp3d_core.data.photographs import photographs_digest
+from kp3d_core.files import sha256_of
 from kp3d_core.package.packaging import PackageSettings
 from kp3d_core.recipe.checking import check_arguments, settings_of
 from kp3d_core.training.datamodule import ShardDataModule
@@ -53,6 +55,11 @@ class DataSettings:
     """Seen by nothing but the evaluation."""
     image_size: int = 128
     """Width and height of all views [px]."""
+    meshes: str | None = None
+    """List of meshes by others, relative to the recipe, see `kp3d render --meshes`: they make a
+    share of the objects to train and finetune on, each time changed at random."""
+    mesh_share: float = 0.35
+    """That share."""
 
 
 @dataclass(frozen=True)
@@ -67,6 +74,12 @@ class PhaseSettings:
     """Of `KeypointModule`; overrides the presets."""
     data: dict[str, Any] = field(default_factory=dict)
     """Of `ShardDataModule`, but for the folders; overrides the presets."""
+
+    @property
+    def start(self) -> str:
+        """What a first phase starts from: a file is known by its content, a name by itself."""
+        source = str(self.model.get("initial_weights", ""))
+        return sha256_of(Path(source)) if Path(source).is_file() else source
 
 
 @dataclass(frozen=True)
@@ -83,6 +96,9 @@ class Recipe:
         PhaseSettings(17_000),
         PhaseSettings(4_000, presets=("fast", "finish")),
     )
+    backgrounds: str | None = None
+    """Folder of photographs, relative to the recipe, to put behind views in training, finetuning
+    and packaging; made-up scenes stand in for them if None."""
     finetune: FinetuneSettings | None = field(default_factory=FinetuneSettings)
     """None leaves the stage out."""
     package: PackageSettings = field(default_factory=PackageSettings)
@@ -99,6 +115,8 @@ class Recipe:
                 self._render_settings(name, self.category)
             except ValueError as error:
                 problems.append(f"data.{name}: {error}")
+        if self.backgrounds is not None and not Path(self.backgrounds).is_dir():
+            problems.append(f"backgrounds must be a folder of photographs, got {self.backgrounds}")
         problems += _overlaps(self.data)
         if not self.train:
             problems.append("train must have a phase or more")
@@ -119,7 +137,15 @@ class Recipe:
     @cached_property
     def objects(self) -> ObjectCategory:
         """Where the objects come from."""
-        return object_category(self.category)
+        category = object_category(self.category)
+        if self.data.meshes is None:
+            return category
+        return category.with_meshes(Path(self.data.meshes), self.data.mesh_share)
+
+    @property
+    def backgrounds_digest(self) -> str:
+        """Changes when other photographs are in the folder."""
+        return "" if self.backgrounds is None else photographs_digest(self.backgrounds)
 
     def render_settings(self, name: str) -> GenerateSettings:
         """Of one of the sets; where its objects are fewer than wanted, each is shown once."""
@@ -155,6 +181,12 @@ def _overlaps(data: DataSettings) -> list[str]:
             "data.finetune.seed_offset"]  # fmt: skip
 
 
+def _resolve(content: object, name: str, folder: Path) -> None:
+    """Make a path absolute that is meant relative to a folder; what is no path stays."""
+    if isinstance(content, dict) and isinstance(content.get(name), str):
+        content[name] = str(folder / content[name])
+
+
 def read_recipe(path: Path) -> Recipe:
     """Read a recipe.
 
@@ -165,8 +197,11 @@ def read_recipe(path: Path) -> Recipe:
         content = read_yaml(path, MAX_BYTES)
     except ValueError as error:
         raise ValueError(f"RECIPE must be a YAML file, got {path}: {error}.") from error
-    if isinstance(content, dict) and str(content.get("category")).endswith(LIST_SUFFIXES):
-        content["category"] = str(path.parent / str(content["category"]))
+    if isinstance(content, dict):
+        if str(content.get("category")).endswith(LIST_SUFFIXES):
+            _resolve(content, "category", path.parent)
+        _resolve(content, "backgrounds", path.parent)
+        _resolve(content.get("data"), "meshes", path.parent)
     problems: list[str] = []
     recipe = settings_of(Recipe, content, "", problems)
     if problems:

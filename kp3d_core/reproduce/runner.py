@@ -21,7 +21,7 @@ from kp3d_core.data.manifest import MANIFEST_NAME, read_manifest
 from kp3d_core.data.shards import read_instances
 from kp3d_core.files import exclusive_lock, sha256_of
 from kp3d_core.provenance import provenance
-from kp3d_core.recipe.build import TRAINING_CODE
+from kp3d_core.recipe.code import TRAINING_CODE
 from kp3d_core.recipe.stages import Stage, run_stages
 from kp3d_core.reproduce.measure import Result, measure
 from kp3d_core.reproduce.paper import CATEGORIES

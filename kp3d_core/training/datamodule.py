@@ -49,8 +49,7 @@ class ShardDataModule(L.LightningDataModule):
             gpu_cache_gb: sets up to this size are held on the GPU [GB] and cost the step nothing;
                 batches of larger ones are sent to it.
             backgrounds: folder of photographs, at any depth, that augmentation puts behind and
-                before the objects; made-up scenes only if None. What it costs to have none is
-                measured in docs/training.md.
+                before the objects; made-up scenes only if None.
             background_size: side at which photographs are held in memory [px]; at least the
                 input's, better twice.
             cache: folder on a fast disk to decode the training views into, once, and to map them

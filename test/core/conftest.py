@@ -9,6 +9,7 @@ RECIPE = ["fast", CONFIGS / "car.yaml"]
 
 TRAINING = {
     "built",
+    "recipe_file",
     "finetuned",
     "trained_run",
     "rendered_cars",

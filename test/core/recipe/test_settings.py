@@ -13,8 +13,14 @@ RECIPES = sorted((Path(__file__).parents[3] / "config" / "recipes").glob("*.yaml
 @pytest.mark.parametrize("path", RECIPES, ids=[path.stem for path in RECIPES])
 def test_shipped_recipes_are_of_their_category(path):
     recipe = read_recipe(path)
-    assert recipe.category == path.stem
-    assert [phase.presets for phase in recipe.train] == [("fast",), ("fast", "finish")]
+    assert (recipe.name or recipe.category) == path.stem
+    assert recipe.category == path.stem.removesuffix("_photo")
+    presets = [phase.presets for phase in recipe.train]
+    if path.stem.endswith("_photo"):
+        further = ("photographs", "further")
+        assert presets == [("photographs",), further, further]
+    else:
+        assert presets == [("fast",), ("fast", "finish")]
 
 
 def test_there_is_one_for_each_shipped_model():
@@ -49,7 +55,7 @@ def test_everything_wrong_is_told_at_once(tmp_path):
         )
     message = str(error.value)
     for part in (
-        "dat: unknown key dat, known are category, name, data, train, finetune, package",
+        "dat: unknown key dat, known are category, name, data, train, backgrounds, finetune",
         "data.train.instances must be of type int, got 'many'",
         "data.val.instances is missing",
         "finetune.steps must be of type int, got 1.5",
