@@ -48,7 +48,12 @@ class _Shape:
         message = self.serialized.copy()
         message[self.stamps] = _bytes(np.array((stamp.sec, stamp.nanosec), _STAMP))
         message[self.instances] = _bytes(
-            np.stack([instance_numbers(f.detection, from_depth=f.from_depth) for f in found])
+            np.stack(
+                [
+                    instance_numbers(f.detection, f.category.model, from_depth=f.from_depth)
+                    for f in found
+                ]
+            )
         )
         message[self.keypoints] = _bytes(
             np.concatenate([keypoint_numbers(f.detection, answer.camera) for f in found])

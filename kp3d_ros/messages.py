@@ -27,6 +27,7 @@ from vision_msgs.msg import (
 from visualization_msgs.msg import Marker
 
 from kp3d_core.geometry.rotation import invert_transform, transform_points
+from kp3d_core.geometry.symmetry import has_front
 from kp3d_core.inference import CameraModel, Detection, Model
 from kp3d_ros.msg import Keypoint3D, KeypointLayout, Keypoints3D
 from kp3d_ros.rotations import quat_xyzw
@@ -133,7 +134,7 @@ def instance_message(
     from_depth: bool = False,
 ) -> Keypoints3D:
     """The keypoints of one object."""
-    numbers = instance_numbers(detection, from_depth=from_depth)
+    numbers = instance_numbers(detection, model, from_depth=from_depth)
     return Keypoints3D(
         header=header,
         instance_id=instance_id,
@@ -147,14 +148,15 @@ def instance_message(
     )
 
 
-def instance_numbers(detection: Detection, *, from_depth: bool) -> NDArray[np.void]:
+def instance_numbers(detection: Detection, model: Model, *, from_depth: bool) -> NDArray[np.void]:
     """Numbers of a Keypoints3D message, of the type `INSTANCE`, without those of its keypoints."""
     source = Keypoints3D.SCALE_UNKNOWN
     if detection.metric:
         source = Keypoints3D.SCALE_DEPTH if from_depth else Keypoints3D.SCALE_OBJECT_SIZE
     unit_m = detection.unit_m if detection.metric else math.nan
     score = np.mean(detection.score)
-    values = (score, detection.orientation_score, detection.metric, source, unit_m)
+    orientation_score = detection.orientation_score if has_front(model.symmetry) else math.nan
+    values = (score, orientation_score, detection.metric, source, unit_m)
     return np.array(values, INSTANCE)
 
 

@@ -243,7 +243,7 @@ class Pipeline:
         return self.references.place(
             found.frame,
             found.detection,
-            found.category.model.calibration,
+            found.category.model,
             T_anchor_camera,
             answer.time_s,
             settings,

@@ -8,7 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kp3d_core.geometry.rotation import invert_transform
-from kp3d_core.inference import Calibration, Detection, PoseFilter, RelativePose
+from kp3d_core.geometry.symmetry import nearest_pose
+from kp3d_core.inference import Detection, Model, PoseFilter, RelativePose
+from kp3d_core.inference.pose import steady_motion
 from kp3d_ros.settings import Settings
 
 FloatArray = NDArray[np.float64]
@@ -16,7 +18,10 @@ FloatArray = NDArray[np.float64]
 
 @dataclass(frozen=True, eq=False)
 class Placement:
-    """Poses of one object; covariances are about the fixed axes of the first frame."""
+    """Poses of one object; covariances are about the fixed axes of the first frame.
+
+    A round object is never turned about its axis: its frame stands about it as in the reference.
+    """
 
     T_camera_object: FloatArray
     """Absolute pose now."""
@@ -29,16 +34,20 @@ class Placement:
     motion_covariance: FloatArray
 
 
-def _new_filter() -> PoseFilter:
-    return PoseFilter(1.0, 1.0)  # settings count from the first update on
-
-
 @dataclass(eq=False)
 class _Reference:
     pose: RelativePose
     T_anchor_reference: FloatArray
-    absolute: PoseFilter = field(default_factory=_new_filter)
-    relative: PoseFilter = field(default_factory=_new_filter)
+    symmetry: str
+    absolute: PoseFilter = field(init=False)
+    relative: PoseFilter = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.smooth_anew()
+
+    def smooth_anew(self) -> None:
+        """Forget what was smoothed; settings count from the first update on."""
+        self.absolute, self.relative = (PoseFilter(1.0, 1.0, self.symmetry) for _ in range(2))
 
 
 class References:
@@ -66,7 +75,7 @@ class References:
     def change_camera(self) -> None:
         """The camera is another one, in another place and with errors of its own."""
         for known in self._references.values():
-            known.absolute, known.relative = _new_filter(), _new_filter()
+            known.smooth_anew()
 
     def is_due(self, frame: str, detection: Detection) -> bool:
         """Whether a detection of an object becomes its reference."""
@@ -81,7 +90,7 @@ class References:
         self,
         frame: str,
         detection: Detection,
-        calibration: Calibration,
+        model: Model,
         T_anchor_camera: FloatArray,
         time_s: float,
         settings: Settings,
@@ -91,7 +100,7 @@ class References:
         Args:
             frame: its name.
             detection: its newest detection.
-            calibration: of its model.
+            model: that found it.
             T_anchor_camera: the camera in the frame that references are anchored in; identity if
                 that is the camera itself.
             time_s: when the image was taken [s].
@@ -99,8 +108,9 @@ class References:
         """
         if self.is_due(frame, detection):
             self._references[frame] = _Reference(
-                RelativePose(detection, calibration),
+                RelativePose(detection, model.calibration, model.symmetry),
                 T_anchor_camera @ detection.T_camera_object,
+                model.symmetry,
             )
             self._wanted.discard(frame)
         known = self._references[frame]
@@ -111,9 +121,11 @@ class References:
         moved = T_reference_anchor @ T_anchor_camera @ known.pose.T_camera_reference
         turn = np.zeros((6, 6))
         turn[:3, :3] = turn[3:, 3:] = moved[:3, :3]
-        T_motion = moved @ motion.T_reference_object
+        T_motion = steady_motion(moved @ motion.T_reference_object, model.symmetry)
         motion_covariance = turn @ motion.covariance @ turn.T
-        T, covariance = detection.T_camera_object, detection.pose_covariance
+        R_camera_object = T_anchor_camera[:3, :3].T @ (known.T_anchor_reference @ T_motion)[:3, :3]
+        T = nearest_pose(detection.T_camera_object, R_camera_object, model.symmetry)
+        covariance = detection.pose_covariance
         if settings.filter:
             for smoother in (known.absolute, known.relative):
                 smoother.acceleration = settings.filter_acceleration

@@ -73,7 +73,7 @@ class Instance(Protocol):
 
 
 InstanceSource = Callable[[str, int], Instance]
-"""Makes the instance of a category and a seed."""
+"""Makes the instance of a category and a seed; may have a `symmetry`, see `Manifest`."""
 
 Samples = Generator[list[tuple[str, bytes]], None, None]
 """Encoded samples, as tar members (name, content)."""
@@ -325,6 +325,7 @@ def _new_manifest(settings: GenerateSettings, source: InstanceSource) -> Manifes
         generator=_generator_digest(source),
         renderer=_renderer_digest(settings.light),
         instances=settings.instances,
+        symmetry=getattr(source, "symmetry", "none"),
     )
 
 

@@ -11,6 +11,7 @@ from typing import Any
 
 from kp3d_core.data.cameras import CameraSettings, camera_from_dict
 from kp3d_core.files import atomic_writer
+from kp3d_core.geometry.symmetry import SYMMETRIES
 
 FORMAT = "kp3d-shards"
 FORMAT_VERSION = 1
@@ -60,6 +61,8 @@ class Manifest:
     """Share of objects with random surfaces."""
     reflections: str = ""
     """Digest of the photographs that objects mirror; empty: none."""
+    symmetry: str = "none"
+    """Of the objects about z, one of `geometry.symmetry.SYMMETRIES`."""
     shards: tuple[ShardEntry, ...] = ()
     library_versions: tuple[dict[str, str], ...] = field(default=())
     """Versions of the libraries of every run that wrote to this set."""
@@ -147,11 +150,7 @@ def read_manifest(folder: Path) -> Manifest:
 
 def _from_dict(path: Path, content: dict[str, Any]) -> Manifest:
     known = {f.name for f in fields(Manifest)}
-    content = {
-        "random_surfaces": 0.0,
-        "reflections": "",
-        **content,
-    }  # not told where there are none
+    content = _ABSENT | content
     missing, unknown = sorted(known - content.keys()), sorted(content.keys() - known)
     if missing or unknown:
         raise ValueError(
@@ -173,6 +172,8 @@ def _from_dict(path: Path, content: dict[str, Any]) -> Manifest:
     ]
     names = [str(entry["name"]) for entry in entries]
     wrong += [f"name {name!r:.60}" for name in names if not _SHARD_NAME.fullmatch(name)]
+    if content["symmetry"] not in SYMMETRIES:
+        wrong.append(f"symmetry {content['symmetry']!r:.60}")
     versions = content["library_versions"]
     if isinstance(versions, list) and not all(isinstance(run, dict) for run in versions):
         wrong.append("library_versions")
@@ -185,14 +186,12 @@ def _from_dict(path: Path, content: dict[str, Any]) -> Manifest:
     return Manifest(**{**content, "shards": shards, "library_versions": tuple(versions)})
 
 
-_ABSENT: dict[str, Any] = {"random_surfaces": 0.0, "reflections": ""}
+_ABSENT: dict[str, Any] = {"random_surfaces": 0.0, "reflections": "", "symmetry": "none"}
 """Of sets that were rendered before there were any."""
 
 _KINDS: dict[str, type] = {
-    **dict.fromkeys(
-        ("category", "split", "light", "reflections", "generator", "renderer", "name", "sha256"),
-        str,
-    ),
+    **dict.fromkeys(("category", "split", "light", "reflections", "symmetry"), str),
+    **dict.fromkeys(("generator", "renderer", "name", "sha256"), str),
     "random_surfaces": float,
     "camera": dict,
     "shards": list,

@@ -26,6 +26,7 @@ from kp3d_core.data.manifest import Manifest
 from kp3d_core.data.shards import ShardDataset
 from kp3d_core.data.sharing import Share
 from kp3d_core.files import exclusive_lock, replaced_folder
+from kp3d_core.geometry.symmetry import canonical_pose
 
 
 @dataclass(frozen=True)
@@ -49,6 +50,9 @@ class ViewSet:
     """Variant of each object, such as "van"."""
     landmark_names: tuple[str, ...] = ()
     """Names that all objects have in common, L of them."""
+    symmetry: str = "none"
+    """Of the objects about z. Of the poses that are equally right, `T_camera_object` holds the one
+    of `geometry.symmetry.canonical_pose`."""
     landmarks: NDArray[np.float32] | None = None
     """(I, L, 3) in the object frame [model units]; for evaluation and supervised baselines only."""
 
@@ -103,7 +107,8 @@ def load_views(
     if cache is None:
         require_memory(4 * count * manifest.views * size**2, folder)
         return _decode(dataset, size, count, None)
-    place = Path(cache).absolute() / f"{manifest.sha256[:16]}-{size}-{count}"
+    name = f"{manifest.sha256[:16]}-{size}-{count}-{manifest.symmetry}"
+    place = Path(cache).absolute() / name
     place.parent.mkdir(parents=True, exist_ok=True)
     with exclusive_lock(place.parent, wait=True):  # of processes that train together, one decodes
         if not place.is_dir():
@@ -151,35 +156,43 @@ def _view_set(
     return ViewSet(
         arrays["rgba"],
         arrays["K"],
-        arrays["T"],
+        canonical_pose(np.asarray(arrays["T"]), manifest.symmetry),
         tuple(names["keys"]),
         manifest.category,
         camera.focal_px(size),
         camera.distance,
         tuple(names["kinds"]),
         tuple(names["landmark_names"]),
+        manifest.symmetry,
         arrays["landmarks"],
     )
+
+
+def with_symmetry(views: ViewSet, symmetry: str) -> ViewSet:
+    """The views of objects of which a symmetry is known that their set does not tell."""
+    T = canonical_pose(views.T_camera_object, symmetry)
+    return replace(views, T_camera_object=T, symmetry=symmetry)
 
 
 def join_views(sets: Sequence[ViewSet]) -> ViewSet:
     """The objects of several sets as one set, without landmarks.
 
     Raises:
-        ValueError: sets of different categories, training cameras, image sizes or numbers of views.
+        ValueError: sets of different categories, symmetries, training cameras, image sizes or
+            numbers of views.
     """
 
     def kind(views: ViewSet) -> tuple[object, ...]:
         camera = (round(views.training_focal_px, 6), views.training_distance)
-        return views.category, camera, views.rgba.shape[1:]
+        return views.category, views.symmetry, camera, views.rgba.shape[1:]
 
     first = sets[0]
     for other in sets[1:]:
         if kind(other) != kind(first):
             raise ValueError(
-                "Folders that are used together must agree in category, training camera (focal "
-                f"length [px], distance) and views (number, height, width, channels), got "
-                f"{kind(first)} and {kind(other)}. Render them alike."
+                "Folders that are used together must agree in category, symmetry, training "
+                "camera (focal length [px], distance) and views (number, height, width, channels), "
+                f"got {kind(first)} and {kind(other)}. Render them alike."
             )
     return replace(
         first,

@@ -29,7 +29,7 @@ class ObjectCategory:
 
     @property
     def symmetry(self) -> str:
-        """About z, as far as it is known: one of `symmetry.SYMMETRIES`."""
+        """About z, as far as it is known: one of `geometry.symmetry.SYMMETRIES`."""
         return self.lists["train"].symmetry if self.lists else "none"
 
     def source(self, split: str) -> InstanceSource:

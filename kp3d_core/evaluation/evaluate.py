@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from kp3d_core.data.memory import load_views
+from kp3d_core.data.memory import load_views, with_symmetry
 from kp3d_core.evaluation.before_photographs import before_photographs
 from kp3d_core.evaluation.breakdown import by_kind
 from kp3d_core.evaluation.equivariance import measure_equivariance
@@ -64,7 +64,7 @@ def evaluate(
     model = load_model(model_name_or_path)
     engine = create_engine(model, engine_name, device=device, precision=precision)
     ran = model.int8 if engine.precision == "int8" and model.int8 else model
-    views = load_views(data, model.input_size)
+    views = with_symmetry(load_views(data, model.input_size), model.symmetry)
     if views.rgba.shape[1] < 2:
         raise ValueError(f"{data} must hold at least 2 views of each object to form pairs, got 1.")
     if backgrounds is not None or sensor:
@@ -99,7 +99,9 @@ def evaluate(
     write_text(output / "metrics.json", json.dumps(metrics, indent=2) + "\n")
     title = f"{model.name}: {metrics['pairs']} pairs of {total} objects"
     write_histogram(output / "histogram.png", errors.rotation_deg, title)
-    absolute = absolute_rotation_deg(predictions, model.keypoints.canonical, views.T_camera_object)
+    absolute = absolute_rotation_deg(
+        predictions, model.keypoints.canonical, views.T_camera_object, views.symmetry
+    )
     write_sheets(
         output, views, predictions, absolute, model.keypoints.colors, model.keypoints.edges
     )

@@ -12,7 +12,8 @@ from kp3d_core.data.memory import ViewSet
 from kp3d_core.evaluation.predictions import Predictions
 from kp3d_core.geometry.camera import project
 from kp3d_core.geometry.procrustes import weighted_procrustes
-from kp3d_core.geometry.rotation import invert_transform, rotation_angle, transform_points
+from kp3d_core.geometry.rotation import transform_points
+from kp3d_core.geometry.symmetry import rotation_error
 
 FloatArray = NDArray[np.float64]
 
@@ -66,7 +67,7 @@ def pair_errors(
     carried = project(transform_points(T[second], X_object), views.K[second].astype(np.float64))
     residual = carried - predictions.keypoints_uv[second]
     return PairErrors(
-        relative_rotation_deg(X_0, X_1, T[first], T[second]),
+        relative_rotation_deg(X_0, X_1, T[first], T[second], views.symmetry),
         np.sqrt(np.mean(np.sum(residual**2, axis=-1), axis=-1)),
         instance,
         pairs,
@@ -74,7 +75,7 @@ def pair_errors(
 
 
 def relative_rotation_deg(
-    X_0: FloatArray, X_1: FloatArray, T_0: FloatArray, T_1: FloatArray
+    X_0: FloatArray, X_1: FloatArray, T_0: FloatArray, T_1: FloatArray, symmetry: str = "none"
 ) -> FloatArray:
     """Angle between the true rotation from view 0 to 1 and that of the keypoints, (P,) [deg].
 
@@ -83,10 +84,10 @@ def relative_rotation_deg(
         X_1: the same of the second view.
         T_0: `T_camera_object` of the first view, (P, 4, 4).
         T_1: of the second view.
+        symmetry: of the objects; a turn that cannot be seen is no error.
     """
     R_est, _ = weighted_procrustes(X_0, X_1)
-    T_1_0 = T_1 @ invert_transform(T_0)
-    return np.degrees(rotation_angle(R_est, T_1_0[:, :3, :3]))
+    return np.degrees(rotation_error(R_est @ T_0[:, :3, :3], T_1[:, :3, :3], symmetry))
 
 
 @dataclass(frozen=True)
@@ -116,12 +117,18 @@ def summarize_rotation(rotation_deg: FloatArray) -> RotationSummary:
 
 
 def absolute_rotation_deg(
-    predictions: Predictions, canonical: FloatArray, T_camera_object: NDArray[np.float32]
+    predictions: Predictions,
+    canonical: FloatArray,
+    T_camera_object: NDArray[np.float32],
+    symmetry: str = "none",
 ) -> FloatArray:
-    """Error of the orientation found by fitting the canonical keypoints, (I, V) [deg]."""
+    """Error of the orientation found by fitting the canonical keypoints, (I, V) [deg].
+
+    A turn that the symmetry of the objects hides is no error.
+    """
     R_est, _ = weighted_procrustes(canonical, predictions.keypoints_camera)
     R_gt = T_camera_object[..., :3, :3].astype(np.float64)
-    return np.degrees(rotation_angle(R_est, R_gt))
+    return np.degrees(rotation_error(R_est, R_gt, symmetry))
 
 
 def keypoint_spread(keypoints_object: FloatArray, used: NDArray[np.bool_]) -> float:
@@ -190,7 +197,7 @@ def summarize(
     used = predictions.flag_correct
     means = mean_keypoints(predictions.keypoints_object, used)
     right = used[errors.instance, errors.views[:, 0]] & used[errors.instance, errors.views[:, 1]]
-    absolute = absolute_rotation_deg(predictions, canonical, views.T_camera_object)
+    absolute = absolute_rotation_deg(predictions, canonical, views.T_camera_object, views.symmetry)
     scale_error = np.abs(np.log(predictions.scale / predictions.scale_true))
     return {
         "rotation_deg": asdict(summarize_rotation(errors.rotation_deg)),
@@ -201,6 +208,7 @@ def summarize(
         "extent": {axis: float(s) for axis, s in zip("xyz", means.std(0), strict=True)},
         "consistency_px": float(np.median(errors.consistency_px)),
         "scale_error_percent": float(100 * np.median(scale_error)),
+        "symmetry": views.symmetry,
         "pairs": len(errors.rotation_deg),
         "instances": len(views.rgba),
         "views_per_instance": int(views.rgba.shape[1]),

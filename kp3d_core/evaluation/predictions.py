@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from kp3d_core.data.memory import ViewSet
 from kp3d_core.geometry.camera import unproject
 from kp3d_core.geometry.rotation import invert_transform, transform_points
+from kp3d_core.geometry.symmetry import has_front
 from kp3d_core.inference.engines import Engine
 from kp3d_core.inference.lift import object_distance
 from kp3d_core.inference.model import Model, TrainingCamera
@@ -40,7 +41,7 @@ class Predictions:
     scale_true: FloatArray
     """(I, V)."""
     flag: NDArray[np.bool_]
-    """(I, V) predicted: the front is right of the back."""
+    """(I, V) predicted: the front is right of the back; true of objects without a front."""
     flag_true: NDArray[np.bool_]
     """(I, V) the object's +x axis points right."""
 
@@ -116,6 +117,6 @@ def _lift(outputs: dict[str, FloatArray], views: ViewSet, training: TrainingCame
         score=outputs["score"],
         scale=scale,
         scale_true=focal / training.focal_px * training.distance / T[..., 2, 3],
-        flag=front > back,
-        flag_true=T[..., 0, 0] > 0,
+        flag=front > back if has_front(views.symmetry) else np.ones_like(front, bool),
+        flag_true=T[..., 0, 0] > 0 if has_front(views.symmetry) else np.ones_like(front, bool),
     )

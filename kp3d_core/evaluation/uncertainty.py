@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from kp3d_core.data.memory import ViewSet
 from kp3d_core.evaluation.predictions import Predictions, over_black
 from kp3d_core.geometry.rotation import invert_transform, transform_points
+from kp3d_core.geometry.symmetry import nearest_pose
 from kp3d_core.inference import CameraModel, Detection, Detector, Model, RelativePose, View
 from kp3d_core.inference.engines import Engine
 
@@ -30,7 +31,7 @@ OUTLIER_DEG = 45.0
 """Larger rotation errors are wrong orientations, front taken for back, which no Gaussian describes;
 the orientation score speaks of those. They are counted, not averaged."""
 
-_CHI_SQUARE = {3: (2.366, 7.815), 6: (5.348, 12.592)}
+_CHI_SQUARE = {2: (1.386, 5.991), 3: (2.366, 7.815), 5: (4.351, 11.070), 6: (5.348, 12.592)}
 """Median and 95 % quantile of the chi-square law by degrees of freedom."""
 
 
@@ -56,7 +57,7 @@ def nees(error: FloatArray, covariance: FloatArray) -> FloatArray:
 
 
 def summarize_nees(values: FloatArray, dof: int) -> NeesSummary:
-    """Figures of normalised squared errors (K,) with 3 or 6 degrees of freedom."""
+    """Figures of normalised squared errors (K,) with 2, 3, 5 or 6 degrees of freedom."""
     median, limit = _CHI_SQUARE[dof]
     if not len(values):
         return NeesSummary(dof, None, None, median, None, 0)
@@ -104,10 +105,19 @@ def keypoint_truth(predictions: Predictions) -> FloatArray:
     return np.asarray(X - (X - mean) * np.sqrt(n / np.maximum(n - 1, 1)))
 
 
-def pose_error(T_est: FloatArray, T_gt: FloatArray) -> FloatArray:
-    """Translation, then rotation vector about fixed axes, from the true to the estimated pose."""
+def pose_error(T_est: FloatArray, T_gt: FloatArray, symmetry: str = "none") -> FloatArray:
+    """Translation, then rotation vector about fixed axes, from the true to the estimated pose.
+
+    Of true poses that are equally right by the symmetry of the object, the nearest one counts.
+    """
+    T_gt = nearest_pose(T_gt, T_est[:3, :3], symmetry)
     turn = cv2.Rodrigues(T_est[:3, :3] @ T_gt[:3, :3].T)[0].ravel()
     return np.concatenate([T_est[:3, 3] - T_gt[:3, 3], turn])
+
+
+def rotation_dof(symmetry: str) -> int:
+    """Components of a rotation error that can be seen: none about the axis of a full symmetry."""
+    return 2 if symmetry == "full" else 3
 
 
 def rotation_error_deg(error: FloatArray) -> float:
@@ -135,7 +145,7 @@ def absolute_errors(
 ) -> list[list[FloatArray]]:
     """Error (6,) of the absolute pose of each detection."""
     return [
-        [pose_error(d.T_camera_object, T) for d, T in zip(row, poses, strict=False)]
+        [pose_error(d.T_camera_object, T, views.symmetry) for d, T in zip(row, poses, strict=False)]
         for row, poses in zip(detections, views.T_camera_object.astype(np.float64), strict=True)
     ]
 
@@ -185,26 +195,30 @@ def measure_uncertainty(
     good = [(error, covariance) for error, covariance in absolute if not is_outlier(error)]
     relative = []
     for pair in view_pairs(detections, views):
-        motion = RelativePose(pair.reference, model.calibration).update(pair.current)
-        error = pose_error(motion.T_reference_object, pair.T_reference_object)
+        motion = RelativePose(pair.reference, model.calibration, model.symmetry).update(
+            pair.current
+        )
+        error = pose_error(motion.T_reference_object, pair.T_reference_object, model.symmetry)
         relative.append((error, motion.covariance))
     keypoints = _keypoint_nees(detections, views, predictions)
     return {
         "keypoints": asdict(summarize_nees(keypoints, 3)),
-        "absolute": _summarize_poses(good),
-        "relative": _summarize_poses(relative),
+        "absolute": _summarize_poses(good, rotation_dof(model.symmetry)),
+        "relative": _summarize_poses(relative, rotation_dof(model.symmetry)),
         "outliers": 1 - len(good) / len(absolute),
     }
 
 
-def _summarize_poses(samples: list[tuple[FloatArray, FloatArray]]) -> dict[str, Any]:
+def _summarize_poses(
+    samples: list[tuple[FloatArray, FloatArray]], rotation_dof: int
+) -> dict[str, Any]:
     """Summaries of pose errors (6,) with covariances (6, 6): both halves and the whole."""
     e = np.array([error for error, _ in samples]).reshape(-1, 6)
     C = np.array([covariance for _, covariance in samples]).reshape(-1, 6, 6)
     return {
-        "rotation": asdict(summarize_nees(nees(e[:, 3:], C[:, 3:, 3:]), 3)),
+        "rotation": asdict(summarize_nees(nees(e[:, 3:], C[:, 3:, 3:]), rotation_dof)),
         "translation": asdict(summarize_nees(nees(e[:, :3], C[:, :3, :3]), 3)),
-        "pose": asdict(summarize_nees(nees(e, C), 6)),
+        "pose": asdict(summarize_nees(nees(e, C), 3 + rotation_dof)),
     }
 
 

@@ -34,9 +34,11 @@ class Detection:
     T_camera_object: FloatArray
     """Absolute pose from the canonical keypoints, shape (4, 4)."""
     pose_covariance: FloatArray
-    """Shape (6, 6), order x, y, z, rotX, rotY, rotZ about the camera frame's fixed axes."""
+    """Shape (6, 6), order x, y, z, rotX, rotY, rotZ about the camera frame's fixed axes. About the
+    axis of a round object nothing is known: `geometry.symmetry.UNKNOWN_VARIANCE`."""
     orientation_score: float
-    """Probability, 0.5..1, that front and back of the object are not confused."""
+    """Probability, 0.5..1, that front and back of the object are not confused; 1 if they are the
+    same."""
     scale: float
     """Apparent size in the crop relative to the training views."""
     metric: bool

@@ -11,6 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from kp3d_core.geometry.camera import project, unproject
 from kp3d_core.geometry.crop import CropCamera, make_crop_camera
+from kp3d_core.geometry.symmetry import has_front
 from kp3d_core.inference.camera import CameraModel
 from kp3d_core.inference.cropper import extract_crop
 from kp3d_core.inference.detection import Detection
@@ -261,6 +262,8 @@ class Detector:
         alignment = align_layout(layout, lifted, self.unit_m)
         residual = alignment.residual / self.unit_m
         orientation_score = float(values["orientation_score"])
+        if not has_front(layout.symmetry):
+            orientation_score = 1.0
         traits = view_traits(
             alignment.T,
             misfit(residual, values["score"]),

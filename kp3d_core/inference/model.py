@@ -39,6 +39,9 @@ class KeypointLayout:
     """Mean position in the object frame over the training set, shape (N, 3) [model units]."""
     spread: NDArray[np.float64]
     """Standard deviation of those positions per object axis, shape (N, 3) [model units]."""
+    symmetry: str = "none"
+    """Of the objects about z, one of `geometry.symmetry.SYMMETRIES`. Where it is full, keypoints
+    have no place on the object, only one relative to the camera: x points towards it."""
 
     @property
     def count(self) -> int:
@@ -117,8 +120,6 @@ class Model:
     training_camera: TrainingCamera
     keypoints: KeypointLayout
     calibration: Calibration
-    symmetry: str
-    """`none` if every rotation of the object looks different."""
     metrics: Mapping[str, Any]
     """What it reached in evaluation, as the exporter wrote it."""
     provenance: Mapping[str, Any]
@@ -136,3 +137,8 @@ class Model:
     """`sha256` of the file in fp32 that this one was made of by `kp3d package`; empty if none."""
     int8: Model | None = field(default=None, repr=False)
     """The same in int8, where the file that `kp3d package` wrote lies beside this one."""
+
+    @property
+    def symmetry(self) -> str:
+        """Of the objects about z: `none` if every turn of the object looks different."""
+        return self.keypoints.symmetry

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from kp3d_core.geometry.symmetry import SYMMETRIES
 from kp3d_core.inference.model import (
     PRECISIONS,
     Calibration,
@@ -119,7 +120,6 @@ def parse_metadata(metadata: Mapping[str, str], data: bytes, sha256: str) -> Mod
         keypoints=keypoints,
         calibration=_read_calibration(reader),
         surface=_read_surface(reader, keypoints.count),
-        symmetry=reader.get("symmetry", str, "none"),
         metrics=reader.get("metrics", dict, {}),
         provenance=reader.get("provenance", dict, {}),
         data=data,
@@ -220,7 +220,15 @@ def _read_keypoints(reader: _Reader) -> KeypointLayout:
         edges=edges.astype(np.int64),
         canonical=reader.array("keypoints.canonical", (n, 3), -_MAX_COORDINATE, _MAX_COORDINATE),
         spread=reader.array("keypoints.spread", (n, 3), 0.0, _MAX_COORDINATE),
+        symmetry=_read_symmetry(reader),
     )
+
+
+def _read_symmetry(reader: _Reader) -> str:
+    symmetry = reader.get("symmetry", str, "none")
+    if symmetry not in SYMMETRIES:
+        reader.problems.append(f"symmetry must be in {SYMMETRIES}, got {symmetry!r:.80}.")
+    return str(symmetry)
 
 
 def _read_calibration(reader: _Reader) -> Calibration:

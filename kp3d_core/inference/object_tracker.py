@@ -179,7 +179,7 @@ class ObjectTracker:
         seen: list[TrackedObject] = []
         for item, look in zip(list(self._objects), found, strict=True):
             if item.anywhere and look.accepted:
-                item.track = self._start(look)  # how it stood says nothing either
+                item.track = self._start(look, frame, item.track)  # how it stood says nothing
             detection = item.track.follow(look, frame.camera, self._detector.settings)
             if detection.accepted and any(
                 same_object(detection, other.track.detection) for other in seen
@@ -269,14 +269,15 @@ class ObjectTracker:
         again = again or _nearest_first(detection, [item for item in missing if item.anywhere])
         if again:
             item = again[0]
-            item.track = self._start(detection)
+            item.track = self._start(detection, frame, item.track)
         else:
             if len(self._objects) >= self.max_objects:  # of those out of sight one must go
                 oldest = min(missing, key=lambda item: item.seen_in)
                 self._objects.remove(oldest)
                 frame.sightings.lost.append(oldest.number)
             self._count += 1
-            item = TrackedObject(self._count, self._start(detection), frame.number, frame.number)
+            track = self._start(detection, frame)
+            item = TrackedObject(self._count, track, frame.number, frame.number)
             self._objects.append(item)
         self._see(item, frame)
         item.accepted_in = frame.number
@@ -285,8 +286,11 @@ class ObjectTracker:
     def _see(self, item: TrackedObject, frame: _Frame) -> None:
         item.seen_in, item.unseen_s, item.anywhere = frame.number, 0.0, False
 
-    def _start(self, detection: Detection) -> Track:
-        return Track(detection, symmetric=self._detector.model.symmetry != "none")
+    def _start(self, detection: Detection, frame: _Frame, before: Track | None = None) -> Track:
+        """Follow an object that was found, or found again; of equal answers, by the one before."""
+        if before is not None:
+            detection = before.alike(detection, frame.camera)
+        return Track(detection, symmetry=self._detector.model.symmetry)
 
 
 def _nearest_first(detection: Detection, items: list[TrackedObject]) -> list[TrackedObject]:

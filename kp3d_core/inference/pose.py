@@ -8,9 +8,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kp3d_core.geometry.rotation import invert_transform, transform_points
+from kp3d_core.geometry.symmetry import nearest_pose
 from kp3d_core.inference.detection import Detection
 from kp3d_core.inference.model import Calibration
-from kp3d_core.inference.pose_fit import PoseFit, fit_pose
+from kp3d_core.inference.pose_fit import PoseFit, fit_pose, free_axis
 
 FloatArray = NDArray[np.float64]
 
@@ -20,11 +21,20 @@ class RelativeMotion:
     """Pose of the object now in the frame of its reference pose."""
 
     T_reference_object: FloatArray
-    """Shape (4, 4); identity if nothing moved."""
+    """Shape (4, 4); identity if nothing moved. Of a round object, the motion without any turn about
+    its own axis, which nobody sees."""
     covariance: FloatArray
     """Shape (6, 6), order x, y, z, rotX, rotY, rotZ about the reference frame's fixed axes."""
     residual: float
     """Weighted RMS distance after the fit [unit of the detections]."""
+
+
+def steady_motion(T_reference_object: FloatArray, symmetry: str) -> FloatArray:
+    """Of motions that look alike, the one that turns a round object least: not about its axis.
+
+    The two that are equally right of a two-fold object are told apart by following it.
+    """
+    return nearest_pose(T_reference_object, np.eye(3), symmetry if symmetry == "full" else "none")
 
 
 class RelativePose:
@@ -35,13 +45,20 @@ class RelativePose:
     counts as exact.
     """
 
-    def __init__(self, reference: Detection, calibration: Calibration | None = None) -> None:
+    def __init__(
+        self,
+        reference: Detection,
+        calibration: Calibration | None = None,
+        symmetry: str = "none",
+    ) -> None:
         """Remember the reference.
 
         Args:
             reference: the view that motion is counted from.
             calibration: of the model, for covariances; taken as exact if None.
+            symmetry: of the object about z.
         """
+        self._symmetry = symmetry
         self._calibration = calibration or Calibration()
         self.reference = reference
         self.T_camera_reference = reference.T_camera_object
@@ -56,7 +73,7 @@ class RelativePose:
         covariance = fit.covariance(
             self._calibration.relative_translation_scale, self._calibration.relative_rotation_scale
         )
-        return RelativeMotion(fit.T, covariance, fit.residual)
+        return RelativeMotion(steady_motion(fit.T, self._symmetry), covariance, fit.residual)
 
     def fit(self, current: Detection) -> PoseFit:
         """The same motion, its errors not calibrated yet."""
@@ -78,6 +95,7 @@ class RelativePose:
             self._rotate(current.own_covariance),
             source_common=self.reference.common_errors @ R.T,
             target_common=current.common_errors @ R.T,
+            free_axis=free_axis(self._symmetry),
         )
 
     def _rotate(self, covariance: FloatArray) -> FloatArray:

@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kp3d_core.geometry.rotation import exp_rotation, make_transform
+from kp3d_core.geometry.symmetry import free_rotation
 
 FloatArray = NDArray[np.float64]
 
@@ -31,14 +32,20 @@ class PoseFilter:
     2001, section 6.2.2 (white-noise acceleration).
     """
 
-    def __init__(self, acceleration: float, angular_acceleration: float) -> None:
+    def __init__(
+        self, acceleration: float, angular_acceleration: float, symmetry: str = "none"
+    ) -> None:
         """Set how lively the object is.
 
         Args:
             acceleration: typical change of velocity within a second [m/s], the root of the power
                 spectral density of the acceleration.
             angular_acceleration: the same of the rate of rotation [rad/s].
+            symmetry: of the object about z. A rotation that tells nothing is not smoothed as one
+                that tells little: its huge variance would spread to where the axis turns to. It is
+                held like the others, and told as unknown.
         """
+        self._symmetry = symmetry
         self.acceleration = acceleration
         self.angular_acceleration = angular_acceleration
         self._time_s: float | None = None
@@ -60,6 +67,16 @@ class PoseFilter:
             T: measured pose, shape (4, 4).
             covariance: shape (6, 6), order x, y, z, rotX, rotY, rotZ about fixed axes.
         """
+        if self._symmetry != "full":
+            return self._update(time_s, T, covariance)
+        seen = free_rotation(covariance, T[:3, 2], 0.0)
+        held = free_rotation(covariance, T[:3, 2], float(np.trace(seen[3:, 3:])) / 2)
+        T, covariance = self._update(time_s, T, held)
+        return T, free_rotation(covariance, T[:3, 2])
+
+    def _update(
+        self, time_s: float, T: FloatArray, covariance: FloatArray
+    ) -> tuple[FloatArray, FloatArray]:
         dt = None if self._time_s is None else time_s - self._time_s
         if dt is None or not 0 <= dt < _LONGEST_PAUSE_S:
             return self._start(time_s, T, covariance)

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from kp3d_core.geometry.procrustes import weighted_procrustes
 from kp3d_core.geometry.rotation import make_transform, skew
+from kp3d_core.geometry.symmetry import free_rotation
 from kp3d_core.inference.lift import LiftedKeypoints
 from kp3d_core.inference.model import KeypointLayout
 
@@ -47,6 +48,16 @@ class PoseFit:
     """The same of the source points."""
     residual: float
     """Weighted root mean square distance between fitted and given points."""
+    free_axis: FloatArray | None = None
+    """Axis (3,) in the target frame about which the rotation tells nothing; None if there is none:
+    of a round object, its z axis."""
+
+    @property
+    def own_covariance_seen(self) -> FloatArray:
+        """`own_covariance` of what the points tell, (6, 6)."""
+        if self.free_axis is None:
+            return self.own_covariance
+        return free_rotation(self.own_covariance, self.free_axis)
 
     def covariance(self, translation_scale: float = 1.0, rotation_scale: float = 1.0) -> FloatArray:
         """Covariance of the pose, shape (6, 6), order x, y, z, rotX, rotY, rotZ.
@@ -60,7 +71,7 @@ class PoseFit:
         modes = np.concatenate([self.common, self.source_common])
         covariance = factors[:, None] * self.own_covariance * factors + modes.T @ modes
         covariance[:3, :3] += _turned_offsets(self.source_common[:, :3], covariance[3:, 3:])
-        return covariance
+        return covariance if self.free_axis is None else free_rotation(covariance, self.free_axis)
 
 
 def fit_pose(
@@ -72,6 +83,7 @@ def fit_pose(
     source_common: FloatArray | None = None,
     target_common: FloatArray | None = None,
     alignment: Alignment | None = None,
+    free_axis: FloatArray | None = None,
 ) -> PoseFit:
     """Rigid motion from source to target points, each weighted by its own precision.
 
@@ -87,6 +99,7 @@ def fit_pose(
             that they share, shape (M, N, 3).
         target_common: the same of the target points.
         alignment: the result for the same points and weights, if it is known already.
+        free_axis: in the source frame, see `PoseFit.free_axis`.
     """
     if alignment is None:
         alignment = _align(source, target, source_covariance, target_covariance)
@@ -103,6 +116,7 @@ def fit_pose(
         modes[0],
         modes[1],
         alignment.residual,
+        None if free_axis is None else R @ free_axis,
     )
 
 
@@ -136,7 +150,13 @@ def fit_layout(
         lifted.covariance,
         target_common=lifted.common,
         alignment=alignment,
+        free_axis=free_axis(layout.symmetry),
     )
+
+
+def free_axis(symmetry: str) -> FloatArray | None:
+    """Axis (3,) of an object about which it has no orientation; None if it has one about all."""
+    return np.array([0.0, 0.0, 1.0]) if symmetry == "full" else None
 
 
 def align_layout(layout: KeypointLayout, lifted: LiftedKeypoints, unit_m: float) -> Alignment:

@@ -8,7 +8,7 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
-from kp3d_core.geometry.rotation import rotation_angle
+from kp3d_core.geometry.symmetry import has_front, rotation_error
 from kp3d_core.inference.camera import CameraModel
 from kp3d_core.inference.detection import Detection
 from kp3d_core.inference.settings import DetectorSettings
@@ -29,16 +29,16 @@ _MAX_LOG_ODDS = 4.0
 class Track:
     """State of one object that is being followed."""
 
-    def __init__(self, detection: Detection, *, symmetric: bool = False) -> None:
+    def __init__(self, detection: Detection, *, symmetry: str = "none") -> None:
         """Start with an accepted detection.
 
         Args:
             detection: where the object is.
-            symmetric: the object has no front: nothing can be confused.
+            symmetry: of the object about z; without a front there is nothing to confuse.
         """
         self.detection = detection
         """The newest accepted one."""
-        self._symmetric = symmetric
+        self._symmetry = symmetry
         self._turns = 0
         self._log_odds = _log_odds(detection.orientation_score)
 
@@ -58,13 +58,17 @@ class Track:
         the network's own certainty. While the track is the likelier one, the detection is turned
         back; else the new orientation counts from here on. A turn that neither explains is refused
         `settings.turn_patience` times, then believed.
+
+        Of the two answers that are equally right of a two-fold object, the one that goes on from
+        the last image counts.
         """
         if not detection.accepted:
             return detection
+        detection = self.alike(detection, camera)
         turn_deg = self._turn_deg(detection.T_camera_object)
-        if turn_deg > settings.max_turn_deg and not self._symmetric and settings.turn_patience:
+        if turn_deg > settings.max_turn_deg and settings.turn_patience:
             flipped = detection.T_camera_object @ _HALF_TURN
-            if self._turn_deg(flipped) < _MAX_FLIP_ERROR_DEG:
+            if has_front(self._symmetry) and self._turn_deg(flipped) < _MAX_FLIP_ERROR_DEG:
                 return self._weigh(detection, camera)
             if self._turns < settings.turn_patience:
                 self._turns += 1
@@ -75,6 +79,13 @@ class Track:
             self._log_odds = 0.0
         self._log_odds += _EVIDENCE * _log_odds(detection.orientation_score)
         return self._believe(detection)
+
+    def alike(self, detection: Detection, camera: CameraModel) -> Detection:
+        """The answer, of those that are equally right, that is turned least from the last one."""
+        R, R_before = detection.T_camera_object[:3, :3], self.detection.T_camera_object[:3, :3]
+        if self._symmetry != "two-fold" or R[:, :2].ravel() @ R_before[:, :2].ravel() >= 0:
+            return detection
+        return flip_front_and_back(detection, camera, detection.orientation_score)
 
     def _weigh(self, detection: Detection, camera: CameraModel) -> Detection:
         """The detection as it is or turned back, whichever is likelier."""
@@ -93,7 +104,7 @@ class Track:
 
     def _turn_deg(self, T_camera_object: FloatArray) -> float:
         R_before = self.detection.T_camera_object[:3, :3]
-        return math.degrees(rotation_angle(R_before, T_camera_object[:3, :3]))
+        return math.degrees(rotation_error(R_before, T_camera_object[:3, :3], self._symmetry))
 
 
 def flip_front_and_back(

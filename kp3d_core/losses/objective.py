@@ -17,6 +17,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from kp3d_core.geometry.rotation import invert_transform, transform_points
+from kp3d_core.geometry.symmetry import has_front
 from kp3d_core.losses.keypoint_shape import separation_loss, silhouette_loss, variance_loss
 from kp3d_core.losses.landmarks import landmark_loss
 from kp3d_core.losses.multiview import (
@@ -101,6 +102,8 @@ class ViewBatch(NamedTuple):
     """Silhouette at the resolution of the heatmaps, 0 or 1."""
     log_scale: Float[Tensor, "B V"]
     """Logarithm of the apparent size relative to the training camera."""
+    symmetry: str = "none"
+    """Of the objects; poses are `geometry.symmetry.canonical_pose`."""
     landmarks: Float[Tensor, "B L 3"] | None = None
     """Named points in the object frame; needed where `LossWeights.landmark` is not zero."""
 
@@ -189,7 +192,7 @@ def pair_objective(
             prediction.orientation_uv,
             prediction.orientation_logits,
             orientation_target_uv,
-            true_flag(batch.T_camera_object),
+            None if batch.symmetry == "full" else true_flag(batch.T_camera_object),
             reduction,
         ),
         "scale": (prediction.log_scale - batch.log_scale).square().mean(),
@@ -226,11 +229,12 @@ def place_objective(
         orientation_target_uv: true projections of the orientation points in both [NDC].
     """
     flag = true_flag(views.T_camera_object)
+    mirrored = 1 - flag if has_front(graph.symmetry) else flag
     parts = _orientation_parts(
         look.reading.orientation_uv,
         look.orientation_logits,
         orientation_target_uv,
-        torch.cat([flag, 1 - flag]),
+        None if graph.symmetry == "full" else torch.cat([flag, mirrored]),
         "paper",
     )
     covariance = look.reading.covariance
@@ -255,12 +259,13 @@ def refiner_losses(reading: Reading, views: PlacedViews) -> dict[str, Float[Tens
 
 
 def _orientation_parts(
-    uv: Tensor, logits: Tensor, target_uv: Tensor, flag: Tensor, reduction: Reduction
+    uv: Tensor, logits: Tensor, target_uv: Tensor, flag: Tensor | None, reduction: Reduction
 ) -> dict[str, Tensor]:
+    """Losses of the orientation stage; that of the flag is 0 where there is none to tell."""
     return {
         "orientation": orientation_loss(uv, target_uv, reduction),
         "orientation_heatmap": orientation_heatmap_loss(logits, target_uv),
-        "flag": flag_loss(uv, flag),
+        "flag": uv.new_zeros(()) if flag is None else flag_loss(uv, flag),
     }
 
 

@@ -9,6 +9,7 @@ from jaxtyping import Float, UInt8
 from torch import Tensor, nn
 
 from kp3d_core.geometry.camera import ndc_to_pixel
+from kp3d_core.geometry.symmetry import has_front
 from kp3d_core.models.heatmaps import expected_uv, flag_logit, heatmap_moments, mass_within
 from kp3d_core.models.interface import KeypointModel
 from kp3d_core.models.refiner import Reading, Refiner
@@ -51,6 +52,7 @@ class DetectorGraph(nn.Module):
         distance: float,
         mirror: bool = False,
         refiner: Refiner | None = None,
+        symmetry: str = "none",
     ) -> None:
         """Wrap a trained network.
 
@@ -63,6 +65,8 @@ class DetectorGraph(nn.Module):
                 cancel in the mean of both; and the keypoints found in the mirror image, mirrored
                 back, are as many others on the object.
             refiner: corrects what is read, if there is one; made for the same `mirror`.
+            symmetry: of the objects; without a front, none is looked for, and mirrored objects are
+                no others.
         """
         super().__init__()
         self.model = model
@@ -70,6 +74,7 @@ class DetectorGraph(nn.Module):
         self.distance = distance
         self.mirror = mirror
         self.refiner = refiner
+        self.symmetry = symmetry
 
     @property
     def num_keypoints(self) -> int:
@@ -114,8 +119,11 @@ class DetectorGraph(nn.Module):
         encoding = self.model.encode(pixels)
         points_uv = expected_uv(encoding.orientation_logits)
         seen_flag = (flag_logit(self._mean_points(points_uv, batch)) > 0).float()
+        mirrored = 1.0 - (seen_flag if flag is None else flag)
+        if not has_front(self.symmetry):
+            seen_flag = mirrored = torch.ones_like(seen_flag)
         flag = seen_flag if flag is None else flag
-        maps = self.model.decode(encoding, torch.cat([flag, 1 - flag]) if self.mirror else flag)
+        maps = self.model.decode(encoding, torch.cat([flag, mirrored]) if self.mirror else flag)
         moments = heatmap_moments(maps.heatmap_logits, maps.depth_maps)
         reading = Reading(
             uv=moments.uv,
@@ -162,5 +170,8 @@ class DetectorGraph(nn.Module):
         if not self.mirror:
             return points_uv
         # Slices, not chunks: those would fix the batch size of the graph.
-        twins = points_uv[batch:] * points_uv.new_tensor([-1.0, 1.0])
+        twins = points_uv[batch:]
+        if self.symmetry == "two-fold":  # its front is on the right in the mirror image, too
+            twins = twins.flip(-2)
+        twins = twins * points_uv.new_tensor([-1.0, 1.0])
         return (points_uv[:batch] + twins) / 2

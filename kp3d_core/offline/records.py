@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from kp3d_core.geometry.symmetry import has_front
 from kp3d_core.inference.camera import CameraModel
 from kp3d_core.inference.detection import Detection
 from kp3d_core.inference.model import Model
@@ -54,9 +55,12 @@ def object_record(number: int, detection: Detection, model: Model) -> dict[str, 
     return {
         "object": number,
         "category": model.category,
+        "symmetry": model.symmetry,
         "unit": unit_of(detection),
         "score": float(np.mean(detection.score)),
-        "orientation_score": float(detection.orientation_score),
+        "orientation_score": (
+            float(detection.orientation_score) if has_front(model.symmetry) else None
+        ),
         "misfit": float(detection.misfit),
         "T_camera_object": _numbers(detection.T_camera_object),
         "pose_covariance": _numbers(detection.pose_covariance),

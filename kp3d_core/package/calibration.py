@@ -17,6 +17,7 @@ from kp3d_core.evaluation.uncertainty import (
     nees,
     observe,
     pose_error,
+    rotation_dof,
     rotation_error_deg,
     view_pairs,
 )
@@ -85,7 +86,7 @@ def calibrate_pose(
 
     Chosen so that the mean normalised squared error (NEES) over held-out views is 3 for keypoints,
     and 3 for rotation and for translation of absolute and of relative poses, as for a correct
-    Gaussian. Wrong orientations are left out.
+    Gaussian; of the rotation of round objects it is 2. Wrong orientations are left out.
 
     Args:
         model: with the result of `calibrate_keypoints`, and neither growth nor factors yet.
@@ -105,10 +106,11 @@ def calibrate_pose(
             turns_deg.append(rotation_error_deg(error))
     relative = []
     for pair in view_pairs(detections, views):
-        fit = RelativePose(pair.reference).fit(pair.current)
-        relative.append((pose_error(fit.T, pair.T_reference_object), fit))
-    translation_scale, rotation_scale = _pose_factors(absolute)
-    relative_translation_scale, relative_rotation_scale = _pose_factors(relative)
+        fit = RelativePose(pair.reference, symmetry=model.symmetry).fit(pair.current)
+        relative.append((pose_error(fit.T, pair.T_reference_object, model.symmetry), fit))
+    dof = rotation_dof(model.symmetry)
+    translation_scale, rotation_scale = _pose_factors(absolute, dof)
+    relative_translation_scale, relative_rotation_scale = _pose_factors(relative, dof)
     return replace(
         calibration,
         rotation_scale=rotation_scale,
@@ -138,7 +140,7 @@ class _ViewErrors:
     keypoints: float
     """Mean over keypoints, 3 degrees of freedom, errors of the apparent size left out."""
     rotation: float
-    """3 degrees of freedom."""
+    """3 degrees of freedom; 2 of round objects."""
     lateral: float
     """Of the translation across the line of sight, 2 degrees of freedom."""
     log_scale: float
@@ -161,7 +163,11 @@ def _calibrate_growth(
         return np.array([getattr(view, name) for view in found])
 
     own, own_slopes = fit_log_variance(
-        [(column("keypoints"), 3), (column("rotation"), 3), (column("lateral"), 2)],
+        [
+            (column("keypoints"), 3),
+            (column("rotation"), rotation_dof(model.symmetry)),
+            (column("lateral"), 2),
+        ],
         traits - typical,
     )
     scale, scale_slopes = fit_log_variance([(column("log_scale"), 1)], traits - typical)
@@ -191,7 +197,7 @@ def _view_errors(
             continue
         R = views.T_camera_object[i, v, :3, :3].astype(np.float64)
         keypoint_error = (predictions.keypoints_object[i, v] - truth_object[i, v]) @ R.T
-        own = _absolute_fit(detection, model).own_covariance
+        own = _absolute_fit(detection, model).own_covariance_seen
         found.append(
             _ViewErrors(
                 view_traits(
@@ -220,23 +226,25 @@ def _absolute_fit(detection: Detection, model: Model) -> PoseFit:
     return fit_layout(model.keypoints, lifted, detection.unit_m, detection.growth)
 
 
-def _pose_factors(samples: list[tuple[FloatArray, PoseFit]]) -> tuple[float, float]:
-    """Factors of translation and rotation with which the mean NEES of both is 3.
+def _pose_factors(
+    samples: list[tuple[FloatArray, PoseFit]], rotation_dof: int
+) -> tuple[float, float]:
+    """Factors with which the mean NEES is 3 of translations and `rotation_dof` of rotations.
 
     Errors of keypoints are not independent of each other, hence the factors.
     """
 
-    def excess(translation: float, rotation: float, part: slice) -> float:
+    def excess(translation: float, rotation: float, part: slice, dof: int) -> float:
         values = [
             nees(error[part], fit.covariance(translation, rotation)[part, part])
             for error, fit in samples
         ]
-        return float(np.mean(values)) - 3
+        return float(np.mean(values)) - dof
 
     if not samples:
         return 1.0, 1.0
-    rotation = _root_of_falling(lambda factor: excess(1.0, factor, slice(3, 6)))
-    translation = _root_of_falling(lambda factor: excess(factor, rotation, slice(0, 3)))
+    rotation = _root_of_falling(lambda factor: excess(1.0, factor, slice(3, 6), rotation_dof))
+    translation = _root_of_falling(lambda factor: excess(factor, rotation, slice(0, 3), 3))
     return translation, rotation
 
 

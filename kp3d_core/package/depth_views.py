@@ -160,7 +160,8 @@ def _look(
     for _ in range(2):  # the second look is as well aimed as a tracker's
         detection = detector.track(image, camera, view, down_camera=placement.down_camera)
         view = detection.next_view
-    if not detection.accepted or is_outlier(pose_error(detection.T_camera_object, T)):
+    error = pose_error(detection.T_camera_object, T, detector.model.symmetry)
+    if not detection.accepted or is_outlier(error):
         return None
     size_wh = (WIDTH, HEIGHT)
     measured = sample_depth(depth, detection.keypoints_uv, size_wh)

@@ -15,7 +15,7 @@ from typing import Any
 import onnx
 
 from kp3d_core.data.manifest import data_facts
-from kp3d_core.data.memory import ViewSet, join_views, load_views
+from kp3d_core.data.memory import ViewSet, join_views, load_views, with_symmetry
 from kp3d_core.data.objects import ObjectCategory, built_in
 from kp3d_core.evaluation.evaluate import evaluate
 from kp3d_core.evaluation.predictions import over_black, predict
@@ -126,6 +126,7 @@ def package(
     size = int(trained.data.get("input_size", 64))
     training = load_views(data.train, size, settings.objects)
     heldout = join_views([load_views(folder, size, settings.objects) for folder in data.val])
+    heldout = with_symmetry(heldout, training.symmetry)
     graph = _graph_of(trained, training, settings)
     proto = export_graph(graph)
     name = name or training.category
@@ -220,7 +221,9 @@ def _graph_of(trained: TrainedNetwork, views: ViewSet, settings: PackageSettings
             f"trained, got {settings.mirror}."
         )
     size = int(trained.data.get("input_size", 64))
-    graph = DetectorGraph(trained.model, size, views.training_distance, settings.mirror, refiner)
+    graph = DetectorGraph(
+        trained.model, size, views.training_distance, settings.mirror, refiner, views.symmetry
+    )
     if "finetune" in trained.settings:
         round_weights(graph)
     return graph.eval()

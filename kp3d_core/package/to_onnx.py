@@ -99,7 +99,7 @@ def first_metadata(
             "spread": np.zeros((num_keypoints, 3)).tolist(),
         },
         "calibration": asdict(Calibration()),
-        "symmetry": "none",
+        "symmetry": graph.symmetry,
         "metrics": {},
         "network": {**network, "mirror": graph.mirror, "refiner": refiner},
     }

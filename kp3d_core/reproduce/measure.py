@@ -55,7 +55,8 @@ def measure(checkpoint: Path, test: Path, pairs_per_instance: int, has_flag: boo
     trained = load_checkpoint(checkpoint)
     views = load_views(test, int(trained.data["input_size"]))
     camera = TrainingCamera(views.training_focal_px, views.training_distance)
-    engine = TorchEngine(DetectorGraph(trained.model, views.size, camera.distance))
+    graph = DetectorGraph(trained.model, views.size, camera.distance, symmetry=views.symmetry)
+    engine = TorchEngine(graph)
     predictions = run_views(engine, views, camera)
     errors = pair_errors(predictions, views, pairs_per_instance)
     return Result(

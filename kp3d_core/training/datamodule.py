@@ -99,6 +99,12 @@ class ShardDataModule(L.LightningDataModule):
                 f"{min(common)}. Render val with --split val."
             )
 
+        if self._train.symmetry != self._val.symmetry:
+            raise ValueError(
+                "train and val must be of one symmetry, got "
+                f"{self._train.symmetry} and {self._val.symmetry}. Render both from one list."
+            )
+
     @property
     def training_camera(self) -> TrainingCamera:
         """Camera that defines apparent size 1, at the input size."""
@@ -125,6 +131,12 @@ class ShardDataModule(L.LightningDataModule):
         """What the objects are."""
         assert self._train is not None
         return self._train.category
+
+    @property
+    def symmetry(self) -> str:
+        """Of the objects about z."""
+        assert self._train is not None
+        return self._train.symmetry
 
     @property
     def landmark_names(self) -> tuple[str, ...]:

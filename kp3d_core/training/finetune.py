@@ -18,7 +18,7 @@ from torch import Tensor
 from kp3d_core.data.draws import BatchDraws
 from kp3d_core.geometry.camera import unproject
 from kp3d_core.losses.objective import PlacedViews, place_objective, refiner_losses
-from kp3d_core.losses.orientation import true_flag
+from kp3d_core.losses.orientation import settled_pose, true_flag
 from kp3d_core.models import InBfloat16
 from kp3d_core.models.graph import DetectorGraph
 from kp3d_core.models.refiner import Refiner
@@ -178,21 +178,20 @@ class FinetuneModule(StageModule):
         draws = BatchDraws.of_batch(batch["seed"], batch["K"], batch["share"])
         rgba, K, T = batch["rgba"], batch["K"], batch["T_camera_object"]
         seen = self.see(rgba, K, T, draws, settings.augmentation, settings.reframing)
-        targets = torch.cat(
-            [
-                self.orientation_targets(seen.known, mirrored).flatten(0, 1)
-                for mirrored in (False, True)
-            ]
-        )
+        known = seen.known
         K_ndc, T, log_scale = (
-            getattr(seen.known, name).flatten(0, 1)
-            for name in ("K_ndc", "T_camera_object", "log_scale")
+            getattr(known, name).flatten(0, 1) for name in ("K_ndc", "T_camera_object", "log_scale")
+        )
+        graph = self.graph()
+        look = graph.look(seen.images.flatten(0, 1), true_flag(T, self.symmetry))
+        T = settled_pose(T, graph.merge(look.reading).orientation_uv, K_ndc, self.symmetry)
+        known = known._replace(T_camera_object=T.view_as(known.T_camera_object))
+        targets = torch.cat(
+            [self.orientation_targets(known, mirrored).flatten(0, 1) for mirrored in (False, True)]
         )
         numbers = torch.tensor([self._index[key] for key in batch["keys"]], device=T.device)
         numbers = numbers.repeat_interleave(seen.images.shape[1])
         views = PlacedViews(K_ndc, T, log_scale, self.places[numbers], self.is_known[numbers].to(T))
-        graph = self.graph()
-        look = graph.look(seen.images.flatten(0, 1), true_flag(T))
         parts = place_objective(
             graph, look, graph.refine(look.reading), views, settings.weights, targets
         )
@@ -203,7 +202,9 @@ class FinetuneModule(StageModule):
         """What is exported, around the weights as they are now."""
         network = InBfloat16(self.model, uses_bf16(self.precision, self.device))
         camera = self.training_camera
-        return DetectorGraph(network, camera.input_size, camera.distance, True, self.refiner)
+        return DetectorGraph(
+            network, camera.input_size, camera.distance, True, self.refiner, self.symmetry
+        )
 
     def validation_step(self, batch: dict[str, Any], batch_idx: int) -> None:
         """Keypoints at the distance that is read, over black, with the flag seen."""
@@ -217,4 +218,5 @@ class FinetuneModule(StageModule):
         distance = T[..., 2, 3] * (known.log_scale - reading.log_scale.unflatten(0, shape)).exp()
         depth = distance[..., None] + reading.depth.unflatten(0, shape)
         points = unproject(reading.uv.unflatten(0, shape), depth, known.K_ndc)
-        self.validation_metrics.append(view_metrics(points, look.flag.unflatten(0, shape), T))
+        flag = look.flag.unflatten(0, shape)
+        self.validation_metrics.append(view_metrics(points, flag, T, self.symmetry))

@@ -157,7 +157,9 @@ def _warm_start(
     torch.manual_seed(settings.seed)
     network = InBfloat16(trained.model, uses_bf16(precision, torch.device("cpu")))
     camera = data.training_camera
-    graph = DetectorGraph(network, camera.input_size, camera.distance, mirror=True).eval()
+    graph = DetectorGraph(
+        network, camera.input_size, camera.distance, mirror=True, symmetry=views.symmetry
+    ).eval()
     read = read_views(
         graph,
         views,

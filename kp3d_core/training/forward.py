@@ -74,13 +74,16 @@ def orientation_targets(
     T_camera_object: Float[Tensor, "B V 4 4"],
     K_ndc: Float[Tensor, "B V 3 3"],
     mirrored: bool = False,
+    symmetry: str = "none",
 ) -> Float[Tensor, "B V P 2"]:
     """True projections of the object points that the orientation stage predicts [NDC].
 
-    A mirror image shows what lies left of the object on its right, and the other way round.
+    A mirror image shows what lies left of the object on its right, and the other way round. Of a
+    two-fold object it is canonical to say so of its front and back instead.
     """
     points = T_camera_object.new_tensor(model.orientation_points)
     if mirrored:
-        points = points * points.new_tensor([1.0, -1.0, 1.0])
+        reflection = [-1.0, 1.0, 1.0] if symmetry == "two-fold" else [1.0, -1.0, 1.0]
+        points = points * points.new_tensor(reflection)
     uv = project(transform_points(T_camera_object, points), K_ndc)
     return uv * uv.new_tensor([-1.0, 1.0]) if mirrored else uv

@@ -15,8 +15,9 @@ from kp3d_core.data.augmentation import Augmentation, mirror
 from kp3d_core.data.draws import BatchDraws
 from kp3d_core.data.landmarks import mirror_landmarks, mirror_partners
 from kp3d_core.data.reframing import Reframing
+from kp3d_core.geometry.symmetry import has_front
 from kp3d_core.losses.objective import LossWeights, ViewBatch, pair_objective
-from kp3d_core.losses.orientation import annealed_flag, true_flag
+from kp3d_core.losses.orientation import annealed_flag, settled_pose, true_flag
 from kp3d_core.training.anchors import ellipsoid_anchors
 from kp3d_core.training.checkpoint import (
     ORIENTATION_KEY,
@@ -200,9 +201,11 @@ class KeypointModule(StageModule):
             views,
             lambda predicted: annealed_flag(true_flag(T), predicted, self.global_step, start, end),
         )
+        T = settled_pose(T, result.prediction.orientation_uv, views.K_ndc, self.symmetry)
+        views = views._replace(T_camera_object=T)
         parts = self._losses(result, views, self.orientation_targets(views), batch)
         self.log_losses(parts)
-        self.log_dict(self.of_all_processes(_metrics(result, T)).means("train"))
+        self.log_dict(self.of_all_processes(_metrics(result, T, self.symmetry)).means("train"))
         return parts["total"]
 
     def validation_step(self, batch: dict[str, Any], batch_idx: int) -> None:
@@ -211,7 +214,8 @@ class KeypointModule(StageModule):
         draws = BatchDraws.of_batch(batch["seed"], K, batch["share"])  # and then none is drawn
         seen = self.see(rgba, K, T, draws)
         result = self._forward(seen.images, seen.known, lambda predicted: predicted)
-        self.validation_metrics.append(_metrics(result, seen.known.T_camera_object))
+        T = seen.known.T_camera_object
+        self.validation_metrics.append(_metrics(result, T, self.symmetry))
 
     def _forward(
         self,
@@ -227,7 +231,7 @@ class KeypointModule(StageModule):
             images,
             views.K_ndc,
             depth,
-            choose_flag,
+            choose_flag if has_front(self.symmetry) else torch.ones_like,
             uses_bf16(self.precision, images.device),
         )
 
@@ -260,5 +264,8 @@ def _require_one_keypoint_each(names: tuple[str, ...], num_keypoints: int) -> No
         )
 
 
-def _metrics(result: ForwardResult, T_camera_object: Float[Tensor, "B V 4 4"]) -> ViewMetrics:
-    return view_metrics(result.prediction.keypoints_camera, result.predicted_flag, T_camera_object)
+def _metrics(
+    result: ForwardResult, T_camera_object: Float[Tensor, "B V 4 4"], symmetry: str
+) -> ViewMetrics:
+    keypoints = result.prediction.keypoints_camera
+    return view_metrics(keypoints, result.predicted_flag, T_camera_object, symmetry)

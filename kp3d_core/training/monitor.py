@@ -12,7 +12,8 @@ from jaxtyping import Float
 from torch import Tensor
 
 from kp3d_core.geometry.procrustes import weighted_procrustes
-from kp3d_core.geometry.rotation import invert_transform, rotation_angle, transform_points
+from kp3d_core.geometry.rotation import invert_transform, transform_points
+from kp3d_core.geometry.symmetry import has_front, rotation_error
 from kp3d_core.losses.objective import pair_views
 from kp3d_core.losses.orientation import true_flag
 
@@ -58,19 +59,23 @@ def view_metrics(
     keypoints_camera: Float[Tensor, "B V N 3"],
     predicted_flag: Float[Tensor, "B V"],
     T_camera_object: Float[Tensor, "B V 4 4"],
+    symmetry: str = "none",
 ) -> ViewMetrics:
-    """Metrics of a batch from its predictions and its known cameras."""
+    """Metrics of a batch from its predictions and its known cameras; `symmetry` of its objects."""
     num_views = T_camera_object.shape[1]
     X = keypoints_camera.detach().double()
     T = T_camera_object.double()
     X_0, X_1 = pair_views(X, num_views)
     R_0, R_1 = pair_views(T[..., :3, :3], num_views)
     R_est, _ = weighted_procrustes(X_0, X_1)
-    angle = rotation_angle(R_est, R_1 @ R_0.mT) * (180 / math.pi)
+    angle = rotation_error(R_est @ R_0, R_1, symmetry) * (180 / math.pi)
     X_object = transform_points(invert_transform(T), X)
+    flag_correct = predicted_flag == true_flag(T_camera_object)
+    if not has_front(symmetry):
+        flag_correct = torch.ones_like(flag_correct)
     return ViewMetrics(
         angle.flatten().float(),
-        (predicted_flag == true_flag(T_camera_object)).float().flatten(),
+        flag_correct.float().flatten(),
         X_object.mean(1).float(),
     )
 

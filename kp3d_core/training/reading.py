@@ -15,7 +15,8 @@ from kp3d_core.data.draws import BatchDraws
 from kp3d_core.data.memory import ViewSet
 from kp3d_core.data.reframing import Reframing, random_reframe
 from kp3d_core.geometry.camera import ndc_intrinsics
-from kp3d_core.losses.orientation import true_flag
+from kp3d_core.geometry.symmetry import canonical_pose, has_front
+from kp3d_core.losses.orientation import settled_pose, true_flag
 from kp3d_core.losses.places import keypoints_in_object
 from kp3d_core.models.graph import DetectorGraph
 from kp3d_core.models.heatmaps import flag_logit
@@ -112,15 +113,19 @@ def _read(
     draws = BatchDraws(2 * first + is_plain, len(rgba))
     rgba, K, T = random_reframe(rgba, K, T, size, reframing, draws)
     rows = graph.look(composite(rgba, augmentation, draws, photographs)).reading
-    logit = flag_logit(graph.merge(rows).orientation_uv)
+    points_uv, K_ndc = graph.merge(rows).orientation_uv, ndc_intrinsics(K, (size, size))
+    T = settled_pose(canonical_pose(T, graph.symmetry), points_uv, K_ndc, graph.symmetry)
+    flag_correct = (flag_logit(points_uv) > 0) == (true_flag(T) > 0)
+    if not has_front(graph.symmetry):
+        flag_correct = torch.ones_like(flag_correct)
     focal_px = views.training_focal_px * size / views.size
     numbers = torch.arange(first, first + len(stored[0])).repeat_interleave(stored[0].shape[1])
     return ReadViews(
         Reading(*(values.unflatten(0, (-1, len(rgba))).transpose(0, 1) for values in rows)),
-        K_ndc=ndc_intrinsics(K, (size, size)),
+        K_ndc=K_ndc,
         T_camera_object=T,
         log_scale=(K[:, 0, 0] / focal_px * graph.distance / T[:, 2, 3]).log(),
         instance=numbers,
         is_plain=torch.full((len(rgba),), is_plain),
-        flag_correct=(logit > 0) == (true_flag(T) > 0),
+        flag_correct=flag_correct,
     )

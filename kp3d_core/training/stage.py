@@ -13,6 +13,7 @@ from kp3d_core.data.augmentation import Augmentation, composite
 from kp3d_core.data.draws import BatchDraws
 from kp3d_core.data.reframing import Reframing, random_reframe
 from kp3d_core.geometry.camera import ndc_intrinsics
+from kp3d_core.geometry.symmetry import canonical_pose
 from kp3d_core.losses.objective import ViewBatch
 from kp3d_core.models import KeypointModel
 from kp3d_core.training.forward import orientation_targets
@@ -50,6 +51,11 @@ class StageModule(L.LightningModule):
         """Camera of the data at hand."""
         return self.trainer.datamodule.training_camera  # type: ignore[attr-defined]
 
+    @property
+    def symmetry(self) -> str:
+        """Of the objects at hand."""
+        return self.trainer.datamodule.symmetry  # type: ignore[attr-defined, no-any-return]
+
     def see(
         self,
         rgba: Tensor,
@@ -74,6 +80,7 @@ class StageModule(L.LightningModule):
         rgba, K, T = (values.flatten(0, 1) for values in (rgba, K, T))
         size = camera.input_size
         rgba, K, T = random_reframe(rgba, K, T, size, reframing or Reframing(), per_view)
+        T = canonical_pose(T, self.symmetry)  # that of the camera as it is now
         photographs = None
         if augmentation is not None:
             photographs = self.trainer.datamodule.photographs  # type: ignore[attr-defined]
@@ -82,8 +89,8 @@ class StageModule(L.LightningModule):
         log_scale = (K[..., 0, 0] / camera.focal_px * camera.distance / T[..., 2, 3]).log()
         coverage = rgba[..., 3].float() / 255
         mask = torch.nn.functional.max_pool2d(coverage, self.model.heatmap_stride) > 0
-        known = ViewBatch(ndc_intrinsics(K, (size, size)), T, mask.to(K.dtype), log_scale)
-        return SeenViews(images, known)
+        K_ndc, covered = ndc_intrinsics(K, (size, size)), mask.to(K.dtype)
+        return SeenViews(images, ViewBatch(K_ndc, T, covered, log_scale, self.symmetry))
 
     def orientation_targets(self, known: ViewBatch, mirrored: bool = False) -> Tensor:
         """True projections of the object points that the orientation stage predicts [NDC].
@@ -92,7 +99,9 @@ class StageModule(L.LightningModule):
             known: about the views.
             mirrored: of the mirror images instead, in their coordinates.
         """
-        uv = orientation_targets(self.model, known.T_camera_object, known.K_ndc, mirrored)
+        uv = orientation_targets(
+            self.model, known.T_camera_object, known.K_ndc, mirrored, known.symmetry
+        )
         if self.model.orientation_limit_px is None:
             return uv
         edge = 1 - 2 * self.model.orientation_limit_px / self.training_camera.input_size

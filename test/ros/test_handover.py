@@ -104,7 +104,7 @@ def test_diagnostics_are_told_while_objects_come_and_go(model: str) -> None:
     settings = Settings(model=model, object_size=2 * UNIT_M, filter=True)
     pipeline = make_pipeline(settings)
     (found,) = pipeline.process(image_at(1)).objects
-    eye, calibration = np.eye(4), found.category.model.calibration
+    eye, known = np.eye(4), found.category.model
     errors: list[Exception] = []
     told: set[str] = set()
     end = monotonic() + 1.0
@@ -121,7 +121,7 @@ def test_diagnostics_are_told_while_objects_come_and_go(model: str) -> None:
     number = 0
     while monotonic() < end and not errors:
         number += 1
-        args = found.detection, calibration, eye, 1.0, settings
+        args = found.detection, known, eye, 1.0, settings
         pipeline.references.place(f"car_{number}", *args)
         pipeline.references.forget(f"car_{number - 20}")
     thread.join()

@@ -19,6 +19,7 @@ from kp3d_core.evaluation.photographs.sheet import SheetEntry, write_sheet
 from kp3d_core.evaluation.photographs.truth import LabelledObject
 from kp3d_core.files import write_text
 from kp3d_core.geometry.rotation import rotation_angle
+from kp3d_core.geometry.symmetry import nearest_pose
 from kp3d_core.inference import CameraModel, Detection, Detector, create_engine, load_model
 from kp3d_core.inference.settings import DetectorSettings
 from kp3d_core.provenance import provenance
@@ -92,7 +93,7 @@ def evaluate_photographs(
             size_m = max(labelled.size_lwh_m)
             detector = Detector(model, engine, object_size_m=size_m, settings=settings)
             found = detector.detect(image, camera, labelled.region)
-            rows.append(_compare(photograph.image.name, labelled, found))
+            rows.append(_compare(photograph.image.name, labelled, found, model.symmetry))
             entries.append(SheetEntry(image, camera, labelled, found.T_camera_object, rows[-1]))
         on_progress(number + 1, len(photographs))
     if not rows:
@@ -127,9 +128,15 @@ def azimuth(R_camera_object: FloatArray, direction: FloatArray) -> float:
     return math.atan2(towards_camera[1], towards_camera[0])
 
 
-def _compare(image: str, labelled: LabelledObject, found: Detection) -> Measured:
-    """Errors of a detection. Both azimuths are seen along the true ray to the object."""
-    T_true, T = labelled.T_camera_object, found.T_camera_object
+def _compare(
+    image: str, labelled: LabelledObject, found: Detection, symmetry: str = "none"
+) -> Measured:
+    """Errors of a detection. Both azimuths are seen along the true ray to the object.
+
+    Of poses that are equally right by the symmetry, the one nearest to the truth counts.
+    """
+    T_true = labelled.T_camera_object
+    T = nearest_pose(found.T_camera_object, T_true[:3, :3], symmetry)
     direction = T_true[:3, 3]
     turn = azimuth(T[:3, :3], direction) - azimuth(T_true[:3, :3], direction)
     distance = float(np.linalg.norm(direction))

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from kp3d_core.evaluation.metrics import draw_pairs, relative_rotation_deg
 from kp3d_core.evaluation.robustness.scenes import Scene
-from kp3d_core.geometry.rotation import rotation_angle
+from kp3d_core.geometry.symmetry import has_front, rotation_error
 from kp3d_core.inference import Detection, Detector, DetectorSettings, Engine, Model
 
 FloatArray = NDArray[np.float64]
@@ -50,6 +50,8 @@ class Trial:
     """Whether front and back were told apart."""
     accepted: bool
     """Whether the detector says that the result may be used."""
+    symmetry: str = "none"
+    """Of the object about z; no error above counts a turn that it hides."""
 
 
 class Examiner:
@@ -72,16 +74,18 @@ class Examiner:
             scene.region,
             down_camera=placement.down_camera,
         )
-        T = placement.T_camera_object
+        T, symmetry = placement.T_camera_object, self._detector.model.symmetry
         offset = detection.T_camera_object[:3, 3] - T[:3, 3]
         return Trial(
             keypoints_camera=detection.keypoints_camera,
             keypoints_uv=detection.keypoints_uv,
             T_camera_object=T,
-            absolute_deg=_angle_deg(detection.T_camera_object, T),
+            absolute_deg=_angle_deg(detection.T_camera_object, T, symmetry),
             translation_percent=float(100 * np.linalg.norm(offset) / np.linalg.norm(T[:3, 3])),
-            flag_correct=self._says_front_right() == _is_front_right(detection, T),
+            flag_correct=not has_front(symmetry)
+            or self._says_front_right() == _is_front_right(detection, T),
             accepted=detection.accepted,
+            symmetry=symmetry,
         )
 
     def _says_front_right(self) -> bool:
@@ -144,7 +148,7 @@ def _relative_deg(row: Sequence[Trial], seed: int) -> FloatArray:
     X = np.stack([trial.keypoints_camera for trial in row])
     T = np.stack([trial.T_camera_object for trial in row])
     first, second = pairs.T
-    return relative_rotation_deg(X[first], X[second], T[first], T[second])
+    return relative_rotation_deg(X[first], X[second], T[first], T[second], row[0].symmetry)
 
 
 def _is_front_right(detection: Detection, T_camera_object: FloatArray) -> bool:
@@ -152,5 +156,5 @@ def _is_front_right(detection: Detection, T_camera_object: FloatArray) -> bool:
     return bool(R_crop_object[0, 0] > 0)
 
 
-def _angle_deg(T_a: FloatArray, T_b: FloatArray) -> float:
-    return float(np.degrees(rotation_angle(T_a[:3, :3], T_b[:3, :3])))
+def _angle_deg(T_a: FloatArray, T_b: FloatArray, symmetry: str) -> float:
+    return float(np.degrees(rotation_error(T_a[:3, :3], T_b[:3, :3], symmetry)))

@@ -13,6 +13,7 @@ import yaml
 from numpy.typing import NDArray
 
 from kp3d_core.files import atomic_writer, replaced_folder
+from kp3d_core.geometry.symmetry import SYMMETRIES
 from kp3d_core.objects.meshes.archive import open_mesh, save_mesh
 from kp3d_core.objects.meshes.isolation import MeshReader
 from kp3d_core.objects.meshes.orientation import (
@@ -25,7 +26,7 @@ from kp3d_core.objects.meshes.orientation import (
 )
 from kp3d_core.objects.meshes.reading import turned
 from kp3d_core.objects.meshes.shapenet import folders_without_mesh, model_folder, official_splits
-from kp3d_core.objects.meshes.symmetry import SYMMETRIES, common_symmetry, symmetry_of
+from kp3d_core.objects.meshes.symmetry import common_symmetry, symmetry_of
 from kp3d_core.rendering.mesh import Mesh
 
 FloatArray = NDArray[np.float64]

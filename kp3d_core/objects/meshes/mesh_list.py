@@ -11,7 +11,8 @@ one entry for each object:
   then are for measuring only.
 - `source`: whose it is; optional.
 
-Other keys are ignored.
+Beside the list, `symmetry` about z may be said: "none", "two-fold" or "full". Other keys are
+ignored.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kp3d_core.files import sha256_of
-from kp3d_core.objects.meshes.symmetry import SYMMETRIES
+from kp3d_core.geometry.symmetry import SYMMETRIES
 from kp3d_core.yaml_files import read_yaml
 
 _MAX_BYTES = 256 << 20
@@ -61,7 +62,7 @@ class MeshList:
     path: Path
     entries: tuple[MeshEntry, ...]
     symmetry: str = "none"
-    """One of `symmetry.SYMMETRIES`."""
+    """One of `geometry.symmetry.SYMMETRIES`."""
 
     @cached_property
     def digest(self) -> str:

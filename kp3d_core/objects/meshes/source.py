@@ -57,6 +57,11 @@ class MeshSource:
         """What decides which objects come out, apart from the code."""
         return f"{self.meshes.digest} {self.share} {self.variation}"
 
+    @property
+    def symmetry(self) -> str:
+        """Of the category about z; objects of another source may look otherwise."""
+        return self.meshes.symmetry if self.share == 1 else "none"
+
     def __call__(self, category: str, seed: int) -> Any:
         """The instance of a seed."""
         entropy = np.random.SeedSequence([zlib.crc32(b"meshes"), seed])

@@ -7,10 +7,10 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from kp3d_core.geometry.symmetry import SYMMETRIES
+
 FloatArray = NDArray[np.float64]
 
-SYMMETRIES = ("none", "two-fold", "full")
-"""No turn about z leaves the shape as it is; a half turn does; every turn does."""
 _STEPS_DEG = (30.0, 45.0, 75.0, 90.0)
 _TOLERANCE = 1.35
 """Distances between a surface and its turned self, as a multiple of those between two samples of

@@ -60,7 +60,7 @@ def vary(
         mesh: in model units.
         variation: how far it is changed.
         rng: decides how.
-        symmetry: that the shape keeps, one of `symmetry.SYMMETRIES`.
+        symmetry: that the shape keeps, one of `geometry.symmetry.SYMMETRIES`.
     """
     factors = 1 + rng.uniform(-variation.stretch, variation.stretch, 3)
     if symmetry == "full":

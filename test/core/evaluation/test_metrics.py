@@ -1,5 +1,7 @@
 """Metrics against cases with known answers."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 
@@ -20,6 +22,7 @@ from kp3d_core.evaluation.metrics import (
 from kp3d_core.evaluation.predictions import Predictions
 from kp3d_core.geometry.camera import project
 from kp3d_core.geometry.rotation import transform_points
+from kp3d_core.geometry.symmetry import turn_about_z
 
 CAR_BOX = np.array([1.0, 0.35, 0.45])
 """Half sizes of a box like a car's [model units]."""
@@ -67,6 +70,27 @@ def test_oracle_has_no_error(oracle):
     assert len(errors.rotation_deg) == 3000
     assert errors.rotation_deg.max() < 1e-3  # float32 cameras; and 0 rounds up to 2e-6 rad
     assert errors.consistency_px.max() < 1e-3  # float32 cameras at 30 units
+
+
+@pytest.mark.parametrize("symmetry", ["two-fold", "full"])
+def test_a_turn_that_nobody_sees_is_no_error(oracle, symmetry):
+    predictions, views, X_object = oracle
+    rng = np.random.default_rng(2)
+    angle = rng.uniform(-np.pi, np.pi, (300, 20))
+    angle = np.pi * rng.integers(2, size=(300, 20)) if symmetry == "two-fold" else angle
+    T = views.T_camera_object.astype(np.float64)
+    turned = transform_points(turn_about_z(T, np.cos(angle), np.sin(angle)), X_object)
+    seen = predicted(turned, predictions.keypoints_uv)
+    plain = pair_errors(seen, views, 10).rotation_deg
+    assert np.mean(plain > 45) > 0.4
+    known = dataclasses.replace(views, symmetry=symmetry)
+    assert pair_errors(seen, known, 10).rotation_deg.max() < 1e-3
+    # A turn about another axis is one.
+    tilted = transform_points(T, X_object[..., [2, 1, 0]] * [1, 1, -1])  # 90 degrees about y
+    tilted = predicted(tilted, predictions.keypoints_uv)
+    canonical, poses = X_object, views.T_camera_object
+    absolute = absolute_rotation_deg(tilted, canonical, poses, symmetry)
+    assert absolute == pytest.approx(np.full((300, 20), 90.0), abs=1e-2)
 
 
 def test_noise_of_the_paper_on_perfect_keypoints(oracle):

@@ -11,6 +11,7 @@ from scipy.spatial.transform import Rotation
 from tiny_model import CANONICAL, draw_scene, project_with_opencv
 
 from kp3d_core.geometry.rotation import make_transform, rotation_angle, transform_points
+from kp3d_core.geometry.symmetry import UNKNOWN_VARIANCE
 from kp3d_core.inference import Detection, Detector, Region, RelativePose
 
 UNIT_M = 1.1
@@ -55,6 +56,35 @@ def test_motion_of_an_unusual_instance(detector, pinhole):
     assert math.degrees(rotation_angle(M[:3, :3], truth[:3, :3])) < 1.0
     moved = transform_points(M, transform_points(T_0, points * UNIT_M))
     assert np.allclose(moved, transform_points(T_1, points * UNIT_M), atol=0.012 * 9)
+
+
+@pytest.mark.parametrize("yaw_deg", [0, 50, 170])
+def test_a_round_object_does_not_turn_about_its_axis(reference, yaw_deg):
+    """What the keypoints do about the axis, as they follow the camera, is no motion."""
+    tilt = Rotation.from_rotvec([0.3, 0.2, 0.0])
+    motion = make_transform(
+        (tilt * Rotation.from_euler("z", yaw_deg, degrees=True)).as_matrix(), np.array([0.1, 0, 0])
+    )
+    T_0 = reference.T_camera_object
+    moved = T_0 @ motion @ np.linalg.inv(T_0)
+    current = dataclasses.replace(
+        reference,
+        keypoints_camera=transform_points(moved, reference.keypoints_camera),
+        own_covariance=moved[:3, :3] @ reference.own_covariance @ moved[:3, :3].T,
+    )
+
+    told = RelativePose(reference, symmetry="full").update(current)
+    plain = RelativePose(reference).update(current)
+
+    np.testing.assert_allclose(told.T_reference_object[:3, :3], tilt.as_matrix(), atol=1e-9)
+    np.testing.assert_allclose(told.T_reference_object[:3, 3], [0.1, 0, 0], atol=1e-9)
+    axis = tilt.as_matrix()[:, 2]
+    turns = told.covariance[3:, 3:]
+    assert axis @ turns @ axis == pytest.approx(UNKNOWN_VARIANCE)
+    across = np.linalg.svd(axis[None])[2][1:]  # two directions on which the axis stands upright
+    np.testing.assert_allclose(
+        across @ turns @ across.T, across @ plain.covariance[3:, 3:] @ across.T, atol=1e-8
+    )
 
 
 def test_covariance_agrees_with_monte_carlo(reference):

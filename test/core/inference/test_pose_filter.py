@@ -7,6 +7,7 @@ import pytest
 from scipy.spatial.transform import Rotation
 
 from kp3d_core.geometry.rotation import make_transform, rotation_angle
+from kp3d_core.geometry.symmetry import UNKNOWN_VARIANCE, free_rotation
 from kp3d_core.inference import PoseFilter
 
 DT = 1 / 30
@@ -101,3 +102,21 @@ def test_time_constant_is_that_of_the_step_response():
     assert smoother.time_constant_s == pytest.approx(expected)
     # A damped second order does not fall exponentially: the constant tells its size.
     assert 0.4 < fall * DT / smoother.time_constant_s < 3
+
+
+def test_what_is_unknown_about_an_axis_does_not_spread_where_the_axis_turns_to():
+    rng = np.random.default_rng(7)
+    told, smoother, plain = [], PoseFilter(0.3, 0.6, "full"), PoseFilter(0.3, 0.6)
+    for i in range(120):
+        truth = _pose(i * DT)
+        measured = _noisy(truth, rng)
+        free = free_rotation(COVARIANCE, measured[:3, 2])
+        T, covariance = smoother.update(i * DT, measured, free)
+        T_plain, covariance_plain = plain.update(i * DT, measured, COVARIANCE)
+        told.append(_errors(T, T_plain))
+    assert np.max(told) < 3e-6  # smoothed as if all was known; 0 reads as 2e-6
+    axis = T[:3, 2]
+    assert axis @ covariance[3:, 3:] @ axis == pytest.approx(UNKNOWN_VARIANCE)
+    np.testing.assert_allclose(
+        free_rotation(covariance, axis, 0.0), free_rotation(covariance_plain, axis, 0.0), atol=1e-9
+    )

@@ -101,6 +101,25 @@ def test_a_turn_that_is_no_confusion_is_not_believed_at_once(detect, pinhole):
 def test_without_patience_or_without_a_front_every_turn_is_believed(detect, pinhole):
     before, turned = detect(0.0), detect(1.9)
     impatient = DetectorSettings(turn_patience=0)
-
     assert Track(before).follow(turned, pinhole, impatient).accepted
-    assert Track(before, symmetric=True).follow(turned, pinhole, SETTINGS).accepted
+
+    quarter = np.eye(4)
+    quarter[:2, :2] = [[-0.2, -(0.96**0.5)], [0.96**0.5, -0.2]]  # 101.5 degrees about z
+    about_z = dataclasses.replace(before, T_camera_object=before.T_camera_object @ quarter)
+    for symmetry, accepted in (("none", False), ("full", True)):
+        answer = Track(before, symmetry=symmetry).follow(about_z, pinhole, SETTINGS)
+        assert answer.accepted == accepted
+
+
+def test_two_fold_never_flips(detect, pinhole):
+    # The network says now this, now that of two answers that are equally right.
+    track = Track(detect(0.0), symmetry="two-fold")
+    for step in range(1, 12):
+        right = detect(0.05 * step)
+        seen = flip_front_and_back(right, pinhole, 1.0) if step % 3 else right
+
+        answer = track.follow(seen, pinhole, SETTINGS)
+
+        assert answer.accepted
+        assert _angle_deg(answer, right) < 1e-3
+        np.testing.assert_allclose(answer.keypoints_camera, right.keypoints_camera, atol=1e-9)

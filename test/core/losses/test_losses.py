@@ -20,6 +20,7 @@ from kp3d_core.losses.orientation import (
     flag_loss,
     orientation_heatmap_loss,
     orientation_loss,
+    settled_pose,
     true_flag,
 )
 
@@ -185,3 +186,22 @@ def test_object_consistency_and_anchors():
     X = torch.tensor([[[0.1, 0, 0]], [[-0.1, 0, 0]]])[None]  # one keypoint in two views
     assert object_consistency_loss(X).item() == pytest.approx(0.01)
     assert anchor_loss(X, torch.zeros(1, 3)).item() == pytest.approx(0.01)
+
+
+def test_without_a_front_there_is_no_flag_to_tell():
+    T = torch.stack([pose(0), pose(180)])
+    assert true_flag(T).tolist() == [1.0, 0.0]
+    for symmetry in ("two-fold", "full"):
+        assert true_flag(T, symmetry).tolist() == [1.0, 1.0]
+
+
+@pytest.mark.parametrize(("yaw_deg", "is_open"), [(0, False), (70, False), (85, True), (-85, True)])
+def test_of_two_answers_seen_end_on_the_seen_one_counts(yaw_deg, is_open):
+    T, turn = pose(yaw_deg), torch.diag(torch.tensor([-1.0, -1, 1, 1], dtype=F64))
+    ends = torch.tensor([[1.0, 0, 0], [-1.0, 0, 0]], dtype=F64)
+    seen = [project(ends @ P[:3, :3].T + P[:3, 3], K) for P in (T, T @ turn)]
+    for symmetry in ("none", "full"):
+        assert settled_pose(T, seen[1], K, symmetry) is T
+    assert torch.equal(settled_pose(T, seen[0], K, "two-fold"), T)
+    expected = T @ turn if is_open else T
+    assert settled_pose(T, seen[1], K, "two-fold") == pytest.approx(expected)

@@ -72,3 +72,23 @@ def test_names_say_where_keypoints_sit():
 def test_edges_connect_all_without_the_diagonals_of_a_square():
     square = np.array([[0, 0, 0], [1, 0, 0], [1, 1, 0], [0, 1, 0]], dtype=float)
     assert neighbour_edges(square) == [(0, 1), (0, 3), (1, 2), (2, 3)]
+
+
+@pytest.mark.parametrize("symmetry", ["two-fold", "full"])
+def test_a_mirrored_object_without_front_is_no_other_one(symmetry):
+    torch.manual_seed(2)
+    graph = DetectorGraph(
+        create_model("fast").eval(), 64, 30.0, mirror=True, symmetry=symmetry
+    ).eval()
+    images = torch.randint(0, 256, (2, 64, 64, 3), dtype=torch.uint8)
+    with torch.no_grad():
+        seen = dict(zip(OUTPUT_NAMES, graph(images), strict=True))
+        mirrored = dict(zip(OUTPUT_NAMES, graph(images.flip(2)), strict=True))
+    twins = torch.cat([seen["keypoints_uv"][:, 10:], seen["keypoints_uv"][:, :10]], dim=1)
+    expected = torch.stack([63 - twins[..., 0], twins[..., 1]], -1)
+    torch.testing.assert_close(mirrored["keypoints_uv"], expected, atol=1e-3, rtol=0)
+    # What is on the right is its front, here and there; or its front is where the camera is.
+    points = seen["orientation_uv"]
+    points = points.flip(1) if symmetry == "two-fold" else points
+    expected = torch.stack([63 - points[..., 0], points[..., 1]], -1)
+    torch.testing.assert_close(mirrored["orientation_uv"], expected, atol=1e-3, rtol=0)

@@ -10,7 +10,8 @@ from kp3d_core.geometry.rotation import transform_points
 from kp3d_core.models import create_model
 from kp3d_core.models.graph import DetectorGraph
 from kp3d_core.models.refiner import Reading, Refiner
-from kp3d_core.training.finetune_settings import FinetuneSettings, warm_up
+from kp3d_core.training.finetune import warm_up
+from kp3d_core.training.finetune_settings import FinetuneSettings
 from kp3d_core.training.reading import ReadViews, mean_places, read_views
 
 DISTANCE, FOCAL_NDC = 30.0, 22.0
