@@ -56,7 +56,8 @@ class ShardDataModule(L.LightningDataModule):
                 from: for sets larger than memory. Batches are the same ones. None: memory.
         """
         super().__init__()
-        self.save_hyperparameters()
+        # In checkpoints, not in the log beside the model's: both have a `seed`, and may differ.
+        self.save_hyperparameters(logger=False)
         self.train_folder = train
         self.val_folder = val
         self.input_size = input_size

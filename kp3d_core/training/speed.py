@@ -68,7 +68,7 @@ class SpeedLog(L.Callback):
     ) -> None:
         """The step is done, or on its way to a GPU."""
         self.totals.images += trainer.world_size * batch["K"].shape[:2].numel()
-        if trainer.is_last_batch:
+        if trainer.is_last_batch or trainer.global_step == trainer.max_steps:  # ends in an epoch
             if pl_module.device.type == "cuda":
                 torch.cuda.synchronize(pl_module.device)
             self.totals.step_s += time.monotonic() - self._epoch_s

@@ -49,6 +49,12 @@ def test_a_resumed_run_equals_an_unbroken_one(tiny_training, trained_run, tmp_pa
     assert (tmp_path / "metrics.0.csv").is_file()
 
 
+def test_batches_have_a_seed_of_their_own(tiny_training, tmp_path):
+    tiny_training(tmp_path, "--data.seed=7", "--trainer.max_steps=1")
+    trained = load_checkpoint(tmp_path / "checkpoints" / "last.ckpt")
+    assert (trained.data["seed"], trained.settings["seed"]) == (7, 0)
+
+
 def test_a_folder_with_other_things_is_no_run_folder(tmp_path):
     (tmp_path / "config.yaml").write_text("mine")
     with pytest.raises(ValueError, match="must be empty or hold a run, but it holds config.yaml"):

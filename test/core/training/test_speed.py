@@ -34,3 +34,11 @@ def test_the_time_to_a_good_median_is_that_of_the_first_validation(
     tiny_training(tmp_path)
     summary = json.loads((tmp_path / "speed.json").read_text())
     assert 0 < summary["time_to_180_deg_s"] < summary["training_s"]
+
+
+def test_a_run_that_ends_within_an_epoch_has_the_speed_of_its_steps(tiny_training, tmp_path):
+    tiny_training(tmp_path, "--trainer.max_steps=1")  # of two in an epoch
+    summary = json.loads((tmp_path / "speed.json").read_text())
+    assert summary["steps"] == 1
+    assert 0 < summary["images"] / summary["images_per_s"] < summary["training_s"]
+    assert summary["data_wait_share"] < 1
