@@ -75,5 +75,12 @@ def det(matrix: Array) -> Array:
     return namespace(matrix).linalg.det(matrix)
 
 
+def inv(matrix: Array) -> Array:
+    """Inverse of square matrices; of a single small numpy matrix by OpenCV, see `svd`."""
+    if _is_single(matrix):
+        return np.asarray(cv2.invert(matrix)[1])
+    return namespace(matrix).linalg.inv(matrix)
+
+
 def _is_single(matrix: Array) -> bool:
     return type(matrix) is np.ndarray and matrix.ndim == 2 and matrix.dtype == np.float64

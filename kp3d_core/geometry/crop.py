@@ -18,6 +18,7 @@ from kp3d_core.geometry.arrays import (
     Array,
     constant,
     cross,
+    inv,
     is_differentiable,
     namespace,
     transpose,
@@ -86,8 +87,7 @@ def uncrop_homography(
     R_crop_camera: Float[Array, "*#batch 3 3"],
 ) -> Float[Array, "*batch 3 3"]:
     """Homography from pixels of the crop to undistorted pixels of the full image."""
-    xp = namespace(K_full, K_crop, R_crop_camera)
-    return K_full @ transpose(R_crop_camera) @ xp.linalg.inv(K_crop)
+    return K_full @ transpose(R_crop_camera) @ inv(K_crop)
 
 
 def _perpendicular(vector: Array, axis: Array) -> Any:

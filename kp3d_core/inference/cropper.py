@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from kp3d_core.geometry.arrays import det
+from kp3d_core.geometry.arrays import det, inv
 from kp3d_core.geometry.crop import CropCamera, uncrop_homography
 from kp3d_core.inference.camera import CameraModel
 
@@ -110,7 +110,7 @@ class _Bent:
 
     def __init__(self, camera: CameraModel, crop: CropCamera) -> None:
         """Project every crop pixel and a border of one around them, (S + 2, S + 2)."""
-        to_camera = crop.R_crop_camera.T @ np.linalg.inv(crop.K_crop)
+        to_camera = crop.R_crop_camera.T @ inv(crop.K_crop)
         step = np.arange(-1, crop.size + 1, dtype=np.float64)
         along_u = np.outer(to_camera[:, 0], step)[:, None, :]
         along_v = (np.outer(to_camera[:, 1], step) + to_camera[:, 2:])[:, :, None]

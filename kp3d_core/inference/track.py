@@ -8,6 +8,7 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
+from kp3d_core.geometry.rotation import invert_transform
 from kp3d_core.geometry.symmetry import has_front, rotation_error
 from kp3d_core.inference.camera import CameraModel
 from kp3d_core.inference.detection import Detection
@@ -121,7 +122,7 @@ def flip_front_and_back(
         orientation_score: probability that this is right.
     """
     T = detection.T_camera_object @ _HALF_TURN
-    turn = T @ np.linalg.inv(detection.T_camera_object)
+    turn = T @ invert_transform(detection.T_camera_object)
     points = detection.keypoints_camera @ turn[:3, :3].T + turn[:3, 3]
     return dataclasses.replace(
         detection,

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from kp3d_core.geometry.arrays import cross, det, svd
+from kp3d_core.geometry.arrays import cross, det, inv, svd
 
 
 def matrices(rng: np.random.Generator) -> list[np.ndarray]:
@@ -30,6 +30,17 @@ def test_det_of_one_matrix() -> None:
     for matrix in matrices(np.random.default_rng(1)):
         scale = np.abs(matrix).max() ** 3
         assert float(det(matrix)) == pytest.approx(np.linalg.det(matrix), abs=1e-14 * (scale + 1))
+
+
+def test_inverse_of_one_matrix() -> None:
+    """Intrinsics, of any focal length and skew."""
+    rng = np.random.default_rng(4)
+    for focal in 10.0 ** rng.uniform(0, 4, 50):
+        K = np.array([[focal, 0.01 * focal, 320.3], [0, 0.9 * focal, 240.7], [0, 0, 1]])
+        np.testing.assert_allclose(inv(K), np.linalg.inv(K), rtol=1e-13, atol=1e-16)
+    batch = np.stack([K, 2 * K])
+    np.testing.assert_allclose(inv(batch), np.linalg.inv(batch))
+    np.testing.assert_allclose(inv(torch.from_numpy(batch)).numpy(), np.linalg.inv(batch))
 
 
 def test_many_matrices_are_taken_apart_at_once() -> None:
