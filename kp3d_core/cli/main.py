@@ -54,9 +54,13 @@ app.add_typer(bench, name="bench")
 for parent, group in ((app, "kp3d.commands"), (bench, "kp3d.bench")):
     for plugin in entry_points(group=group):
         try:
-            parent.command(plugin.name)(plugin.load())
+            command = plugin.load()
         except ImportError:  # without what that package needs, the other commands still work
             continue
+        if isinstance(command, typer.Typer):  # one that has commands of its own
+            parent.add_typer(command, name=plugin.name)
+        else:
+            parent.command(plugin.name)(command)
 
 
 def main() -> None:

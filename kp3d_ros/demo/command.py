@@ -1,4 +1,7 @@
-"""`kp3d demo`: the real node watches a simulated camera, and what it says is measured."""
+"""`kp3d demo`: the real node watches a simulated camera, and what it says is measured.
+
+`kp3d demo grasp`: a simulated robot acts on what it says.
+"""
 
 from __future__ import annotations
 
@@ -11,6 +14,7 @@ from rich.console import Console
 from rich.markup import escape
 
 from kp3d_core.files import check_output_file, check_output_folder
+from kp3d_ros.demo.grasp.command import grasp
 
 if TYPE_CHECKING:
     from kp3d_ros.demo.viewer import Viewer
@@ -33,7 +37,13 @@ class ViewerName(str, Enum):
     RERUN = "rerun"
 
 
-def demo(
+demo = typer.Typer(pretty_exceptions_enable=False)
+demo.command()(grasp)
+
+
+@demo.callback(invoke_without_command=True)
+def watch(
+    context: typer.Context,
     output: Annotated[Path, typer.Option(help="Folder for the results.")] = Path("demo"),
     duration: Annotated[float, typer.Option(help="Length of the film [s].")] = 15.0,
     rate: Annotated[float, typer.Option(help="Images per second [Hz].")] = 30.0,
@@ -51,6 +61,8 @@ def demo(
     ] = None,
 ) -> None:
     """Render an unseen car, play it to the real ROS 2 node, measure the answers."""
+    if context.invoked_subcommand:
+        return
     if not 0 < rate <= 1000 or not 0 < duration <= 600:
         raise typer.BadParameter(
             f"--rate must be in (0, 1000] Hz and --duration in (0, 600] s, got {rate:g} and "

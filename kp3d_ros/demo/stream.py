@@ -4,15 +4,11 @@ from __future__ import annotations
 
 import array
 import gc
-import signal
-import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from types import TracebackType
 from typing import Any
 
 import numpy as np
@@ -29,6 +25,7 @@ from vision_msgs.msg import Detection2D, Detection2DArray, ObjectHypothesisWithP
 
 from kp3d_ros.demo import scene
 from kp3d_ros.demo.film import Film
+from kp3d_ros.demo.process import RosProcess
 from kp3d_ros.msg import KeypointLayout, Keypoints3DArray
 
 NAMESPACE = "/kp3d_demo"
@@ -63,7 +60,7 @@ class Recording:
         return self.reports[-1] if self.reports else {}
 
 
-class NodeProcess:
+class NodeProcess(RosProcess):
     """The detector node in a process of its own."""
 
     def __init__(self, model: str, log: Path, **more: Any) -> None:
@@ -81,52 +78,13 @@ class NodeProcess:
             "detections_required": True,
             **more,
         }
-        command = [sys.executable, "-m", "kp3d_ros.detector_node", "--ros-args"]
-        command += ["-r", f"__ns:={NAMESPACE}"]
-        for name, value in parameters.items():
-            command += ["-p", f"{name}:={str(value).lower() if isinstance(value, bool) else value}"]
-        self._log = log
-        self.started_s = time.monotonic()
-        """When the process was started, by the monotonic clock [s]."""
-        with log.open("wb") as output:
-            self._process = subprocess.Popen(command, stdout=output, stderr=subprocess.STDOUT)
-
-    def __enter__(self) -> NodeProcess:
-        """Use it as a context, so that it never outlives the demonstration."""
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        """Stop it as a user would, by SIGINT."""
-        if self._process.poll() is None:
-            self._process.send_signal(signal.SIGINT)
-        try:
-            self._process.wait(10)
-        except subprocess.TimeoutExpired:
-            self._process.kill()
-            self._process.wait()
-
-    def check_alive(self) -> None:
-        """Raise `RuntimeError` with its last words if it has ended."""
-        if self._process.poll() is not None:
-            raise RuntimeError(
-                f"The detector node ended with status {self._process.returncode}: {self.output()}"
-            )
-
-    def output(self, *, everything: bool = False) -> str:
-        """What it has printed, by default only the end."""
-        text = self._log.read_text(errors="replace").strip()
-        return text if everything else text[-2000:]
-
-    def memory_mb(self) -> float:
-        """Memory that it occupies (resident set) [MB]."""
-        status = Path(f"/proc/{self._process.pid}/status").read_text()
-        (line,) = (line for line in status.splitlines() if line.startswith("VmRSS:"))
-        return float(line.split()[1]) / 1024
+        super().__init__(
+            "kp3d_ros.detector_node",
+            log,
+            namespace=NAMESPACE,
+            parameters=parameters,
+            what="detector node",
+        )
 
 
 class SimulatedCamera(Node):  # type: ignore[misc]

@@ -17,6 +17,7 @@ RUNTIME_WHEELS = (
     "ros-diagnostic-msgs",
     "ros-std-msgs",
     "ros-std-srvs",
+    "ros-trajectory-msgs",
 )
 
 # What `rosidl_generate_interfaces` needs to build message packages against them.
