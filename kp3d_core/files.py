@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import fcntl
 import hashlib
+import json
 import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 TEMPORARY_SUFFIX = ".partial"
 
@@ -45,6 +46,11 @@ def write_text(path: Path, text: str) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     with atomic_writer(path) as stream:
         stream.write(text.encode())
+
+
+def write_json(path: Path, content: Any) -> None:
+    """Write readable JSON, whole or not at all, and the folders above it."""
+    write_text(path, json.dumps(content, indent=2) + "\n")
 
 
 @contextmanager

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 from enum import Enum
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from kp3d_core.cli.errors import user_errors
-
-if TYPE_CHECKING:
-    from kp3d_core.reproduce.runner import Runner
 
 CONTEXT = {"ignore_unknown_options": True}
 """Options that are not ours are settings of the training: they end up among the arguments."""
@@ -48,7 +46,7 @@ def reproduce(
     ] = None,
     variant: Annotated[
         list[str] | None,
-        typer.Option(help="Only this ablation; can be repeated.", show_default="all"),
+        typer.Option(help="Only this row of the table; can be repeated.", show_default="all"),
     ] = None,
     budget: Annotated[int, typer.Option(help="Training steps of each row.")] = 4000,
     output: Annotated[
@@ -58,9 +56,7 @@ def reproduce(
             show_default="runs/EXPERIMENT",
         ),
     ] = None,
-    data: Annotated[
-        Path, typer.Option(help="Folder for rendered sets: DATA/CATEGORY/SPLIT.")
-    ] = Path("data/reproduce"),
+    data: Annotated[Path, typer.Option(help="Folder for rendered sets.")] = Path("data/reproduce"),
     train: Annotated[str, typer.Option(help="Training set, INSTANCESxVIEWS.")] = "1000x24",
     val: Annotated[str, typer.Option(help="Validation set, INSTANCESxVIEWS.")] = "40x16",
     test: Annotated[str, typer.Option(help="Unseen test set, INSTANCESxVIEWS.")] = "100x200",
@@ -81,36 +77,25 @@ def reproduce(
         import joblib
         import torch
 
-        from kp3d_core.reproduce.runner import Runner
+        from kp3d_core.reproduce import ablations, table1
+        from kp3d_core.reproduce.paper import CATEGORIES
+        from kp3d_core.reproduce.reproduction import Reproduction
         from kp3d_core.reproduce.settings import SetSize, Settings
 
         sizes = SetSize.parse(train), SetSize.parse(val), SetSize.parse(test)
         settings = Settings(budget, pairs, *sizes, _checked(overrides or []))
         if threads is not None:
             torch.set_num_threads(threads)
-        runner = Runner(output, data, configs, settings, jobs or joblib.cpu_count(), typer.echo)
-        files = _run(experiment, runner, category, variant)
-    typer.echo(f"Written to {output}: {files}")
-
-
-def _run(
-    experiment: Experiment, runner: Runner, category: list[str] | None, variant: list[str] | None
-) -> str:
-    """Names of the files that the experiment has written."""
-    if experiment is Experiment.ABLATIONS:
-        from kp3d_core.reproduce.ablations import reproduce_ablations
-
-        reproduce_ablations(runner, category or ["car"], variant or ())
-        return "ablations.md, ablations.json, figure6_CATEGORY.png"
-    from kp3d_core.reproduce.paper import CATEGORIES
-    from kp3d_core.reproduce.table1 import reproduce_table1
-
-    if variant:
-        raise ValueError(
-            f"--variant chooses ablations, got it for {experiment.value}. Leave it out."
+        is_table = experiment is Experiment.TABLE1
+        rows = table1.ROWS if is_table else ablations.VARIANTS
+        jobs = jobs or joblib.cpu_count()
+        made = Reproduction(rows, output, data, configs, settings, jobs, typer.echo)
+        made.run(
+            category or (CATEGORIES if is_table else ["car"]),
+            variant or (),
+            partial(table1.write_table if is_table else ablations.write_report, made),
         )
-    reproduce_table1(runner, category or CATEGORIES)
-    return "table1.md, table1.json, figure2.png"
+    typer.echo(f"Written to {output}: {experiment.value}.md, {experiment.value}.json and pictures")
 
 
 def _checked(overrides: list[str]) -> tuple[str, ...]:

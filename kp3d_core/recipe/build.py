@@ -8,27 +8,21 @@ import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import yaml
 
-from kp3d_core.data.generate import generate
 from kp3d_core.files import check_output_folder, exclusive_lock, write_text
 from kp3d_core.package.packaging import PackageData, package
 from kp3d_core.package.report import write_report
 from kp3d_core.progress import Report, silent
 from kp3d_core.provenance import provenance
 from kp3d_core.recipe import estimates
-from kp3d_core.recipe.code import (
-    FINETUNING_CODE,
-    PACKAGING_CODE,
-    TRAINING_CODE,
-    object_code,
-)
+from kp3d_core.recipe.code import FINETUNING_CODE, PACKAGING_CODE
+from kp3d_core.recipe.parts import data_stage, last_checkpoint, training_stage
 from kp3d_core.recipe.settings import SPLITS, PhaseSettings, Recipe
 from kp3d_core.recipe.stages import Stage, plain, run_stages
 from kp3d_core.training.finetune_run import run_finetuning
-from kp3d_core.training.run import config_file, run_training
+from kp3d_core.training.run import run_training
 
 _BUDGET = "budget.json"
 """Where a run keeps the steps that its time allows."""
@@ -89,12 +83,12 @@ class Build:
         for number, phase in enumerate(self.recipe.train):
             stage = self._train(number, phase, sets, before, checkpoint)
             stages.append(stage)
-            before, checkpoint = stage.key, stage.folder / "checkpoints" / "last.ckpt"
+            before, checkpoint = stage.key, last_checkpoint(stage.folder)
         assert checkpoint is not None
         if self.recipe.finetune is not None:
             stage = self._finetune(sets, before, checkpoint)
             stages.append(stage)
-            before, checkpoint = stage.key, stage.folder / "checkpoints" / "last.ckpt"
+            before, checkpoint = stage.key, last_checkpoint(stage.folder)
         stages.append(self._package(sets, before, checkpoint))
         stages.append(self._report(stages))
         return stages
@@ -110,27 +104,16 @@ class Build:
         return self.output / "data" / name
 
     def _data(self, name: str) -> Stage:
-        settings, objects = self.recipe.render_settings(name), self.recipe.objects
-
-        def run() -> object:
-            told = f"data: {name}"
-            return generate(
-                settings,
-                self._set(name),
-                jobs=self.jobs,
-                source=objects.source(settings.split),
-                on_progress=lambda done, total: self.report(told, done, total),
-            )
-
-        return Stage(
-            f"data_{name}",
+        settings = self.recipe.render_settings(name)
+        return data_stage(
+            name,
             self._set(name),
-            {"settings": settings, "objects": objects.digest(settings.split)},
-            (*object_code(objects), "kp3d_core.rendering", "kp3d_core.data.cameras",
-             "kp3d_core.data.lights", "kp3d_core.data.generate"),
-            run,
-            **estimates.rendering(settings, self.jobs),
-        )  # fmt: skip
+            settings,
+            self.recipe.objects,
+            self.jobs,
+            self.report,
+            estimates.rendering(settings, self.jobs),
+        )
 
     def _train(
         self,
@@ -141,39 +124,27 @@ class Build:
         checkpoint: Path | None,
     ) -> Stage:
         folder = self.output / f"train_{number}"
-        content = {
-            "model": phase.model | ({"initial_weights": str(checkpoint)} if checkpoint else {}),
-            "data": self._training_data(phase),
-            "trainer": {"max_steps": phase.steps, "accelerator": self.accelerator},
-        }
-        presets = self._presets(phase)
-
-        def run() -> object:
-            own = self.output / ".build" / f"{folder.name}.yaml"
-            write_text(own, yaml.safe_dump(content))
-            return run_training([*phase.presets, own], folder, [], report=self._told(folder.name))
-
-        return Stage(
-            folder.name,
+        return training_stage(
             folder,
+            phase,
+            self._training_folders(),
             {
-                "phase": phase,
-                "presets": presets,
                 "sets": [sets["data_train"], sets["data_val"]],
                 "before": before or phase.start,
                 "backgrounds": self.recipe.backgrounds_digest,
             },
-            TRAINING_CODE,
-            run,
-            **estimates.training(phase, presets, self.recipe),
+            weights={} if checkpoint is None else {"initial_weights": checkpoint},
+            accelerator=self.accelerator,
+            report=self._told(folder.name),
+            estimate=estimates.training(phase, self.recipe),
         )
 
-    def _training_data(self, phase: PhaseSettings) -> dict[str, Any]:
-        """Arguments of `ShardDataModule`."""
+    def _training_folders(self) -> dict[str, str]:
+        """Arguments of `ShardDataModule` that name folders."""
         folders = {name: str(self._set(name)) for name in ("train", "val")}
         if self.recipe.backgrounds is not None:
             folders["backgrounds"] = self.recipe.backgrounds
-        return phase.data | folders
+        return folders
 
     def _finetune(self, sets: dict[str, str], before: str, checkpoint: Path) -> Stage:
         folder, settings = self.output / "finetune", self.recipe.finetune
@@ -285,17 +256,16 @@ class Build:
     def _estimated_seconds_a_step(self) -> float:
         """Of the first training, on the machine that the estimates are of."""
         phase = self.recipe.train[0]
-        return estimates.training(phase, self._presets(phase), self.recipe)["seconds"] / phase.steps
-
-    def _presets(self, phase: PhaseSettings) -> list[Any]:
-        return [yaml.safe_load(config_file(name).read_text()) for name in phase.presets]
+        return estimates.training(phase, self.recipe)["seconds"] / phase.steps
 
     def _seconds_a_step(self, phase: PhaseSettings) -> float:
         """Measured on a few steps, validation and checkpoints left out."""
         folder = self.output / ".build" / "speed"
         content = {
             "model": phase.model,
-            "data": self._training_data(phase) | {"steps_per_epoch": estimates.MEASURED_STEPS},
+            "data": phase.data
+            | self._training_folders()
+            | {"steps_per_epoch": estimates.MEASURED_STEPS},
             "trainer": {
                 "max_steps": 2 * estimates.MEASURED_STEPS,
                 "limit_val_batches": 0,

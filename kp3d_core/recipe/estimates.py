@@ -41,10 +41,10 @@ def rendering(settings: GenerateSettings, jobs: int) -> dict[str, float]:
     }
 
 
-def training(phase: PhaseSettings, presets: list[Any], recipe: Recipe) -> dict[str, float]:
+def training(phase: PhaseSettings, recipe: Recipe) -> dict[str, float]:
     """Of a phase."""
     data: dict[str, Any] = {}
-    for content in [*presets, {"data": phase.data}]:
+    for content in [*phase.read_presets(), {"data": phase.data}]:
         data |= content.get("data", {})
     size = data.get("input_size", 64)
     views = data.get("objects_per_batch", 16) * data.get("views_per_object", 4)

@@ -7,6 +7,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+import yaml
+
 from kp3d_core.data.cameras import camera_by_name
 from kp3d_core.data.generate import GenerateSettings
 from kp3d_core.data.objects import LIST_SUFFIXES, ObjectCategory, object_category
@@ -74,6 +76,10 @@ class PhaseSettings:
     """Of `KeypointModule`; overrides the presets."""
     data: dict[str, Any] = field(default_factory=dict)
     """Of `ShardDataModule`, but for the folders; overrides the presets."""
+
+    def read_presets(self) -> list[Any]:
+        """Content of the presets."""
+        return [yaml.safe_load(config_file(name).read_text()) for name in self.presets]
 
     @property
     def start(self) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 import cv2
@@ -10,12 +9,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kp3d_core.evaluation.figures import draw_keypoints
-from kp3d_core.files import atomic_writer
+from kp3d_core.files import exclusive_lock, write_json, write_text
 from kp3d_core.palette import keypoint_colors
 from kp3d_core.provenance import provenance
 from kp3d_core.reproduce.measure import Result
-from kp3d_core.reproduce.runner import Results, Row, Runner
-from kp3d_core.reproduce.settings import claim, write_json
+from kp3d_core.reproduce.reproduction import Reproduction, Results, Row
 
 _BASE = ("table1/common.yaml", "table1/ours.yaml")
 VARIANTS = (
@@ -36,55 +34,27 @@ _CHANGES = {
 }
 
 
-def reproduce_ablations(
-    runner: Runner, categories: Sequence[str], variants: Sequence[str] = ()
-) -> None:
-    """Train and measure variants (all if none are named), or finish what an earlier run began.
-
-    The report is written after each variant.
-
-    Raises:
-        ValueError: an unknown variant.
-    """
-    names = [row.name for row in VARIANTS]
-    unknown = [name for name in variants if name not in names]
-    if unknown:
-        raise ValueError(
-            f"variant must be one of {', '.join(names)}, got {', '.join(unknown)}. Choose one."
-        )
-    claim(runner.output, "ablations", runner.settings)
-    for category in categories:
-        with runner.category(category):
-            for row in VARIANTS:
-                if variants and row.name not in variants:
-                    continue
-                runner.train(category, row)
-                if runner.measure(category, row):
-                    write_report(runner)
-    write_report(runner)
-
-
-def write_report(runner: Runner) -> None:
+def write_report(made: Reproduction) -> None:
     """Write ablations.md, ablations.json and figure6_CATEGORY.png from what has been measured."""
-    with runner.report() as folder:
-        results = runner.results(VARIANTS)
+    with exclusive_lock(made.output, wait=True):
+        results = made.results()
         content = {
-            "settings": runner.settings.to_dict(),
+            "settings": made.settings.to_dict(),
             "variants": {
                 category: {name: result.figures for name, result in rows.items()}
                 for category, rows in results.items()
             },
             "provenance": provenance(),
         }
-        write_json(folder / "ablations.json", content)
-        with atomic_writer(folder / "ablations.md") as stream:
-            stream.write(_markdown(runner, results).encode())
+        write_json(made.output / "ablations.json", content)
+        write_text(made.output / "ablations.md", _markdown(made, results))
         for category, rows in results.items():
-            cv2.imwrite(str(folder / f"figure6_{category}.png"), _sheet(rows)[..., ::-1])
+            sheet = made.output / f"figure6_{category}.png"
+            cv2.imwrite(str(sheet), _sheet(rows)[..., ::-1])
 
 
-def _markdown(runner: Runner, results: Results) -> str:
-    settings = runner.settings
+def _markdown(made: Reproduction, results: Results) -> str:
+    settings = made.settings
     lines = [
         "# Ablations (Figure 6), with numbers",
         "",

@@ -59,8 +59,9 @@ def measure(checkpoint: Path, test: Path, pairs_per_instance: int, has_flag: boo
     engine = TorchEngine(graph)
     predictions = run_views(engine, views, camera)
     errors = pair_errors(predictions, views, pairs_per_instance)
+    images = trained.steps * trained.data["objects_per_batch"] * trained.data["views_per_object"]
     return Result(
-        figures(predictions, views, errors, has_flag),
+        figures(predictions, views, errors, has_flag) | {"steps": trained.steps, "images": images},
         errors.rotation_deg,
         views.rgba[:SHEET_OBJECTS, :SHEET_VIEWS, ..., :3],
         predictions.keypoints_uv[:SHEET_OBJECTS, :SHEET_VIEWS],

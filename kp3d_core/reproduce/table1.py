@@ -2,72 +2,60 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from kp3d_core.evaluation.figures import write_histograms
-from kp3d_core.files import atomic_writer
+from kp3d_core.files import exclusive_lock, write_json, write_text
 from kp3d_core.provenance import provenance
 from kp3d_core.reproduce.measure import Result
 from kp3d_core.reproduce.paper import TABLE1
-from kp3d_core.reproduce.runner import Results, Row, Runner
-from kp3d_core.reproduce.settings import claim, write_json
+from kp3d_core.reproduce.reproduction import Reproduction, Results, Row
 
 _COMMON = "table1/common.yaml"
 ORIENTATION = Row(
     "orientation", "orientation network of b and c", (_COMMON, "table1/orientation.yaml")
 )
 ROWS = (
-    Row("supervised", "a) supervised", (_COMMON, "table1/supervised.yaml"), has_flag=False),
+    Row(
+        "supervised",
+        "a) supervised",
+        (_COMMON, "table1/supervised.yaml"),
+        has_flag=False,
+        supervised=True,
+    ),
     Row(
         "supervised_onet",
         "b) supervised, pretrained orientation",
         (_COMMON, "table1/supervised_onet.yaml"),
+        supervised=True,
+        orientation=ORIENTATION,
     ),
-    Row("ours_onet", "c) ours, pretrained orientation", (_COMMON, "table1/ours_onet.yaml")),
+    Row(
+        "ours_onet",
+        "c) ours, pretrained orientation",
+        (_COMMON, "table1/ours_onet.yaml"),
+        orientation=ORIENTATION,
+    ),
     Row("ours", "d) ours", (_COMMON, "table1/ours.yaml")),
 )
-_SUPERVISED = ("supervised", "supervised_onet")
-_PRETRAINED = ("supervised_onet", "ours_onet")
 
 
-def reproduce_table1(runner: Runner, categories: Sequence[str]) -> None:
-    """Make the table of some categories, or finish it; rows of others in the folder are kept.
-
-    The table is written after each row, so that an interrupted run leaves what it has.
-    """
-    claim(runner.output, "table1", runner.settings)
-    for category in categories:
-        with runner.category(category):
-            orientation = runner.train(category, ORIENTATION)
-            for row in ROWS:
-                overrides = []
-                if row.name in _SUPERVISED:
-                    overrides.append(f"--model.num_keypoints={runner.num_landmarks(category)}")
-                if row.name in _PRETRAINED:
-                    overrides.append(f"--model.orientation_checkpoint={orientation}")
-                runner.train(category, row, overrides)
-                if runner.measure(category, row):
-                    write_table(runner)
-    write_table(runner)
-
-
-def write_table(runner: Runner) -> None:
+def write_table(made: Reproduction) -> None:
     """Write table1.md, table1.json and figure2.png from what has been measured."""
-    with runner.report() as folder:
-        results = runner.results(ROWS)
-        write_json(folder / "table1.json", _content(runner, results))
-        with atomic_writer(folder / "table1.md") as stream:
-            stream.write(_markdown(runner, results).encode())
-        _write_figure2(folder / "figure2.png", results)
+    with exclusive_lock(made.output, wait=True):
+        results = made.results()
+        write_json(made.output / "table1.json", _content(made, results))
+        write_text(made.output / "table1.md", _markdown(made, results))
+        if results:
+            _write_figure2(made.output / "figure2.png", results)
 
 
-def _content(runner: Runner, results: Results) -> dict[str, Any]:
+def _content(made: Reproduction, results: Results) -> dict[str, Any]:
     return {
-        "settings": runner.settings.to_dict(),
+        "settings": made.settings.to_dict(),
         "rows": {
             category: {name: result.figures for name, result in rows.items()}
             for category, rows in results.items()
@@ -80,8 +68,8 @@ def _content(runner: Runner, results: Results) -> dict[str, Any]:
     }
 
 
-def _markdown(runner: Runner, results: Results) -> str:
-    settings = runner.settings
+def _markdown(made: Reproduction, results: Results) -> str:
+    settings = made.settings
     lines = [
         "# Table 1, reproduced",
         "",

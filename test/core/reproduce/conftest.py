@@ -1,12 +1,13 @@
 """A whole, tiny Table 1, made once."""
 
+from functools import partial
 from pathlib import Path
 
 import pytest
 
-from kp3d_core.reproduce.runner import Runner
+from kp3d_core.reproduce.reproduction import Reproduction
 from kp3d_core.reproduce.settings import SetSize, Settings
-from kp3d_core.reproduce.table1 import reproduce_table1
+from kp3d_core.reproduce.table1 import ROWS, write_table
 
 CONFIGS = Path(__file__).parents[3] / "config" / "train"
 
@@ -32,21 +33,21 @@ TINY = Settings(
 
 @pytest.fixture(scope="session")
 def tiny_experiment(tmp_path_factory):
-    """Make a runner with an output folder of its own; all share rendered planes.
+    """Make an experiment with an output folder of its own; all share rendered planes.
 
     Planes, because their number of landmarks, 8, is not the number of keypoints in any file.
     """
     folder = tmp_path_factory.mktemp("reproduce")
 
-    def runner(name, say=lambda text: None):
-        return Runner(folder / name, folder / "data", CONFIGS, TINY, say=say)
+    def experiment(name, rows=ROWS, settings=TINY, say=lambda text: None):
+        return Reproduction(rows, folder / name, folder / "data", CONFIGS, settings, say=say)
 
-    return runner
+    return experiment
 
 
 @pytest.fixture(scope="session")
 def tiny_table(tiny_experiment):
-    """Folder of a finished table."""
-    runner = tiny_experiment("table1")
-    reproduce_table1(runner, ["plane"])
-    return runner
+    """A finished table."""
+    table = tiny_experiment("table1")
+    table.run(["plane"], (), partial(write_table, table))
+    return table

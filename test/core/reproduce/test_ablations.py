@@ -1,20 +1,22 @@
 """Ablations end to end, tiny, and the files that say what each leaves out."""
 
 import json
+from functools import partial
 from pathlib import Path
 
 import cv2
 import pytest
 import yaml
 
-from kp3d_core.reproduce.ablations import VARIANTS, reproduce_ablations
+from kp3d_core.reproduce.ablations import VARIANTS, write_report
 
 CONFIGS = Path(__file__).parents[3] / "config" / "train"
 
 
 def test_report_of_two_variants(tiny_table, tiny_experiment):
-    runner = tiny_experiment("ablations")
-    reproduce_ablations(runner, ["plane"], ["baseline", "no_silhouette"])
+    runner = tiny_experiment("ablations", VARIANTS)
+    names = ["baseline", "no_silhouette"]
+    runner.run(["plane"], names, partial(write_report, runner))
     content = json.loads((runner.output / "ablations.json").read_text())
     rows = content["variants"]["plane"]
     assert list(rows) == ["baseline", "no_silhouette"]
@@ -53,4 +55,4 @@ def test_files_zero_what_the_report_says():
 
 def test_unknown_variants_are_named(tiny_experiment):
     with pytest.raises(ValueError, match="variant must be one of baseline, .*, got no_sense"):
-        reproduce_ablations(tiny_experiment("nonsense"), ["plane"], ["no_sense"])
+        tiny_experiment("nonsense", VARIANTS).run(["plane"], ["no_sense"], lambda: None)

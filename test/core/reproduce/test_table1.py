@@ -1,6 +1,8 @@
 """Table 1 end to end, tiny: every method trains, is measured, and nothing is done twice."""
 
 import json
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -8,7 +10,7 @@ import torch
 import yaml
 
 from kp3d_core.models import ForeignOrientation, WithoutFlag
-from kp3d_core.reproduce.table1 import ORIENTATION, ROWS, reproduce_table1
+from kp3d_core.reproduce.table1 import ORIENTATION, ROWS, write_table
 from kp3d_core.training.checkpoint import load_checkpoint, load_network
 from kp3d_core.training.module import KeypointModule
 
@@ -67,14 +69,13 @@ def test_pretraining_moves_the_orientation_stage_and_no_keypoint(tiny_table):
 
 def test_a_finished_table_is_not_made_again(tiny_table, tiny_experiment):
     files = [
-        path
-        for path in tiny_table.output.rglob("*")
-        if path.name in ("last.ckpt", "result.json", "trained.json")
+        path for path in tiny_table.output.rglob("*") if path.name in ("last.ckpt", "result.json")
     ]
     before = {path: path.stat().st_mtime_ns for path in files}
-    assert len(files) == 5 + 4 + 5
+    assert len(files) == 5 + 4
     said = []
-    reproduce_table1(tiny_experiment("table1", said.append), ["plane"])
+    table = tiny_experiment("table1", say=said.append)
+    table.run(["plane"], (), partial(write_table, table))
     assert said == []
     assert {path: path.stat().st_mtime_ns for path in files} == before
 
@@ -90,13 +91,16 @@ def test_what_tells_no_orientation_cannot_give_it(tiny_table):
         KeypointModule(orientation_checkpoint=pretrained, use_flag=False)
 
 
+def test_results_of_other_settings_are_no_part_of_a_table(tiny_table, tiny_experiment):
+    other = tiny_experiment("table1", settings=replace(tiny_table.settings, budget=4))
+    assert tiny_table.results()
+    assert other.results() == {}
+
+
 def test_supervision_needs_a_keypoint_for_each_landmark(tiny_experiment):
-    runner = tiny_experiment("mismatch")
-    with (
-        runner.category("plane"),
-        pytest.raises(ValueError, match="num_keypoints must be 8 to learn .* nose.*, got 12. Set"),
-    ):
-        runner.train("plane", ROWS[0])
+    wrong = replace(ROWS[0], supervised=False)  # its file says 12, the landmarks of cars
+    with pytest.raises(ValueError, match="num_keypoints must be 8 to learn .* nose.*, got 12. Set"):
+        tiny_experiment("mismatch", (wrong,)).run(["plane"], (), lambda: None)
 
 
 def test_rows_differ_in_nothing_but_their_method():
