@@ -80,6 +80,14 @@ def render(
     mesh_share: Annotated[
         float, typer.Option(help="Share of the objects made of --meshes; the rest is procedural.")
     ] = 1.0,
+    generator: Annotated[
+        int,
+        typer.Option(
+            help="Version of the built-in objects' generators. 1 = of all test sets; 2 = cars as "
+            "they stand in streets, for photographs: insides, lamps with parts, dark paints, "
+            "convertibles, trucks, racing cars; other categories as in 1."
+        ),
+    ] = 1,
     size: Annotated[int, typer.Option(help="Width and height of the images in pixels.")] = 128,
     seed_offset: Annotated[
         int,
@@ -122,7 +130,7 @@ def render(
                 image_size=size,
                 seed_offset=seed_offset,
             )
-            source = _source(category, split, meshes, mesh_share)
+            source = _source(category, split, meshes, mesh_share, generator)
             with _interrupt_once(), _progress(views) as progress:
                 bar = progress.add_task(f"{category} {split}", total=instances, already_there=0)
 
@@ -186,23 +194,29 @@ def _settings(
     return settings
 
 
-def _source(category: str, split: str, meshes: Path | None, share: float) -> InstanceSource:
+def _source(
+    category: str, split: str, meshes: Path | None, share: float, version: int
+) -> InstanceSource:
     """What makes the objects: code, listed meshes, or both.
 
     Meshes that may serve for training make training sets, changed at random; the others make all
     other sets, as they are, one after the other.
     """
-    from kp3d_core.data.generate import procedural_source
+    from kp3d_core.data.generate import ProceduralSource, procedural_source
     from kp3d_core.data.objects import object_category
+    from kp3d_core.data.procedural import check_version
     from kp3d_core.objects.meshes.mesh_list import read_mesh_list
     from kp3d_core.objects.meshes.source import MeshSource
     from kp3d_core.objects.meshes.variation import Variation
 
+    check_version(version)
+    built_in = procedural_source if version == 1 else ProceduralSource(version)
     if meshes is None:
-        return object_category(category).source(split)
+        source = object_category(category).source(split)
+        return built_in if source is procedural_source else source
     listed = read_mesh_list(meshes, category, split)
     variation = Variation() if split == "train" else None
-    return MeshSource(listed, variation, share, procedural_source)
+    return MeshSource(listed, variation, share, built_in)
 
 
 @contextmanager

@@ -139,6 +139,24 @@ def procedural_source(category: str, seed: int) -> Instance:
     return make_instance(category, seed)
 
 
+@dataclass(frozen=True)
+class ProceduralSource:
+    """Makes built-in procedural instances by a version of their generators, see `VERSIONS`."""
+
+    version: int
+
+    @property
+    def digest(self) -> str:
+        """What decides which objects come out, apart from the code."""
+        return f"version {self.version}"
+
+    def __call__(self, category: str, seed: int) -> Instance:
+        """The instance of a seed."""
+        from kp3d_core.data.procedural import make_instance
+
+        return make_instance(category, seed, self.version)
+
+
 def generate(
     settings: GenerateSettings,
     output: str | Path,

@@ -55,7 +55,8 @@ class MeshSource:
     @property
     def digest(self) -> str:
         """What decides which objects come out, apart from the code."""
-        return f"{self.meshes.digest} {self.share} {self.variation}"
+        rest = getattr(self.others, "digest", "")
+        return f"{self.meshes.digest} {self.share} {self.variation} {rest}".rstrip()
 
     @property
     def symmetry(self) -> str:

@@ -20,6 +20,20 @@ def test_robot_camera_and_seed_offset(kp3d, tmp_path):
     assert manifest.seed_offset == 9
 
 
+def test_light_and_generator_for_photographs(kp3d, tmp_path):
+    told = ("--light", "photographs", "--random-surfaces", 0.5, "--generator", 2)
+    kp3d(*RUN, *told, "--output", tmp_path / "2")
+    kp3d(*RUN, "--output", tmp_path / "1")
+    second, first = (ShardDataset(tmp_path / name).manifest for name in "21")
+    assert (second.light, second.random_surfaces) == ("photographs", 0.5)
+    assert "version 2" in second.generator
+    assert "version" not in first.generator
+    output = kp3d(*RUN, "--generator", 3, "--output", tmp_path / "3", code=1)
+    assert "version must be between 1 and 2, got 3" in output
+    output = kp3d(*RUN, "--random-surfaces", 0.5, "--output", tmp_path / "4", code=1)
+    assert "need light 'photographs'" in output
+
+
 def test_everything_wrong_is_told_at_once(kp3d, tmp_path):
     output = kp3d("render", "--category", "boat", "--split", "dev", "--views", 0, "--camera", "x",
                   "--jobs", 0, "--output", tmp_path / "new", code=1)  # fmt: skip

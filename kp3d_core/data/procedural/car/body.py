@@ -41,6 +41,8 @@ class Body:
             ]
         )
         self.bed_x = (-half + 0.012 * shape.length, shape.deck_x - 0.02 * shape.length)
+        if shape.open_top:
+            self.bed_x = (shape.deck_x + 0.02 * shape.length, shape.cowl_x - 0.04 * shape.length)
 
     def middle_top(self, x: Values) -> FloatArray:
         """Height of bonnet, belt line and boot, without wings over the wheels."""

@@ -6,6 +6,8 @@ import numpy as np
 
 from kp3d_core.data.procedural.car.body import Body, Cabin
 from kp3d_core.data.procedural.car.fittings import Fitter
+from kp3d_core.data.procedural.car.interior import Interior
+from kp3d_core.data.procedural.car.lamps import add_details
 from kp3d_core.data.procedural.car.livery import paint_livery
 from kp3d_core.data.procedural.car.parameters import (
     CarShape,
@@ -14,6 +16,9 @@ from kp3d_core.data.procedural.car.parameters import (
     draw_shape,
     draw_style,
 )
+from kp3d_core.data.procedural.car.racer import assemble_racer
+from kp3d_core.data.procedural.car.street import Details, draw_street_car
+from kp3d_core.data.procedural.car.superstructure import add_cargo, add_wing, windscreen
 from kp3d_core.data.procedural.car.wheels import add_wheels
 from kp3d_core.data.procedural.instance import Instance, normalized_instance
 from kp3d_core.data.procedural.primitives import FloatArray, MeshBuilder, plain
@@ -34,9 +39,14 @@ LANDMARK_NAMES = (
 )
 """The car landmarks of PASCAL3D+ (Xiang et al., WACV 2014); left and right as the driver sees."""
 
+_HOUSINGS = np.array([[0.08, 0.08, 0.09], [0.2, 0.21, 0.23], [0.5, 0.52, 0.55]])
+"""Colours of headlights with reflectors in them."""
 
-def make_car(seed: int, rng: np.random.Generator) -> Instance:
-    """A car, fully determined by the generator's state."""
+
+def make_car(seed: int, rng: np.random.Generator, version: int = 1) -> Instance:
+    """A car, fully determined by the generator's state and the version, 1 or 2."""
+    if version == 2:
+        return _make_street_car(seed, rng)
     kind = draw_kind(rng)
     shape = draw_shape(rng, kind)
     style = draw_style(rng, shape)
@@ -45,10 +55,24 @@ def make_car(seed: int, rng: np.random.Generator) -> Instance:
     return normalized_instance("car", seed, kind, builder, ordered)
 
 
+def _make_street_car(seed: int, rng: np.random.Generator) -> Instance:
+    kind, shape, style, details = draw_street_car(rng)
+    if kind == "racer":
+        builder, landmarks = assemble_racer(shape, style, rng)
+    else:
+        builder, landmarks = _assemble(shape, style, rng, details, kind)
+    ordered = {name: landmarks[name] for name in LANDMARK_NAMES}
+    return normalized_instance("car", seed, kind, builder, ordered)
+
+
 def _assemble(
-    shape: CarShape, style: CarStyle, rng: np.random.Generator
+    shape: CarShape,
+    style: CarStyle,
+    rng: np.random.Generator,
+    details: Details | None = None,
+    kind: str = "",
 ) -> tuple[MeshBuilder, dict[str, FloatArray]]:
-    """All parts in metres, and the landmarks."""
+    """All parts in metres, and the landmarks; details are those of the second version."""
     builder = MeshBuilder()
     body = Body(shape)
     cabin = Cabin(shape, body)
@@ -56,7 +80,8 @@ def _assemble(
     underside = plain("underside", (0.04, 0.04, 0.04))
     skins = [livery.rear, livery.front, livery.right, livery.left, underside, livery.top]
     builder.add(body.part(), skins)
-    builder.add(cabin.part(), skins)
+    if not shape.open_top:
+        builder.add(cabin.part(), skins)
     hub_z = shape.wheel_radius
     track = {
         end: 0.985 * float(body.half_width(axle_x, hub_z))
@@ -65,11 +90,22 @@ def _assemble(
     landmarks = add_wheels(builder, shape, style, track)
     fitter = Fitter(builder, shape, style, body, cabin, rng)
     fitter.underside()
-    fitter.headlights()
+    housed = details is not None and details.lamp_housing
+    fitter.headlights(_HOUSINGS[rng.integers(len(_HOUSINGS))] if housed else None)
     fitter.taillights()
     fitter.grille_and_bumpers()
     fitter.mirrors()
-    fitter.roof()
+    if not shape.open_top:
+        fitter.roof()
+    if details is not None:
+        add_details(fitter, details)
+        Interior(builder, shape, body, cabin, details, rng).add()
+        if shape.open_top:
+            builder.add(windscreen(cabin), livery.front)
+        if kind == "truck":
+            add_cargo(builder, shape, body, details)
+        if details.wing:
+            add_wing(builder, shape, fitter.trim)
     return builder, {**landmarks, **fitter.landmarks, **_corner_landmarks(shape, body, cabin)}
 
 
@@ -80,7 +116,8 @@ def _corner_landmarks(shape: CarShape, body: Body, cabin: Cabin) -> dict[str, Fl
     for side, name in ((1, "left"), (-1, "right")):
         column = side * 0.9
         for end, screen in ((1.0, "windshield"), (0.0, "rearwindow")):
-            corner = cabin.point(end, column, 0.86)
+            gone = shape.open_top and end == 0.0
+            corner = cabin.point(end, column, 0.0 if gone else 0.86)
             landmarks[f"upper_{name}_{screen}"] = corner
         landmarks[f"{name}_back_trunk"] = body.end_point(-1, side, tail_z)
     return landmarks

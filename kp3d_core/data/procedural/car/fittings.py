@@ -45,6 +45,8 @@ class Fitter:
         self.chrome = plain("chrome", (0.78, 0.79, 0.8))
         self.scale = min(shape.width / 1.75, 1.3)
         self.landmarks: dict[str, FloatArray] = {}
+        self.rear_lamp = ((0.0, 0.0), (0.0, 0.0))
+        """Columns and heights of the left rear lamp, once it is there."""
 
     def panel(
         self,
@@ -93,8 +95,12 @@ class Fitter:
         high = float(self.body.top(end)) - self.shape.shoulder_drop
         return low + share * (high - low)
 
-    def headlights(self) -> None:
-        """A pair of headlights, and fog lights at times."""
+    def headlights(self, housing: FloatArray | None = None) -> None:
+        """A pair of headlights, and fog lights at times.
+
+        Args:
+            housing: colour of the lamps but for their reflectors; None: the style's.
+        """
         style = self.style
         face = self.level(1, 1.0) - self.level(1, 0.0)
         half_wide, half_high, middle = {
@@ -106,7 +112,7 @@ class Fitter:
         half_wide *= style.headlight_size
         half_high = min(half_high * style.headlight_size, 0.22 * face)
         z = self.level(1, middle) - max(0.0, half_high - (1.0 - middle) * face * 0.9)
-        lamp = plain("headlight", style.headlight_color)
+        lamp = plain("headlight", style.headlight_color if housing is None else housing)
         column = (1.012 if style.light_wrap > 0.0 else 0.95) - half_wide
         for side, name in ((1, "left"), (-1, "right")):
             inner, outer = column - half_wide, column + half_wide
@@ -156,6 +162,7 @@ class Fitter:
             bar = self.panel(-1, (-0.94, 0.94), (z - half_high * 0.6, z + half_high * 0.6))
             self.builder.add(bar, lamp)
         column = (1.012 if style.light_wrap > 0.0 else 0.96) - half_wide
+        self.rear_lamp = ((column - half_wide, column + half_wide), (z - half_high, z + half_high))
         for side in (1, -1):
             inner, outer = column - half_wide, column + half_wide
             columns = (inner, outer) if side > 0 else (-outer, -inner)

@@ -16,6 +16,7 @@ _MARGIN = 1.06  # the pictures reach a little beyond the car, so that no edge wr
 _SIDE_HEIGHT_PX = 88
 _END_SIZE_PX = 72
 _TOP_HEIGHT_PX = 64
+_FRAME = (0.03, 0.03, 0.035)
 
 
 @dataclass(frozen=True)
@@ -158,6 +159,11 @@ def _paint_side_windows(painter: _Painter, canvas: Canvas) -> list[float]:
         span = front[0] - rear[0]
         if shape.kind == "van" and panes == 1:
             rear = [front[0] - max(0.9, 0.2 * shape.length)] * 2
+        if style.window_frames:
+            edge = 0.5 * pillar
+            outline = [(rear[0] - edge, z[0]), (front[0] + edge, z[0])]
+            outline += [(front[1] + edge, z[1] + edge), (rear[1] - edge, z[1] + edge)]
+            canvas.fill([(x, 0.0, height) for x, height in outline], _FRAME)
         edges = np.linspace(0.0, 1.0, panes + 1)
         # Panes share the span at the belt; gaps between them are upright.
         cuts = rear[0] + edges * (front[0] - rear[0])
@@ -192,6 +198,9 @@ def _paint_end(painter: _Painter, canvas: Canvas, sign: int) -> None:
                 cabin.point(end, side * 0.9, height)
                 for side, height in ((-1, bottom), (1, bottom), (1, top), (-1, top))
             ]
+            if style.window_frames:
+                middle = np.mean(corners, axis=0)
+                canvas.fill([middle + 1.06 * (corner - middle) for corner in corners], _FRAME)
             canvas.fill(corners, style.glass, PANE_OPACITY)
             if sign > 0:  # wipers
                 for y in (-0.5, 0.05):

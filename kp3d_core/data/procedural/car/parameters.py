@@ -77,6 +77,8 @@ class CarShape:
     bed_depth: float
     """Depth of a pickup's load bed; 0 where there is none."""
     double_decker: bool
+    open_top: bool = False
+    """No roof: a windscreen, and an opening with seats behind it."""
 
 
 @dataclass(frozen=True)
@@ -137,6 +139,8 @@ class CarStyle:
     spare_wheel: bool
     fog_lights: bool
     dirt: float
+    window_frames: bool = False
+    """Black around the panes and between them."""
 
 
 # Uniform ranges; lengths in metres, angles in degrees, everything else as a share of the length
