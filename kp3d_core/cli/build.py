@@ -76,7 +76,9 @@ def run_build(
     import torch
 
     from kp3d_core.recipe.build import Build
+    from kp3d_core.training.run import quiet_lightning
 
+    quiet_lightning()
     if threads is not None:
         torch.set_num_threads(threads)
     try:

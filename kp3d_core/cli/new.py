@@ -30,7 +30,7 @@ def new(
         typer.Option("--output", "-o", help="Run folder, continued; default: runs/NAME."),
     ] = None,
     time: Annotated[
-        str, typer.Option(help="Fit the steps of training to a time, such as 90m or 1h30m.")
+        str, typer.Option(help="Fit objects and steps of training to a time, such as 30m or 2h.")
     ] = "90m",
     up: Up = "",
     front: Front = "",
@@ -51,14 +51,13 @@ def new(
         settings = ImportSettings(name, up, front, convention, symmetry)
         folder = output or Path("runs") / name
         with bars_by_part() as show:
-            model = NewModel(settings, meshes, folder, references(name), show)
+            model = NewModel(settings, meshes, folder, seconds, references(name), show)
             imported = model.prepare()
         if imported is not None:
             tell_import(imported[0], model.category_file, imported[1])
-        if model.recipe_differs:
+        if model.recipe_is_edited:
             typer.secho(
-                f"{model.recipe_file} counts as it is, edited or of other options. Delete it to "
-                "have it written anew.",
+                f"{model.recipe_file} counts as you edited it. Delete it to have it written anew.",
                 fg="yellow",
                 err=True,
             )

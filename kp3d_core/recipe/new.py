@@ -14,7 +14,7 @@ import yaml
 from numpy.typing import NDArray
 
 from kp3d_core.data.objects import object_category
-from kp3d_core.files import check_output_folder, exclusive_lock, write_text
+from kp3d_core.files import check_output_folder, exclusive_lock, sha256_of, write_text
 from kp3d_core.objects.meshes.archive import open_mesh
 from kp3d_core.objects.meshes.category import import_category
 from kp3d_core.objects.meshes.importing import ImportReport, ImportSettings
@@ -23,6 +23,8 @@ from kp3d_core.recipe.settings import MAX_BYTES
 from kp3d_core.recipe.stages import Stage, run_stages
 from kp3d_core.yaml_files import read_yaml
 
+FULL_TIME_S = 90 * 60.0
+"""In which the whole recipe is made on two cores; in less time there are fewer objects, too."""
 START = "car_lite_64"
 """Weights that have seen photographs, which every new category starts from."""
 _ANCHORS = 0.8
@@ -40,6 +42,8 @@ class NewModel:
     settings: ImportSettings
     meshes: Path
     output: Path
+    time_s: float = FULL_TIME_S
+    """That the model is to be made in [s]."""
     references: Sequence[NDArray[np.float64]] = ()
     """Points on objects of the category that stand right, if there are any."""
     report: Report = silent
@@ -90,13 +94,18 @@ class NewModel:
         return Stage("import", folder, inputs, ("kp3d_core.objects.meshes",), run)
 
     @property
-    def recipe_differs(self) -> bool:
-        """Whether the recipe is not the one that would be written now."""
-        return bool(read_yaml(self.recipe_file, MAX_BYTES) != self._recipe())
+    def recipe_is_edited(self) -> bool:
+        """Whether the recipe is another one than was written."""
+        return sha256_of(self.recipe_file) != self._written.read_text()
+
+    @property
+    def _written(self) -> Path:
+        """Keeps the digest of the recipe as it was written."""
+        return self.output / ".build" / "written_recipe.sha256"
 
     def _write_recipe(self) -> None:
-        """Write it where it is not there: what was edited counts."""
-        content = self._recipe()
+        """Write it; if it was edited since, that counts."""
+        content = new_recipe(self.category_file, self.output, self.time_s)
         if self.recipe_file.is_file():
             found = read_yaml(self.recipe_file, MAX_BYTES)
             if not isinstance(found, dict) or found.get("category") != content["category"]:
@@ -104,29 +113,36 @@ class NewModel:
                     f"{self.output} must be of the category {self.settings.category}, but its "
                     "recipe.yaml is of another one. Choose another folder."
                 )
-            return
+            if self.recipe_is_edited:
+                return
         header = _HEADER.format(path=self.recipe_file, folder=self.output)
         text = yaml.safe_dump(content, sort_keys=False, default_flow_style=None, width=100)
+        write_text(self._written, hashlib.sha256((header + text).encode()).hexdigest())
         write_text(self.recipe_file, header + text)
 
-    def _recipe(self) -> dict[str, Any]:
-        return new_recipe(self.category_file, self.output)
 
-
-def new_recipe(category_file: Path, folder: Path) -> dict[str, Any]:
-    """Recipe of an imported category, made to fit into 90 minutes on two cores.
+def new_recipe(category_file: Path, folder: Path, time_s: float) -> dict[str, Any]:
+    """Recipe of an imported category, made to fit into a time on two cores.
 
     Args:
         category_file: of the category.
         folder: of the recipe, which the file is named relative to.
+        time_s: up to `FULL_TIME_S` it decides how many objects there are [s].
     """
+    share = min(1.0, time_s / FULL_TIME_S)
+
+    def at_least(least: int, full: int) -> int:
+        return max(least, round(share * full))
+
     seen = {"camera": "eye_level", "light": "varied"}
     return {
         "category": str(category_file.relative_to(folder)),
         "data": {
-            "train": {"instances": 600, "views": 24, **seen},
-            "finetune": {"instances": 900, "views": 16, "seed_offset": 30_000, **seen},
-            "val": {"instances": 60, "views": 16, **seen},
+            "train": {"instances": at_least(40, 600), "views": 24, **seen},
+            "finetune": {
+                "instances": at_least(40, 900), "views": 16, "seed_offset": 30_000, **seen
+            },
+            "val": {"instances": at_least(10, 60), "views": 16, **seen},
         },
         "train": [
             {
@@ -138,9 +154,12 @@ def new_recipe(category_file: Path, folder: Path) -> dict[str, Any]:
                 },
             }
         ],
-        "finetune": {"steps": 3000},
-        "package": {"backgrounds": 0.5, "surface": {"objects": 300, "heldout_objects": 50}},
-    }
+        "finetune": {"steps": 3000, "warmup_steps": at_least(200, 2000)},
+        "package": {
+            "backgrounds": 0.5,
+            "surface": {"objects": at_least(40, 300), "heldout_objects": at_least(10, 50)},
+        },
+    }  # fmt: skip
 
 
 def files_digest(folder: Path) -> str:

@@ -6,11 +6,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypedDict
 
-import torch
-
 from kp3d_core.files import sha256_of
 from kp3d_core.models import ForeignOrientation, KeypointModel, WithoutFlag
 from kp3d_core.models.refiner import Refiner
+from kp3d_core.training.checkpoint_files import read_checkpoint, restored
 from kp3d_core.training.networks import build_network, network_settings
 from kp3d_core.training.weight_files import SUFFIX, read_weights, write_weights
 
@@ -70,28 +69,39 @@ def load_checkpoint(path: Path) -> TrainedNetwork:
         )
     if path.suffix == SUFFIX:
         return _from_weights(path)
-    content = torch.load(path, map_location="cpu", weights_only=False)
+    content = read_checkpoint(path)
     try:
         settings = dict(content["hyper_parameters"])
         foreign = content.get(ORIENTATION_KEY)
-        model = build_network(settings, None if foreign is None else build_network(foreign))
-        weights = content["state_dict"]
+        weights = {
+            name[len(_PREFIX) :]: value
+            for name, value in content["state_dict"].items()
+            if name.startswith(_PREFIX)
+        }
+        data = dict(content.get("datamodule_hyper_parameters", {}))
+        steps, stages = int(content.get("global_step", 0)), tuple(content.get(STAGES_KEY, ()))
     except KeyError as error:
         raise ValueError(
             f"CHECKPOINT must be a file made by `kp3d train`, got {path}, which lacks {error}."
         ) from error
-    model.load_state_dict(
-        {name[len(_PREFIX) :]: value for name, value in weights.items() if name.startswith(_PREFIX)}
+    except (TypeError, ValueError, AttributeError) as error:
+        raise ValueError(
+            f"CHECKPOINT must be a file made by `kp3d train`, got {path}: {error}."
+        ) from error
+    model = restored(
+        lambda: build_network(settings, None if foreign is None else build_network(foreign)),
+        weights,
+        path,
     )
     refined = content.get(REFINER_KEY)
     return TrainedNetwork(
         model.eval(),
         settings,
-        dict(content.get("datamodule_hyper_parameters", {})),
-        int(content.get("global_step", 0)),
-        tuple(content.get(STAGES_KEY, ())),
+        data,
+        steps,
+        stages,
         sha256_of(path),
-        None if refined is None else _refiner(refined),
+        None if refined is None else _refiner(refined, path),
     )
 
 
@@ -123,12 +133,15 @@ def keep_weights(checkpoint: Path, output: Path) -> TrainedNetwork:
 
 def _from_weights(path: Path) -> TrainedNetwork:
     weights, told = read_weights(path)
-    model = build_network(told["settings"])
-    model.load_state_dict(weights)
-    stages = tuple(told["earlier_stages"])
-    return TrainedNetwork(
-        model.eval(), told["settings"], told["data"], told["steps"], stages, sha256_of(path)
-    )
+    try:
+        settings, data = dict(told["settings"]), dict(told["data"])
+        steps, stages = int(told["steps"]), tuple(told["earlier_stages"])
+    except (KeyError, TypeError, ValueError) as error:
+        raise ValueError(
+            f"{path} must tell settings, data, steps and earlier_stages, got {error!r}. Restore it."
+        ) from error
+    model = restored(lambda: build_network(settings), weights, path)
+    return TrainedNetwork(model.eval(), settings, data, steps, stages, sha256_of(path))
 
 
 def load_network(path: Path, purpose: str) -> TrainedNetwork:
@@ -146,10 +159,12 @@ def load_network(path: Path, purpose: str) -> TrainedNetwork:
     return trained
 
 
-def _refiner(content: dict[str, Any]) -> Refiner:
-    refiner = Refiner(**content["settings"])
-    refiner.load_state_dict(content["state_dict"])
-    return refiner.eval()
+def _refiner(content: Any, path: Path) -> Refiner:
+    try:
+        settings, weights = dict(content["settings"]), dict(content["state_dict"])
+    except (KeyError, TypeError, ValueError) as error:
+        raise ValueError(f"{path} must hold a whole refiner, got {error!r}. Restore it.") from error
+    return restored(lambda: Refiner(**settings), weights, path).eval()
 
 
 def load_orientation(path: Path) -> TrainedNetwork:

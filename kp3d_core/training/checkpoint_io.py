@@ -1,4 +1,4 @@
-"""Checkpoints that a kill cannot destroy."""
+"""Checkpoints that a kill cannot destroy and that run no code."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import torch
 from lightning.fabric.plugins.io import TorchCheckpointIO
 
 from kp3d_core.files import atomic_writer
+from kp3d_core.training.checkpoint_files import read_checkpoint
 
 
 class WholeCheckpoints(TorchCheckpointIO):
@@ -28,3 +29,12 @@ class WholeCheckpoints(TorchCheckpointIO):
         path.parent.mkdir(parents=True, exist_ok=True)
         with atomic_writer(path) as stream:
             torch.save(checkpoint, stream)
+
+    def load_checkpoint(
+        self,
+        path: str | Path,
+        map_location: Any = lambda storage, location: storage,
+        weights_only: bool | None = None,
+    ) -> dict[str, Any]:
+        """Read the local file `path`, without code in it, whatever `weights_only` says."""
+        return read_checkpoint(Path(path), map_location)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from kp3d_core.inference.model_metadata import METADATA_KEY
 from kp3d_core.models import create_model
 from kp3d_core.models.refiner import Refiner
 from kp3d_core.training.checkpoint import TrainedNetwork, load_checkpoint
+from kp3d_core.training.checkpoint_files import Module, restored
 from kp3d_core.training.weight_files import SHIPPED, SUFFIX, shipped_weights
 
 
@@ -55,20 +57,23 @@ def load_packaged(name_or_path: str) -> TrainedNetwork:
         constant.name: torch.from_numpy(np.array(onnx.numpy_helper.to_array(constant)))
         for constant in onnx.load_from_string(model.data).graph.initializer
     }
-    settings = {key: made_of[key] for key in ("network", "num_keypoints", "width", "folded")}
-    network = create_model(**settings)
-    refiner = None if made_of["refiner"] is None else Refiner(**made_of["refiner"])
-    for prefix, module in (("model.", network), ("refiner.", refiner)):
-        if module is None:
-            continue
+    try:
+        settings = {key: made_of[key] for key in ("network", "num_keypoints", "width", "folded")}
+        refiner_settings = made_of["refiner"]
+    except KeyError as error:
+        raise ValueError(
+            f"{name_or_path} must say what its network is made of, got no {error}. Use a "
+            "checkpoint."
+        ) from error
+
+    def part(prefix: str, make: Callable[[], Module]) -> Module:
         named = {k[len(prefix) :]: v for k, v in constants.items() if k.startswith(prefix)}
-        try:
-            module.load_state_dict(named)
-        except RuntimeError as error:
-            raise ValueError(
-                f"{name_or_path} does not hold the weights of its network under their names "
-                f"({str(error).splitlines()[-1].strip()}). Use a checkpoint."
-            ) from error
+        return restored(make, named, name_or_path)
+
+    network = part("model.", lambda: create_model(**settings))
+    refiner = None
+    if refiner_settings is not None:
+        refiner = part("refiner.", lambda: Refiner(**refiner_settings))
     origin = metadata["provenance"]
     return TrainedNetwork(
         network.eval(),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import logging
 import math
 import os
 import time
@@ -198,8 +199,16 @@ def _ignore_harmless_warnings() -> None:
         ".*Experiment logs directory .* exists.*",  # provenance.json is there already
         ".*LightningCLI's args parameter.*",  # kp3d has a command line of its own
         r".*Found \d+ module\(s\) in eval mode.*",  # frozen orientation, refiner's network
+        ".*number of training batches .* is smaller than the logging interval.*",  # speed, measured
+        ".*LeafSpec.* is deprecated.*",  # Lightning's own affair with torch
     ):
         warnings.filterwarnings("ignore", message=harmless)
+
+
+def quiet_lightning() -> None:
+    """Leave out what Lightning says of seeds, devices and its makers' other products."""
+    for name in ("lightning.pytorch", "lightning.fabric"):
+        logging.getLogger(name).setLevel(logging.WARNING)
 
 
 def prepare_folder(output: Path, **settings: Any) -> None:

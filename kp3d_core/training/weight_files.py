@@ -55,8 +55,10 @@ def read_weights(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
     try:
         with safe_open(path, framework="pt") as file:
             told = json.loads((file.metadata() or {}).get(_KEY, "{}"))
+            if not isinstance(told, dict):
+                raise ValueError("its metadata are no mapping")
             weights = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-    except SafetensorError as error:
+    except (SafetensorError, OSError, ValueError, RecursionError, TypeError) as error:
         raise ValueError(
             f"{path} must be a whole file of weights, got a damaged one ({error}). Restore it."
         ) from error

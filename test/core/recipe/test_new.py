@@ -48,13 +48,16 @@ def test_meshes_are_imported_once_and_the_recipe_can_be_edited(tmp_path):
     length, width, height = phase.model["anchor_semi_axes"]
     assert (length, height) == (0.8, 0.2)
     assert 0.4 <= width <= 0.44
-    assert not model.recipe_differs
+    assert not model.recipe_is_edited
     assert model.prepare() is None
+    assert recipe.data.train.instances == 600
+    new(meshes, output, time_s=12 * 60.0).prepare()  # other options, another recipe
+    assert read_recipe(model.recipe_file).data.train.instances == 80
 
     edited = model.recipe_file.read_text().replace("steps: 6000", "steps: 17")
     model.recipe_file.write_text(edited)
-    assert model.prepare() is None
-    assert model.recipe_differs
+    assert new(meshes, output, time_s=60.0).prepare() is None
+    assert model.recipe_is_edited
     assert read_recipe(model.recipe_file).train[0].steps == 17
 
     before = recipe.objects.digest("train")
@@ -120,7 +123,7 @@ def test_good_meshes_among_damaged_ones_become_a_model(kp3d, tmp_path):
         *notes, "mug_0.glb", "mug_1.glb", "mug_2.glb"
     }  # fmt: skip
     assert "9 meshes used, 15 left out" in told
-    assert "recipe.yaml counts as it is" in told
+    assert "recipe.yaml counts as you edited it" in told
     path = output / "package" / "mug.onnx"
     assert f"detector.launch.py model:={path}" in told
     model = load_model(path)
