@@ -36,6 +36,10 @@ def new(
     front: Front = "",
     convention: Convention = "",
     symmetry: SymmetryAboutZ = "",
+    backgrounds: Annotated[
+        Path | None,
+        typer.Option(help="Folder of photographs without such objects, to put behind them."),
+    ] = None,
     jobs: Annotated[
         int | None, typer.Option(help="Processes that render.", show_default="all CPU cores")
     ] = None,
@@ -51,7 +55,7 @@ def new(
         settings = ImportSettings(name, up, front, convention, symmetry)
         folder = output or Path("runs") / name
         with bars_by_part() as show:
-            model = NewModel(settings, meshes, folder, seconds, references(name), show)
+            model = NewModel(settings, meshes, folder, seconds, backgrounds, references(name), show)
             imported = model.prepare()
         if imported is not None:
             tell_import(imported[0], model.category_file, imported[1])

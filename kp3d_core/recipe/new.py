@@ -44,6 +44,8 @@ class NewModel:
     output: Path
     time_s: float = FULL_TIME_S
     """That the model is to be made in [s]."""
+    backgrounds: Path | None = None
+    """Folder of photographs to put behind the objects."""
     references: Sequence[NDArray[np.float64]] = ()
     """Points on objects of the category that stand right, if there are any."""
     report: Report = silent
@@ -106,6 +108,8 @@ class NewModel:
     def _write_recipe(self) -> None:
         """Write it; if it was edited since, that counts."""
         content = new_recipe(self.category_file, self.output, self.time_s)
+        if self.backgrounds is not None:
+            content["backgrounds"] = str(self.backgrounds.resolve())
         if self.recipe_file.is_file():
             found = read_yaml(self.recipe_file, MAX_BYTES)
             if not isinstance(found, dict) or found.get("category") != content["category"]:

@@ -53,6 +53,9 @@ def test_meshes_are_imported_once_and_the_recipe_can_be_edited(tmp_path):
     assert recipe.data.train.instances == 600
     new(meshes, output, time_s=12 * 60.0).prepare()  # other options, another recipe
     assert read_recipe(model.recipe_file).data.train.instances == 80
+    new(meshes, output, backgrounds=tmp_path).prepare()
+    assert read_recipe(model.recipe_file).backgrounds == str(tmp_path)
+    model.prepare()
 
     edited = model.recipe_file.read_text().replace("steps: 6000", "steps: 17")
     model.recipe_file.write_text(edited)
