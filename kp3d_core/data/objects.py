@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from kp3d_core.data.generate import InstanceSource, procedural_source
-from kp3d_core.data.procedural import CATEGORIES
+from kp3d_core.data.generate import InstanceSource, ProceduralSource, procedural_source
+from kp3d_core.data.procedural import CATEGORIES, check_version
 from kp3d_core.objects.meshes.mesh_list import MeshList, read_category, read_mesh_list
 from kp3d_core.objects.meshes.source import MeshSource
 from kp3d_core.objects.meshes.variation import Variation
@@ -26,6 +26,12 @@ class ObjectCategory:
     added: MeshList | None = None
     """Meshes that make a share of the objects to train on, the rest being built-in."""
     added_share: float = 0.0
+    generator: int = 1
+    """Version of the built-in objects to train on; all others are of version 1."""
+
+    def __post_init__(self) -> None:
+        """Report an unknown version."""
+        check_version(self.generator)
 
     @property
     def symmetry(self) -> str:
@@ -38,10 +44,12 @@ class ObjectCategory:
         Imported meshes are changed at random, for each object in another way, those to train on as
         those to validate and calibrate on; the test shows them as they are, one after the other.
         """
-        if self.added is not None and split == "train":
-            return MeshSource(self.added, Variation(), self.added_share, procedural_source)
         if not self.lists:
-            return procedural_source
+            is_plain = self.generator == 1 or split != "train"
+            built_in = procedural_source if is_plain else ProceduralSource(self.generator)
+            if self.added is None or split != "train":
+                return built_in
+            return MeshSource(self.added, Variation(), self.added_share, built_in)
         return MeshSource(self.lists[split], None if split == "test" else Variation())
 
     def most(self, split: str) -> int | None:

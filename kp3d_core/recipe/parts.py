@@ -10,9 +10,10 @@ import yaml
 
 from kp3d_core.data.generate import GenerateSettings, generate
 from kp3d_core.data.objects import ObjectCategory
+from kp3d_core.data.photographs import photographs_digest
 from kp3d_core.files import write_text
 from kp3d_core.progress import Report, silent
-from kp3d_core.recipe.code import TRAINING_CODE, object_code
+from kp3d_core.recipe.code import LIGHT_CODE, TRAINING_CODE, object_code
 from kp3d_core.recipe.settings import PhaseSettings
 from kp3d_core.recipe.stages import Stage
 from kp3d_core.training.checkpoint import load_checkpoint
@@ -52,9 +53,13 @@ def data_stage(
     return Stage(
         f"data_{name}",
         folder,
-        {"settings": settings, "objects": objects.digest(settings.split)},
-        (*object_code(objects), "kp3d_core.rendering", "kp3d_core.data.cameras",
-         "kp3d_core.data.lights", "kp3d_core.data.generate"),
+        {
+            "settings": settings,
+            "objects": objects.digest(settings.split),
+            "reflections": photographs_digest(settings.reflections) if settings.reflections else "",
+        },
+        (*object_code(objects), *LIGHT_CODE, "kp3d_core.rendering", "kp3d_core.data.cameras",
+         "kp3d_core.data.generate"),
         run,
         **estimate or {},
     )  # fmt: skip

@@ -11,6 +11,7 @@ import yaml
 
 from kp3d_core.data.cameras import camera_by_name
 from kp3d_core.data.generate import GenerateSettings
+from kp3d_core.data.lights import PHOTOGRAPHS
 from kp3d_core.data.objects import LIST_SUFFIXES, ObjectCategory, object_category
 from kp3d_core.data.photographs import photographs_digest
 from kp3d_core.files import sha256_of
@@ -39,7 +40,9 @@ class SetSettings:
     camera: str = "robot"
     """As in `kp3d render`."""
     light: str = "overhead"
-    """As in `kp3d render`."""
+    """As in `kp3d render`; in "photographs" objects mirror the recipe's `backgrounds`, too."""
+    random_surfaces: float = 0.0
+    """Share of objects with random textures and colours, in light "photographs"."""
     seed_offset: int = 0
     """Which objects of the split; offsets of two sets must differ by more than their objects."""
 
@@ -62,6 +65,9 @@ class DataSettings:
     share of the objects to train and finetune on, each time changed at random."""
     mesh_share: float = 0.35
     """That share."""
+    generator: int = 1
+    """Version of the generators of the other objects to train and finetune on, as in `kp3d
+    render`; those of validation and test are of version 1."""
 
 
 @dataclass(frozen=True)
@@ -143,7 +149,7 @@ class Recipe:
     @cached_property
     def objects(self) -> ObjectCategory:
         """Where the objects come from."""
-        category = object_category(self.category)
+        category = replace(object_category(self.category), generator=self.data.generator)
         if self.data.meshes is None:
             return category
         return category.with_meshes(Path(self.data.meshes), self.data.mesh_share)
@@ -170,6 +176,8 @@ class Recipe:
             views=wanted.views,
             camera=camera_by_name(wanted.camera),
             light=wanted.light,
+            random_surfaces=wanted.random_surfaces,
+            reflections=(self.backgrounds or "") if wanted.light == PHOTOGRAPHS else "",
             image_size=self.data.image_size,
             seed_offset=wanted.seed_offset,
         )

@@ -88,7 +88,7 @@ def _repainted(mesh: Mesh, variation: Variation, rng: np.random.Generator) -> Me
     corner_uv = mesh.corner_uv.copy()
     for number, material in enumerate(mesh.materials):
         color = np.asarray(material.base_color, np.float64)
-        texture = material.texture
+        texture, opacity = material.texture, material.texture_opacity
         if all_random:
             color = rng.random(3)
         elif repaint and number == main:
@@ -96,13 +96,15 @@ def _repainted(mesh: Mesh, variation: Variation, rng: np.random.Generator) -> Me
         if texture is not None and repaint:
             texture = draw_tint(texture, rng)
         if patterned and rng.random() < 0.5:
-            texture, color = draw_pattern(rng), np.ones(3)
+            texture, opacity, color = draw_pattern(rng), None, np.ones(3)
             faces = mesh.material_ids == number
             corner_uv[faces] = box_coordinates(mesh, faces, rng.uniform(0.3, 3.0))
         color = color * (1 + rng.uniform(-variation.color, variation.color))
         color = color * (1 + rng.uniform(-variation.color, variation.color, 3) / 2)
         shown = np.clip(color, 0, 1).astype(np.float32)
-        materials.append(replace(material, base_color=shown, texture=texture))
+        materials.append(
+            replace(material, base_color=shown, texture=texture, texture_opacity=opacity)
+        )
     return replace(mesh, corner_uv=corner_uv, materials=tuple(materials))
 
 

@@ -9,6 +9,7 @@ import pytest
 import yaml
 from PIL import Image
 
+from kp3d_core.data.generate import ProceduralSource, procedural_source
 from kp3d_core.data.memory import load_views
 from kp3d_core.data.procedural import make_instance
 from kp3d_core.inference import load_model
@@ -65,6 +66,31 @@ def test_meshes_make_a_share_of_what_is_trained_on(recipe_file, tmp_path):
         assert set(load_views(folder / "data" / name, 16).kinds) <= ours
     manifest = json.loads((folder / "data" / "train" / "manifest.json").read_text())
     assert (manifest["light"], manifest["camera"]["eye_level_probability"]) == ("varied", 0.55)
+
+
+def test_photographs_are_mirrored_by_what_stands_in_their_light(recipe_file, tmp_path):
+    recipe = read_recipe(recipe_file)
+    train = dataclasses.replace(recipe.data.train, light="photographs", random_surfaces=0.2)
+    lit = dataclasses.replace(
+        recipe, data=dataclasses.replace(recipe.data, train=train, generator=2)
+    )
+    settings = lit.render_settings("train")
+    assert (settings.reflections, settings.random_surfaces) == (recipe.backgrounds, 0.2)
+    assert lit.render_settings("finetune").reflections == ""
+    assert lit.objects.source("train").others == ProceduralSource(2)
+    assert lit.objects.source("val") is procedural_source
+
+    def key():
+        return Build(lit, tmp_path).data_stages()[0].key
+
+    first = key()
+    extra = recipe_file.parent / "pictures" / "grey.png"
+    Image.fromarray(np.full((80, 80, 3), 99, np.uint8)).save(extra)
+    changed = key()
+    extra.unlink()
+    assert changed != first == key()
+    with pytest.raises(ValueError, match="generator's version must be between 1 and 2, got 3"):
+        dataclasses.replace(recipe, data=dataclasses.replace(recipe.data, generator=3))
 
 
 def test_other_pictures_or_weights_make_the_training_anew(recipe_file, tmp_path):

@@ -1,5 +1,7 @@
 """Random changes of shape and surface: smooth, one to one, and true to the category's symmetry."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 
@@ -85,3 +87,16 @@ def test_impossible_variations_are_refused():
         ValueError, match=r"stretch must be in \[0, 0.9\], got 2.0; deformation must"
     ):
         Variation(stretch=2.0, deformation=1.0)
+
+
+def test_a_pattern_takes_the_place_of_a_texture_with_its_opacity():
+    mesh = make_instance("car", 3).mesh
+    clear = np.full((20, 30), 128, np.uint8)
+    picture = np.zeros((20, 30, 3), np.uint8)
+    decal = Material("decal", np.ones(3, np.float32), picture, texture_opacity=clear)
+    mesh = dataclasses.replace(mesh, materials=(decal,) * len(mesh.materials))
+    always = Variation(pattern_probability=1.0)
+    materials = vary(mesh, always, np.random.default_rng(0)).materials
+    opacities = {m.texture.shape[:2]: m.texture_opacity for m in materials}
+    assert opacities.pop((20, 30)) is clear
+    assert set(opacities.values()) == {None}
