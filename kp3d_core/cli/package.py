@@ -43,6 +43,10 @@ def package(
         typer.Option(help="File of the imported category, to render its objects with depth."),
     ] = None,
     int8: Annotated[bool, typer.Option(help="Write the int8 file, too.")] = True,
+    names: Annotated[
+        str | None,
+        typer.Option(help="Earlier model whose keypoints' names are kept where places agree."),
+    ] = None,
 ) -> None:
     """Write NAME.onnx and NAME.int8.onnx, calibrated and measured, and a report, in one pass."""
     with user_errors():
@@ -56,6 +60,7 @@ def package(
             backgrounds=0.0 if backgrounds is None else 0.5,
             depth=depth,
             int8=int8,
+            names=names,
         )
         data = PackageData(train, tuple(val), test, backgrounds)
         objects = None if category is None else object_category(category)

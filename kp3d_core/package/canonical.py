@@ -5,13 +5,11 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from kp3d_core.data.memory import ViewSet
 from kp3d_core.evaluation.metrics import instance_keypoints
 from kp3d_core.evaluation.predictions import Predictions
 
 FloatArray = NDArray[np.float64]
-
-_CENTRAL = 0.12
-"""Keypoints closer to a plane through the origin than this are called central [model units]."""
 
 
 def canonical_keypoints(predictions: Predictions) -> tuple[FloatArray, FloatArray]:
@@ -26,24 +24,15 @@ def canonical_keypoints(predictions: Predictions) -> tuple[FloatArray, FloatArra
     return means.mean(0), means.std(0)
 
 
-def descriptive_names(canonical: FloatArray) -> list[str]:
-    """Name for each keypoint from where it sits, such as `front_left_low`; unique.
-
-    Keypoints are discovered, so nobody named them; a place is more use than a number.
-    """
-    words = (("rear", "middle", "front"), ("right", "centre", "left"), ("low", "mid", "high"))
-    names: list[str] = []
-    for point in canonical:
-        parts = [
-            axis_words[1 + int(np.sign(value)) * int(abs(value) > _CENTRAL)]
-            for value, axis_words in zip(point, words, strict=True)
-        ]
-        name, number = "_".join(parts), 2
-        while name in names:
-            name = "_".join(parts) + f"_{number}"
-            number += 1
-        names.append(name)
-    return names
+def part_distances(predictions: Predictions, views: ViewSet) -> dict[str, FloatArray]:
+    """Mean distance (N,) of each keypoint from each named landmark of the objects [model units]."""
+    some = predictions.flag_correct.any(axis=1)
+    if views.landmarks is None or not some.any():
+        return {}
+    keypoints = instance_keypoints(predictions.keypoints_object, predictions.flag_correct)
+    landmarks = views.landmarks[some].astype(np.float64)
+    distance = np.linalg.norm(keypoints[:, :, None] - landmarks[:, None], axis=-1).mean(axis=0)
+    return dict(zip(views.landmark_names, distance.T, strict=True))
 
 
 def neighbour_edges(canonical: FloatArray) -> list[tuple[int, int]]:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, is_dataclass
 from pathlib import Path
 from typing import Any
@@ -28,7 +28,8 @@ from kp3d_core.models.graph import DetectorGraph
 from kp3d_core.models.rounding import round_weights
 from kp3d_core.package.backgrounds import before_backgrounds
 from kp3d_core.package.calibration import calibrate
-from kp3d_core.package.canonical import canonical_keypoints, descriptive_names, neighbour_edges
+from kp3d_core.package.canonical import canonical_keypoints, neighbour_edges, part_distances
+from kp3d_core.package.names import is_place, keypoint_names
 from kp3d_core.package.quantize import int8_graph
 from kp3d_core.package.surface_fit import SurfaceSettings, TooFewViews, fit_surface
 from kp3d_core.package.to_onnx import export_graph, first_metadata, require_agreement, write_model
@@ -65,6 +66,12 @@ class PackageSettings:
     """Objects that int8 is calibrated on."""
     pairs: int = 100
     """Pairs of views of each test object in the evaluation."""
+    names: str | None = None
+    """Shipped name or path of an earlier model; its keypoints' names are kept where places
+    agree."""
+    keypoints: dict[str, Any] = field(default_factory=dict)
+    """Names of places in the object frame, such as `handle: [0.9, 0, 0.1]` [model units]: given to
+    the keypoints that are nearest, and before those of `names`."""
 
     def __post_init__(self) -> None:
         """Report all impossible settings at once."""
@@ -75,8 +82,25 @@ class PackageSettings:
         ]
         if not 0 <= self.backgrounds <= 1:
             problems.append(f"backgrounds must be in [0, 1], got {self.backgrounds}")
+        problems += [
+            f"keypoints.{name} must be three numbers x, y, z [model units], got {place!r:.60}"
+            for name, place in self.keypoints.items()
+            if not is_place(place)
+        ]
         if problems:
             raise ValueError("Settings of package are wrong: " + "; ".join(problems) + ".")
+
+    def earlier_keypoints(self) -> dict[str, list[float]]:
+        """Names that are known already, with their places.
+
+        Raises:
+            ValueError: the model of `names` cannot be read.
+        """
+        own = {name: [float(x) for x in place] for name, place in self.keypoints.items()}
+        if self.names is None:
+            return own
+        known = load_model(self.names).keypoints
+        return dict(zip(known.names, known.canonical.tolist(), strict=True)) | own
 
 
 @dataclass(frozen=True)
@@ -121,6 +145,7 @@ def package(
         ValueError: missing checkpoint or data, or a graph that does not agree with torch.
     """
     settings = settings or PackageSettings()
+    earlier = settings.earlier_keypoints()
     check_output_folder(output, "evaluation", holds="a package")
     trained = load_network(checkpoint, "A model file")
     size = int(trained.data.get("input_size", 64))
@@ -139,7 +164,7 @@ def package(
         draft = _Draft(Path(folder) / f"{name}.onnx", proto, metadata)
         draft.write()
         report("package: canonical keypoints", 0, 1)
-        metadata["keypoints"] |= _keypoints(*draft.run(), training)
+        metadata["keypoints"] |= _keypoints(*draft.run(), training, settings.mirror, earlier)
         draft.write()
         require_agreement(graph, draft.run()[1], over_black(heldout, 0))
         report("package: covariances", 0, 1)
@@ -229,10 +254,18 @@ def _graph_of(trained: TrainedNetwork, views: ViewSet, settings: PackageSettings
     return graph.eval()
 
 
-def _keypoints(model: Model, engine: Engine, views: ViewSet) -> dict[str, Any]:
-    canonical, spread = canonical_keypoints(predict(model, engine, views))
+def _keypoints(
+    model: Model,
+    engine: Engine,
+    views: ViewSet,
+    twins: bool,
+    earlier: Mapping[str, Sequence[float]],
+) -> dict[str, Any]:
+    predictions = predict(model, engine, views)
+    canonical, spread = canonical_keypoints(predictions)
+    parts = part_distances(predictions, views)
     return {
-        "names": descriptive_names(canonical),
+        "names": keypoint_names(canonical, twins=twins, parts=parts, earlier=earlier),
         "edges": neighbour_edges(canonical),
         "canonical": canonical.tolist(),
         "spread": spread.tolist(),

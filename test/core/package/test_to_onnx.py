@@ -8,7 +8,7 @@ import torch
 
 from kp3d_core.models import create_model
 from kp3d_core.models.graph import OUTPUT_NAMES, DetectorGraph
-from kp3d_core.package.canonical import descriptive_names, neighbour_edges
+from kp3d_core.package.canonical import neighbour_edges
 from kp3d_core.training.checkpoint import load_checkpoint
 
 
@@ -57,16 +57,6 @@ def test_checkpoint_restores_the_network(trained_run):
     assert not trained.model.training
     with pytest.raises(ValueError, match="CHECKPOINT must be a file .* got nowhere.ckpt"):
         load_checkpoint(Path("nowhere.ckpt"))
-
-
-def test_names_say_where_keypoints_sit():
-    canonical = np.array([[0.8, 0.3, -0.2], [0.8, 0.3, -0.3], [-0.8, 0, 0.3], [0, -0.3, 0]])
-    assert descriptive_names(canonical) == [
-        "front_left_low",
-        "front_left_low_2",
-        "rear_centre_high",
-        "middle_right_mid",
-    ]
 
 
 def test_edges_connect_all_without_the_diagonals_of_a_square():
