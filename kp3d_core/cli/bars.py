@@ -45,9 +45,9 @@ def bars_by_part() -> Iterator[Callable[[str, int, int], None]]:
 
         def show(part: str, done: int, total: int) -> None:
             if part not in tasks:
-                for task in tasks.values():
-                    progress.update(task, visible=False)
                 tasks[part] = progress.add_task(part, total=total)
             progress.update(tasks[part], completed=done, total=total)
+            for name, task in tasks.items():
+                progress.update(task, visible=name == part)
 
         yield show

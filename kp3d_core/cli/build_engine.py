@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.progress import Progress
 
+from kp3d_core.cli.bars import bars_by_part
 from kp3d_core.cli.errors import user_errors
 from kp3d_core.cli.numbers import whole_numbers
 from kp3d_core.files import check_output_folder
@@ -46,12 +46,12 @@ def build_engine(
         if parts is not None:
             check_output_folder(parts)
         loaded = load_model(model)
-        with Progress(transient=True) as progress:
+        with bars_by_part() as show:
             options = EngineOptions(
                 precision=precision,
                 batches=whole_numbers("batch", batch),
                 cache=cache,
-                on_progress=_shown_in(progress),
+                on_progress=show,
             )
             targets = tuple(dict.fromkeys(target or ()))
             _build(loaded, options, targets)
@@ -90,15 +90,3 @@ def _other_machines() -> str:
         return ""
     known = ", ".join(all_targets())
     return known and f" To build for another machine pass its --target, one of {known}."
-
-
-def _shown_in(progress: Progress) -> Any:
-    """Callback that gives each phase of the build a bar."""
-    bars: dict[str, Any] = {}
-
-    def show(phase: str, finished: int, total: int) -> None:
-        if phase not in bars:
-            bars[phase] = progress.add_task(phase, total=total)
-        progress.update(bars[phase], completed=finished, total=total)
-
-    return show

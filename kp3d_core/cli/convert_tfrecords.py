@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
-from rich.progress import Progress
 
+from kp3d_core.cli.bars import bars_by_part
 from kp3d_core.cli.errors import user_errors
 from kp3d_core.files import check_output_folder
 
@@ -38,20 +38,11 @@ def convert_tfrecords(
                 f"category must be made of letters, digits and underscores, got {category!r}."
             )
         source = read_record_folder(folder, pairs_per_object)
-        with Progress(console=Console(stderr=True), transient=True) as progress:
+        with bars_by_part() as show:
             for split, records in source.splits.items():
                 if not records:
                     continue
-                task = progress.add_task(split)
-                manifest = convert_records(
-                    source,
-                    category,
-                    split,
-                    output / split,
-                    lambda done, total, task=task: progress.update(  # type: ignore[misc]
-                        task, completed=done, total=total
-                    ),
+                made = convert_records(
+                    source, category, split, output / split, partial(show, split)
                 )
-                progress.console.print(
-                    f"{output / split}: {manifest.samples} objects x {manifest.views} views"
-                )
+                typer.echo(f"{output / split}: {made.samples} objects x {made.views} views")

@@ -6,23 +6,12 @@ import signal
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.console import Console
-from rich.progress import (
-    BarColumn,
-    MofNCompleteColumn,
-    Progress,
-    ProgressColumn,
-    Task,
-    TextColumn,
-    TimeElapsedColumn,
-)
-from rich.text import Text
 
+from kp3d_core.cli.bars import bars_by_part
 from kp3d_core.cli.errors import user_errors
 
 if TYPE_CHECKING:
@@ -131,14 +120,11 @@ def render(
                 seed_offset=seed_offset,
             )
             source = _source(category, split, meshes, mesh_share, generator)
-            with _interrupt_once(), _progress(views) as progress:
-                bar = progress.add_task(f"{category} {split}", total=instances, already_there=0)
+            with _interrupt_once(), bars_by_part() as show:
 
                 def on_progress(done: int, total: int) -> None:
                     already_there.append(done)
-                    progress.update(
-                        bar, completed=done, total=total, already_there=already_there[0]
-                    )
+                    show(f"{category} {split}", done, total)
 
                 manifest = generate(
                     settings,
@@ -233,34 +219,3 @@ def _interrupt_once() -> Iterator[None]:
         yield
     finally:
         signal.signal(signal.SIGINT, previous)
-
-
-class _RateAndTimeLeft(ProgressColumn):
-    """Images per second of this run so far, and how long the rest takes at that rate.
-
-    The mean over the whole run, because instances arrive in bursts, one from each process.
-    """
-
-    def __init__(self, views: int) -> None:
-        super().__init__()
-        self.views = views
-
-    def render(self, task: Task) -> Text:
-        """Show both, or nothing before the first instance is done."""
-        done = task.completed - task.fields["already_there"]
-        if not done or not task.elapsed or task.total is None:
-            return Text("")
-        rate = done / task.elapsed
-        left = timedelta(seconds=round((task.total - task.completed) / rate))
-        return Text(f"{rate * self.views:.0f} images/s, {left} left")
-
-
-def _progress(views: int) -> Progress:
-    return Progress(
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeElapsedColumn(),
-        _RateAndTimeLeft(views),
-        console=Console(stderr=True),
-    )

@@ -28,6 +28,8 @@ FOLDER_OUTPUT = {
     "robustness": ["car", "--output"],
     "reproduce": ["table1", "--output"],
     "demo": ["--output"],
+    "demo grasp": ["--output"],
+    "new": ["mug", "--meshes", ".", "-o"],
 }
 INPUT_AS_OUTPUT = ["weights {0} -o {0}"]
 
