@@ -103,7 +103,7 @@ def update_categories(categories: list[Category], settings: Settings) -> None:
 
 def detector_settings(settings: Settings) -> DetectorSettings:
     """The part of the settings that the core knows."""
-    return dataclasses.replace(DetectorSettings(), min_score=settings.min_score)
+    return dataclasses.replace(DetectorSettings(), max_wrong=settings.max_wrong)
 
 
 def _entries(settings: Settings) -> list[tuple[str, str, float, str]]:

@@ -10,7 +10,7 @@ from kp3d_ros.settings import Settings
 
 def certainty(detection: Detection) -> float:
     """Orders refused detections: the one that is most likely the object is the largest."""
-    return float(detection.score.mean()) - detection.misfit
+    return -detection.wrong_probability
 
 
 def describe(detection: Detection, model: Model) -> str:
@@ -30,8 +30,8 @@ def advice(detection: Detection, model: Model, settings: Settings) -> str:
     """What to set if a refused detection is the object after all."""
     low, high = detection.keypoints_uv.min(axis=0), detection.keypoints_uv.max(axis=0)
     hints = []
-    if detection.score.mean() < settings.min_score:
-        hints.append("lower 'min_score'")
+    if settings.max_wrong < 1:
+        hints.append("raise 'max_wrong' and let more wrong ones through, too")
     if np.max(high - low) < model.input_size / 2:
         hints.append(f"come closer (the network looks at {model.input_size} pixels)")
     if not any(settings.region):

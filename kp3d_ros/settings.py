@@ -96,8 +96,12 @@ class Settings:
     threads: int = _setting(
         0, "CPU threads of the inference engine; 0 = the engine's own choice.", (0, 256), fixed=True
     )
-    min_score: float = _setting(
-        0.2, "A detection whose mean keypoint score is below is not published.", (0.0, 1.0)
+    max_wrong: float = _setting(
+        0.05,
+        "Largest share of wrong objects among those published: orientation off by more than 30 "
+        "degrees, or no such object. Smaller publishes fewer; 1 publishes all that is not "
+        "impossible. Holds for what the model file was calibrated on.",
+        (0.0, 1.0),
     )
     lost_timeout: float = _setting(
         1.0,

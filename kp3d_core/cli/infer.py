@@ -12,7 +12,8 @@ from rich.progress import Progress
 
 from kp3d_core.cli.errors import user_errors
 from kp3d_core.files import check_output_folder
-from kp3d_core.inference import Detector, Region, create_engine, load_model
+from kp3d_core.inference import Detector, DetectorSettings, Region, create_engine, load_model
+from kp3d_core.inference.acceptance import DEFAULT_MAX_WRONG
 from kp3d_core.offline.calibration_file import read_camera
 from kp3d_core.offline.infer import InferSettings, Summary
 from kp3d_core.offline.infer import infer as look_at
@@ -42,6 +43,10 @@ def infer(
         typer.Option(help="Longest dimension of the object [m]; without it all is up to scale."),
     ] = None,
     max_objects: Annotated[int, typer.Option(help="Most objects in one image.", min=1)] = 1,
+    max_wrong: Annotated[
+        float,
+        typer.Option(help="Largest share of wrong objects among those told.", min=0, max=1),
+    ] = DEFAULT_MAX_WRONG,
     engine: Annotated[str, typer.Option(help="Inference engine, or auto.")] = "auto",
     precision: Annotated[str, typer.Option(help="fp32, fp16, int8 or auto.")] = "auto",
 ) -> None:
@@ -58,7 +63,10 @@ def infer(
         check_output_folder(output)
         loaded = load_model(model)
         detector = Detector(
-            loaded, create_engine(loaded, engine, precision=precision), object_size_m=object_size
+            loaded,
+            create_engine(loaded, engine, precision=precision),
+            object_size_m=object_size,
+            settings=DetectorSettings(max_wrong=max_wrong),
         )
         with Progress(console=Console(stderr=True), transient=True) as progress:
             task = progress.add_task("looking", total=sum(map(frame_count, files)))

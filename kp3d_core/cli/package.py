@@ -26,15 +26,21 @@ def package(
     test: Annotated[
         Path, typer.Option(help="Rendered views that nothing has seen, to measure on.")
     ],
+    backgrounds: Annotated[
+        Path | None,
+        typer.Option(
+            help="Folder of photographs without such objects, to learn what to accept from.",
+            show_default="procedural pictures",
+        ),
+    ] = None,
+    encounters: Annotated[
+        int, typer.Option(help="Boxes in pictures that acceptance is fitted to.", min=1)
+    ] = 800,
     name: Annotated[str | None, typer.Option(help="Name of the model; default: category.")] = None,
     version: Annotated[str, typer.Option(help="Version of the model.")] = "1",
     mirror: Annotated[
         bool, typer.Option(help="Look at the mirror image, too: fewer errors, twice the keypoints.")
     ] = True,
-    backgrounds: Annotated[
-        Path | None,
-        typer.Option(help="Folder of photographs to put behind half of the views of --val."),
-    ] = None,
     depth: Annotated[
         bool, typer.Option(help="Fit the correction for depth images, on rendered objects.")
     ] = True,
@@ -57,7 +63,7 @@ def package(
         settings = PackageSettings(
             version=version,
             mirror=mirror,
-            backgrounds=0.0 if backgrounds is None else 0.5,
+            encounters=encounters,
             depth=depth,
             int8=int8,
             names=names,

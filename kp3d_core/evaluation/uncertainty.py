@@ -175,8 +175,8 @@ def measure_uncertainty(
 ) -> dict[str, Any]:
     """Normalised errors of keypoints, absolute and relative pose, as in metrics.json.
 
-    Views with a wrong orientation (see `OUTLIER_DEG`; of keypoints: with the wrong flag) are left
-    out; their share is in `outliers`.
+    Views that the detector refuses are left out, of the others those with a wrong orientation (see
+    `OUTLIER_DEG`; of keypoints: with the wrong flag); shares are in `accepted` and `outliers`.
 
     Args:
         model: the model file that `engine` runs.
@@ -191,10 +191,13 @@ def measure_uncertainty(
         (error, detection.pose_covariance)
         for row in zip(detections, errors, strict=True)
         for detection, error in zip(*row, strict=True)
+        if detection.accepted
     ]
     good = [(error, covariance) for error, covariance in absolute if not is_outlier(error)]
     relative = []
     for pair in view_pairs(detections, views):
+        if not (pair.reference.accepted and pair.current.accepted):
+            continue
         motion = RelativePose(pair.reference, model.calibration, model.symmetry).update(
             pair.current
         )
@@ -205,7 +208,8 @@ def measure_uncertainty(
         "keypoints": asdict(summarize_nees(keypoints, 3)),
         "absolute": _summarize_poses(good, rotation_dof(model.symmetry)),
         "relative": _summarize_poses(relative, rotation_dof(model.symmetry)),
-        "outliers": 1 - len(good) / len(absolute),
+        "accepted": len(absolute) / sum(map(len, detections)),
+        "outliers": 1 - len(good) / len(absolute) if absolute else None,
     }
 
 
@@ -233,6 +237,6 @@ def _keypoint_nees(
         nees(d.keypoints_camera - truth_camera[i, v], d.keypoint_covariance)
         for i, row in enumerate(detections)
         for v, d in enumerate(row)
-        if predictions.flag_correct[i, v]
+        if d.accepted and predictions.flag_correct[i, v]
     ]
     return np.concatenate(values) if values else np.zeros(0)

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kp3d_core.geometry.crop import CropCamera
+from kp3d_core.inference.acceptance import Evidence
 from kp3d_core.inference.growth import misfit
 from kp3d_core.inference.view import View
 
@@ -41,6 +42,8 @@ class Detection:
     same."""
     scale: float
     """Apparent size in the crop relative to the training views."""
+    scale_std: float
+    """Standard deviation of its natural logarithm."""
     metric: bool
     """Whether lengths are in metres; otherwise they are in model units."""
     unit_m: float
@@ -55,6 +58,10 @@ class Detection:
     """The view that would have shown the object centred and in the training size."""
     runs: int
     """Engine calls that led here."""
+    evidence: Evidence
+    """What tells how likely it is wrong."""
+    wrong_probability: float
+    """That the orientation is off by more than 30 degrees, or that this is no such object."""
     problems: tuple[str, ...]
     """Why the result must not be trusted; empty if there is no reason."""
 

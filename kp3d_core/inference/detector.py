@@ -12,13 +12,15 @@ from numpy.typing import ArrayLike, NDArray
 from kp3d_core.geometry.camera import project, unproject
 from kp3d_core.geometry.crop import CropCamera, make_crop_camera
 from kp3d_core.geometry.symmetry import has_front
+from kp3d_core.inference.acceptance import Acceptance, evidence_of
+from kp3d_core.inference.box import kept_view, match_box
 from kp3d_core.inference.camera import CameraModel
 from kp3d_core.inference.cropper import extract_crop
 from kp3d_core.inference.detection import Detection
 from kp3d_core.inference.engines import Engine, create_engine
-from kp3d_core.inference.growth import growth_of, misfit, view_traits
+from kp3d_core.inference.growth import DOUBT_WEIGHT, growth_of, misfit, view_traits
 from kp3d_core.inference.lift import LiftedKeypoints, calibrate_covariance, lift_keypoints
-from kp3d_core.inference.model import Model
+from kp3d_core.inference.model import Extent, Model
 from kp3d_core.inference.plausibility import best_look, distinct, most_plausible
 from kp3d_core.inference.pose_fit import align_layout, fit_layout
 from kp3d_core.inference.search import search_views
@@ -67,6 +69,10 @@ class Detector:
                 "the size is exact."
             )
         self.model = model
+        self._extent = model.extent or Extent.of_keypoints(model.keypoints.canonical)
+        self._acceptance = model.acceptance or Acceptance.assumed(
+            model.calibration.misfit_limit, DOUBT_WEIGHT
+        )
         self.engine = engine or create_engine(model)
         self.settings = settings or DetectorSettings()
         self.metric = object_size_m is not None
@@ -118,7 +124,7 @@ class Detector:
         _check_image(image, camera)
         down = _check_direction(down_camera)
         views = [self._view_of(region, camera, down) for region in regions]
-        found = self.detect_views(image, camera, views, down_camera=down)
+        found = self.detect_views(image, camera, views, down_camera=down, boxes=regions)
         return self._acquire(image, camera, found, down, regions)
 
     def search(
@@ -168,11 +174,13 @@ class Detector:
         Returns the best look at each object.
         """
         looks = [[detection] for detection in found]
-        while unclear := [row for row in looks if self._needs_another_look(row[-1])]:
-            views = [row[-1].next_view for row in unclear]
-            again = self.detect_views(image, camera, views, down_camera=down_camera)
-            for row, detection in zip(unclear, again, strict=True):
-                row.append(dataclasses.replace(detection, runs=row[-1].runs + 1))
+        numbers = range(len(looks))
+        while unclear := [n for n in numbers if self._needs_another_look(looks[n][-1])]:
+            views = [looks[n][-1].next_view for n in unclear]
+            boxes = [regions[n] for n in unclear]
+            again = self.detect_views(image, camera, views, down_camera=down_camera, boxes=boxes)
+            for n, detection in zip(unclear, again, strict=True):
+                looks[n].append(dataclasses.replace(detection, runs=looks[n][-1].runs + 1))
         return [
             dataclasses.replace(best_look(row, region), runs=row[-1].runs)
             for row, region in zip(looks, regions, strict=True)
@@ -217,6 +225,7 @@ class Detector:
         views: Sequence[View],
         *,
         down_camera: ArrayLike | None = None,
+        boxes: Sequence[Region | None] | None = None,
     ) -> list[Detection]:
         """Find one object in each of several views, with one engine call for all.
 
@@ -225,6 +234,7 @@ class Detector:
             camera: calibration of the image.
             views: one per object.
             down_camera: direction of gravity in the camera frame.
+            boxes: what is known of the place and size of each object, if anything.
         """
         _check_image(image, camera)
         if not views:
@@ -238,9 +248,10 @@ class Detector:
         ]
         crop_images = np.stack([extract_crop(image, camera, crop) for crop in crops])
         outputs = self.engine.run(crop_images)
+        known = boxes or [None] * len(views)
         return [
-            self._decode({key: value[i] for key, value in outputs.items()}, crop, camera, seen)
-            for i, (crop, seen) in enumerate(zip(crops, crop_images, strict=True))
+            self._decode({key: value[i] for key, value in outputs.items()}, crop, camera, seen, box)
+            for i, (crop, seen, box) in enumerate(zip(crops, crop_images, known, strict=True))
         ]
 
     def _decode(
@@ -249,6 +260,7 @@ class Detector:
         crop: CropCamera,
         camera: CameraModel,
         crop_image: NDArray[np.uint8],
+        box: Region | None,
     ) -> Detection:
         """Detection of the outputs for one crop."""
         values = {key: np.asarray(value, np.float64) for key, value in outputs.items()}
@@ -276,6 +288,17 @@ class Detector:
         growth = growth_of(traits, calibration)
         lifted = lifted.grown(growth)
         fit = fit_layout(layout, lifted, self.unit_m, growth.own, alignment)
+        next_view = _next_view(fit.T, scale, crop, lifted.points_camera)
+        match, scale_std = None, growth.scale * calibration.scale_std
+        if box is not None:
+            match = match_box(fit.T, self.unit_m, scale_std, box, self._extent, camera)
+        if match is not None:
+            next_view = kept_view(next_view, fit.T, match, camera)
+            lifted = lifted.resized(match.log_size, scale_std, match.size_variance)
+            fit = fit_layout(layout, lifted, self.unit_m, growth.own)
+            scale *= math.exp(match.log_size)
+            scale_std *= math.sqrt(match.size_variance)
+        evidence = evidence_of(residual, float(values["score"].mean()), orientation_score)
         rays_camera = self._rays(values["keypoints_uv"], crop)
         detection = Detection(
             keypoints_camera=lifted.points_camera,
@@ -288,20 +311,21 @@ class Detector:
             pose_covariance=fit.covariance(
                 calibration.translation_scale, calibration.rotation_scale
             ),
-            orientation_score=orientation_score,
+            orientation_score=self._acceptance.orientation_probability(orientation_score),
             scale=scale,
+            scale_std=scale_std,
             metric=self.metric,
             unit_m=self.unit_m,
             crop=crop,
             crop_image=crop_image,
             residual=residual,
-            next_view=_next_view(fit.T, scale, crop, lifted.points_camera),
+            next_view=next_view,
             runs=1,
+            evidence=evidence,
+            wrong_probability=self._acceptance.wrong_probability(evidence),
             problems=(),
         )
-        problems = self.settings.problems_of(
-            detection, values["keypoints_uv"], calibration.misfit_limit
-        )
+        problems = self.settings.problems_of(detection, values["keypoints_uv"], self._acceptance)
         if not finite:
             problems = ("the network returned values that are not finite", *problems)
         return dataclasses.replace(detection, problems=problems)

@@ -16,7 +16,7 @@ from kp3d_core.inference.model import Calibration, KeypointLayout, ViewTraits
 
 FloatArray = NDArray[np.float64]
 
-_DOUBT_WEIGHT = 0.35
+DOUBT_WEIGHT = 0.35
 """Model units of residual that a score of 0 is worth."""
 _MAX_LOG_GROWTH = math.log(4.0)
 """Bound of a growth in both directions: a view unlike any that was measured says no more."""
@@ -48,7 +48,7 @@ def misfit(residual: float, score: FloatArray) -> float:
         residual: weighted RMS distance of the keypoints from the canonical ones [model units].
         score: 0..1 per keypoint, shape (N,).
     """
-    return residual + _DOUBT_WEIGHT * (1 - float(score.mean()))
+    return residual + DOUBT_WEIGHT * (1 - float(score.mean()))
 
 
 def view_traits(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -34,6 +35,20 @@ class LiftedKeypoints:
             covariance=growth.own**2 * self.covariance,
             common=growth.common[:, None, None] * self.common,
         )
+
+    def resized(self, log_size: float, scale_std: float, variance: float) -> LiftedKeypoints:
+        """The same keypoints with another apparent size, known better or worse.
+
+        Args:
+            log_size: by how much the logarithm of the size grows.
+            scale_std: its standard deviation so far.
+            variance: factor on its square.
+        """
+        if scale_std <= 0:
+            return self
+        moved = self.points_camera + log_size / scale_std * self.common[0]
+        factors = np.array([math.sqrt(variance), 1.0])
+        return replace(self, points_camera=moved, common=factors[:, None, None] * self.common)
 
 
 def calibrate_covariance(covariance: FloatArray, calibration: Calibration) -> FloatArray:

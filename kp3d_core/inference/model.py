@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -9,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from kp3d_core.inference.acceptance import Acceptance
 from kp3d_core.inference.surface import Surface
 
 PRECISIONS = ("fp32", "fp16", "int8")
@@ -106,6 +108,24 @@ class Calibration:
 
 
 @dataclass(frozen=True, eq=False)
+class Extent:
+    """Mean bounding box of the category's objects, by which a box in the image tells the size."""
+
+    half: NDArray[np.float64]
+    """Half of its length, width and height, shape (3,) [model units]."""
+    size_std: float
+    """Standard deviation of the logarithm of an object's size in the image about that of this box;
+    infinite if it was not measured, and then a box tells nothing of the size."""
+    place_std: float
+    """Standard deviation of the place where the network sees an object, relative to its box."""
+
+    @staticmethod
+    def of_keypoints(canonical: NDArray[np.float64]) -> Extent:
+        """What keypoints (N, 3) tell alone: the place."""
+        return Extent(np.maximum(np.ptp(canonical, axis=0) / 2, 1e-3), math.inf, 0.05)
+
+
+@dataclass(frozen=True, eq=False)
 class Model:
     """A model file in memory, checked."""
 
@@ -130,6 +150,10 @@ class Model:
     """Hexadecimal digest of `data`; the key of everything derived from the file."""
     precision: str = "fp32"
     """Of the graph in the file, one of `PRECISIONS`."""
+    acceptance: Acceptance | None = None
+    """Which results may be used; None in files in which it was not measured."""
+    extent: Extent | None = None
+    """Mean bounding box; None in files that do not know it."""
     surface: Surface | None = None
     """Where the surface that a depth image shows lies before the keypoints; None if that was not
     measured."""

@@ -12,9 +12,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kp3d_core.geometry.symmetry import SYMMETRIES
+from kp3d_core.inference.acceptance import Acceptance, Evidence, Limit
 from kp3d_core.inference.model import (
     PRECISIONS,
     Calibration,
+    Extent,
     KeypointLayout,
     Model,
     TrainingCamera,
@@ -119,6 +121,8 @@ def parse_metadata(metadata: Mapping[str, str], data: bytes, sha256: str) -> Mod
         ),
         keypoints=keypoints,
         calibration=_read_calibration(reader),
+        acceptance=_read_acceptance(reader),
+        extent=_read_extent(reader),
         surface=_read_surface(reader, keypoints.count),
         metrics=reader.get("metrics", dict, {}),
         provenance=reader.get("provenance", dict, {}),
@@ -239,6 +243,36 @@ def _read_calibration(reader: _Reader) -> Calibration:
         for field in fields(Calibration)
     }
     return Calibration(**values)
+
+
+def _read_acceptance(reader: _Reader) -> Acceptance | None:
+    """How results are judged; the rows of its table must not fall."""
+    if not reader.has("acceptance"):
+        return None
+    weights = {
+        name: reader.number(f"acceptance.weights.{name}", -_MAX_WEIGHT, _MAX_WEIGHT, 0.0)
+        for name in Evidence._fields
+    }
+    rows = reader.array("acceptance.limits", (-1, len(Limit._fields)), 0.0, 1.0)
+    if (np.diff(rows, axis=0) < 0).any():
+        reader.problems.append("acceptance.limits must not fall from row to row.")
+    return Acceptance(
+        offset=reader.number("acceptance.offset", -_MAX_WEIGHT, _MAX_WEIGHT, 0.0),
+        weights=Evidence(**weights),
+        orientation_slope=reader.number("acceptance.orientation_slope", 1e-3, 1e3, 1.0),
+        limits=tuple(Limit(*map(float, row)) for row in rows),
+        measured=reader.get("acceptance.measured", dict, {}),
+    )
+
+
+def _read_extent(reader: _Reader) -> Extent | None:
+    if not reader.has("extent"):
+        return None
+    return Extent(
+        half=reader.array("extent.half", (3,), 1e-3, _MAX_COORDINATE),
+        size_std=reader.number("extent.size_std", 1e-3, 10.0, 1.0),
+        place_std=reader.number("extent.place_std", 1e-3, 10.0, 1.0),
+    )
 
 
 def _read_traits(reader: _Reader, path: str) -> ViewTraits:

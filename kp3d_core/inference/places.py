@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -58,7 +59,9 @@ def keypoint_region(detection: Detection, camera: CameraModel) -> Region:
     low = np.clip(detection.keypoints_uv.min(axis=0) - _MARGIN_PX, -0.5, edge)
     high = np.clip(detection.keypoints_uv.max(axis=0) + _MARGIN_PX, -0.5, edge)
     low = np.minimum(low, np.subtract(edge, 1.0))
-    return Region(*low.tolist(), *np.maximum(high - low, 1.0).tolist())
+    left, top = low.tolist()
+    width, height = np.maximum(high - low, 1.0).tolist()
+    return Region(left, top, width, height, math.inf)
 
 
 def outside(box: Region, detection: Detection) -> bool:

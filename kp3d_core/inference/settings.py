@@ -8,6 +8,7 @@ from dataclasses import dataclass, fields
 import numpy as np
 from numpy.typing import NDArray
 
+from kp3d_core.inference.acceptance import DEFAULT_MAX_WRONG, Acceptance
 from kp3d_core.inference.detection import Detection
 
 
@@ -33,12 +34,11 @@ class DetectorSettings:
     """Smaller apparent sizes are refused: outside what the network was trained for."""
     max_scale: float = 1.7
     """Larger apparent sizes are refused."""
-    min_score: float = 0.2
-    """Smallest accepted mean score of the keypoints."""
     min_inside: float = 0.8
     """Smallest accepted fraction of keypoints inside the crop and the full image."""
-    max_misfit: float = 1.0
-    """Largest accepted misfit, in multiples of the model's `misfit_limit`."""
+    max_wrong: float = DEFAULT_MAX_WRONG
+    """Largest share of wrong results among those accepted, 0..1: orientations off by more than 30
+    degrees, and what is no such object. 1 accepts all that is not impossible."""
     max_turn_deg: float = 90.0
     """A tracked object that seems to turn by more than this from one image to the next is refused
     at first: most likely its front and back were confused [deg]."""
@@ -66,14 +66,14 @@ class DetectorSettings:
             raise ValueError("Detector settings cannot be used: " + " ".join(problems))
 
     def problems_of(
-        self, detection: Detection, crop_uv: NDArray[np.float64], misfit_limit: float
+        self, detection: Detection, crop_uv: NDArray[np.float64], acceptance: Acceptance
     ) -> tuple[str, ...]:
         """Reasons to refuse a detection.
 
         Args:
             detection: what was found.
             crop_uv: its keypoints in the crop [px].
-            misfit_limit: of the model's calibration.
+            acceptance: of the model.
         """
         problems = []
         if not self.min_scale <= detection.scale <= self.max_scale:
@@ -81,26 +81,29 @@ class DetectorSettings:
                 f"apparent size {detection.scale:.2f} is outside "
                 f"[{self.min_scale:g}, {self.max_scale:g}]"
             )
-        score = float(detection.score.mean())
-        if score < self.min_score:
-            problems.append(f"mean score {score:.2f} is below {self.min_score:g}")
         edge = detection.crop.size - 0.5
         inside = float(((crop_uv > -0.5) & (crop_uv < edge)).all(axis=1).mean())
         if inside < self.min_inside:
             problems.append(
                 f"only {inside:.0%} of the keypoints are in view, below {self.min_inside:.0%}"
             )
-        if detection.misfit > self.max_misfit * misfit_limit:
+        limit = acceptance.limit(self.max_wrong)
+        if limit.probability < 0:
             problems.append(
-                f"keypoints do not form the object: misfit {detection.misfit:.2f} is over "
-                f"{self.max_misfit * misfit_limit:.2g}"
+                f"no result of this model is known to be wrong in only {self.max_wrong:.3g} of all "
+                f"cases, the surest are in {acceptance.least_wrong:.3g}"
+            )
+        elif detection.wrong_probability > limit.probability:
+            problems.append(
+                f"it is wrong with a probability of {detection.wrong_probability:.3g}, over "
+                f"{limit.probability:.3g}, which keeps wrong results under {self.max_wrong:.3g}"
             )
         if detection.keypoints_camera[:, 2].min() <= 0 and detection.crop.R_crop_camera[2, 2] > 0:
             problems.append("keypoints lie behind the camera")
         return tuple(problems)
 
 
-_FRACTIONS = ("min_score", "min_inside")
+_FRACTIONS = ("max_wrong", "min_inside")
 _MAY_BE_ZERO = (*_FRACTIONS, "turn_patience")
 
 

@@ -34,6 +34,9 @@ class Region:
     """Width [px]."""
     height: float
     """Height [px]."""
+    error: float = 0.1
+    """Of a box that fits around the object: standard deviation of its place, relative to its sides,
+    and of the logarithms of its sides. Infinite: the object is somewhere in it."""
 
     def __post_init__(self) -> None:
         """Refuse what is no rectangle."""
@@ -43,6 +46,11 @@ class Region:
                 "Region must have finite corners and positive width and height [px], got "
                 f"x={self.x}, y={self.y}, width={self.width}, height={self.height}. "
                 "Drop the detection, or pass None for the whole image."
+            )
+        if not self.error > 0:
+            raise ValueError(
+                f"error of a Region must be positive, relative to its sides, got {self.error}. "
+                "Pass math.inf if the object is somewhere in it."
             )
 
 
@@ -73,7 +81,7 @@ class View:
 
 def whole_image(camera: CameraModel) -> Region:
     """The region that covers all pixels of a camera's image."""
-    return Region(-0.5, -0.5, float(camera.width), float(camera.height))
+    return Region(-0.5, -0.5, float(camera.width), float(camera.height), math.inf)
 
 
 def visible_edges(region: Region, camera: CameraModel) -> tuple[float, float, float, float]:

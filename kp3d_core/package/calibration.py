@@ -97,27 +97,44 @@ def calibrate_pose(
     calibration = _calibrate_growth(model, engine, views, predictions)
     model = replace(model, calibration=calibration)
     detections = observe(model, engine, views)
-    absolute, misfits, turns_deg = [], [], []
-    for row, errors in zip(detections, absolute_errors(detections, views), strict=True):
-        for detection, error in zip(row, errors, strict=True):
-            if not is_outlier(error):
-                absolute.append((error, _absolute_fit(detection, model)))
-            misfits.append(detection.misfit)
-            turns_deg.append(rotation_error_deg(error))
+    misfits = [detection.misfit for row in detections for detection in row]
+    turns_deg = [
+        rotation_error_deg(error) for row in absolute_errors(detections, views) for error in row
+    ]
+    limit = misfit_limit(np.array(misfits), np.array(turns_deg))
+    model = replace(model, calibration=replace(calibration, misfit_limit=limit))
+    return calibrate_factors(model, engine, views)
+
+
+def calibrate_factors(model: Model, engine: Engine, views: ViewSet) -> Calibration:
+    """The model's calibration with factors of poses that hold for what it accepts.
+
+    Args:
+        model: with a calibration and the acceptance that it will have.
+        engine: runs the model.
+        views: held-out views.
+    """
+    detections = observe(model, engine, views)
+    absolute = [
+        (error, _absolute_fit(detection, model))
+        for row, errors in zip(detections, absolute_errors(detections, views), strict=True)
+        for detection, error in zip(row, errors, strict=True)
+        if detection.accepted and not is_outlier(error)
+    ]
     relative = []
     for pair in view_pairs(detections, views):
-        fit = RelativePose(pair.reference, symmetry=model.symmetry).fit(pair.current)
-        relative.append((pose_error(fit.T, pair.T_reference_object, model.symmetry), fit))
+        if pair.reference.accepted and pair.current.accepted:
+            fit = RelativePose(pair.reference, symmetry=model.symmetry).fit(pair.current)
+            relative.append((pose_error(fit.T, pair.T_reference_object, model.symmetry), fit))
     dof = rotation_dof(model.symmetry)
     translation_scale, rotation_scale = _pose_factors(absolute, dof)
     relative_translation_scale, relative_rotation_scale = _pose_factors(relative, dof)
     return replace(
-        calibration,
+        model.calibration,
         rotation_scale=rotation_scale,
         translation_scale=translation_scale,
         relative_rotation_scale=relative_rotation_scale,
         relative_translation_scale=relative_translation_scale,
-        misfit_limit=misfit_limit(np.array(misfits), np.array(turns_deg)),
     )
 
 

@@ -14,11 +14,12 @@ from typing import Any
 
 import onnx
 
-from kp3d_core.data.manifest import data_facts
+from kp3d_core.data.manifest import data_facts, read_manifest
 from kp3d_core.data.memory import ViewSet, join_views, load_views, with_symmetry
 from kp3d_core.data.objects import ObjectCategory, built_in
 from kp3d_core.evaluation.evaluate import evaluate
 from kp3d_core.evaluation.predictions import over_black, predict
+from kp3d_core.evaluation.uncertainty import measure_uncertainty, observe
 from kp3d_core.files import check_output_folder, write_text
 from kp3d_core.inference import Engine, Model, create_engine, load_model
 from kp3d_core.inference.engines import REFERENCE_ENGINE
@@ -26,9 +27,11 @@ from kp3d_core.inference.model import TrainingCamera
 from kp3d_core.inference.model_file import int8_path
 from kp3d_core.models.graph import DetectorGraph
 from kp3d_core.models.rounding import round_weights
-from kp3d_core.package.backgrounds import before_backgrounds
-from kp3d_core.package.calibration import calibrate
+from kp3d_core.package.acceptance import figures, fit_acceptance, judge
+from kp3d_core.package.calibration import calibrate, calibrate_factors
 from kp3d_core.package.canonical import canonical_keypoints, neighbour_edges, part_distances
+from kp3d_core.package.encounters import before_pictures, encounters, pictures_for
+from kp3d_core.package.extent import fit_extent
 from kp3d_core.package.names import is_place, keypoint_names
 from kp3d_core.package.quantize import int8_graph
 from kp3d_core.package.surface_fit import SurfaceSettings, TooFewViews, fit_surface
@@ -52,9 +55,12 @@ class PackageSettings:
     """Look at the mirror image, too: fewer errors, twice the keypoints; a refiner needs it."""
     objects: int = 400
     """Most objects of a rendered set that are read."""
-    backgrounds: float = 0.0
-    """Share of the held-out views that are before random backgrounds and through a camera with
-    faults; covariances and int8 are calibrated on them and the rest together."""
+    backgrounds: float = 0.5
+    """Share of the held-out views before pictures, through a camera with faults; covariances and
+    int8 are calibrated on them and the rest together."""
+    encounters: int = 800
+    """Boxes in pictures, with and without an object, that acceptance is fitted to; on half as many
+    others it is measured."""
     depth: bool = True
     """Fit the depth correction, for which objects are rendered with depth; left out where it is
     not known where they come from."""
@@ -77,7 +83,7 @@ class PackageSettings:
         """Report all impossible settings at once."""
         problems = [
             f"{name} must be at least 1, got {getattr(self, name)}"
-            for name in ("objects", "int8_objects", "pairs")
+            for name in ("objects", "encounters", "int8_objects", "pairs")
             if getattr(self, name) < 1
         ]
         if not 0 <= self.backgrounds <= 1:
@@ -114,7 +120,8 @@ class PackageData:
     test: Path
     """The model is evaluated on these, seen by nothing before."""
     backgrounds: Path | None = None
-    """Photographs for `PackageSettings.backgrounds`; made-up scenes only if None."""
+    """Folder of photographs without such objects, before which acceptance and covariances are
+    calibrated, and measured; procedural pictures if None."""
 
 
 def package(
@@ -167,10 +174,7 @@ def package(
         metadata["keypoints"] |= _keypoints(*draft.run(), training, settings.mirror, earlier)
         draft.write()
         require_agreement(graph, draft.run()[1], over_black(heldout, 0))
-        report("package: covariances", 0, 1)
-        seen = before_backgrounds(heldout, settings.backgrounds, data.backgrounds)
-        metadata["calibration"] = asdict(calibrate(*draft.run(), seen))
-        draft.write()
+        seen = _calibrate(draft, heldout, data, settings, report)
         objects = objects or built_in(training.category)
         if settings.depth and objects is not None:
             try:
@@ -270,6 +274,73 @@ def _keypoints(
         "canonical": canonical.tolist(),
         "spread": spread.tolist(),
     }
+
+
+def _calibrate(
+    draft: _Draft, heldout: ViewSet, data: PackageData, settings: PackageSettings, report: Report
+) -> ViewSet:
+    """Covariances, mean bounding box and acceptance, and what they are worth on the test set.
+
+    Returns:
+        The views of `heldout` as they were calibrated on, some before pictures.
+    """
+    metadata, category, size = draft.metadata, heldout.category, heldout.size
+    report("package: covariances", 0, 1)
+    pictures = [pictures_for(data.backgrounds, category, 2 * size, part) for part in (0, 1)]
+    seen = before_pictures(heldout, pictures[0], settings.backgrounds)
+    metadata["calibration"] = asdict(calibrate(*draft.run(), seen))
+    draft.write()
+    model, engine = draft.run()
+    extent = fit_extent(heldout, observe(model, engine, seen))
+    metadata["extent"] = asdict(extent) | {"half": extent.half.tolist()}
+    draft.write()
+    model, engine = draft.run()
+    count, done = settings.encounters, "package: acceptance"
+    report(done, 0, count)
+    fitted = judge(
+        model,
+        engine,
+        encounters(_wide(data.val, size, heldout.symmetry), pictures[0], count, "val"),
+    )
+    acceptance = fit_acceptance(fitted)
+    report(done, count // 2, count)
+    test = judge(
+        model,
+        engine,
+        encounters(
+            _wide((data.test,), size, heldout.symmetry), pictures[1], max(count // 2, 1), "test"
+        ),
+    )
+    measured = {
+        "backgrounds": "procedural" if data.backgrounds is None else data.backgrounds.name,
+        "fitted": figures(fitted, acceptance),
+        "test": figures(test, acceptance),
+    }
+    metadata["acceptance"] = {
+        "offset": acceptance.offset,
+        "weights": acceptance.weights._asdict(),
+        "orientation_slope": acceptance.orientation_slope,
+        "limits": [list(limit) for limit in acceptance.limits],
+        "measured": measured,
+    }
+    draft.write()
+    model, engine = draft.run()
+    metadata["calibration"] = asdict(calibrate_factors(model, engine, seen))
+    draft.write()
+    model, engine = draft.run()
+    views = with_symmetry(load_views(data.test, size, settings.objects), heldout.symmetry)
+    views = before_pictures(views, pictures[1], 1.0)
+    predictions = predict(model, engine, views)
+    measured["uncertainty"] = measure_uncertainty(model, engine, views, predictions)
+    draft.write()
+    return seen
+
+
+def _wide(folders: Sequence[Path], size: int, symmetry: str) -> ViewSet:
+    """Views for encounters: finer than the network's input, as a camera's image is."""
+    finest = min(read_manifest(folder).image_size for folder in folders)
+    sets = [load_views(folder, min(finest, 3 * size // 2)) for folder in folders]
+    return with_symmetry(join_views(sets), symmetry)
 
 
 def _evaluate(

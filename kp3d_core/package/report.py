@@ -15,6 +15,7 @@ import numpy as np
 
 from kp3d_core.files import write_text
 from kp3d_core.inference import Model, load_model
+from kp3d_core.inference.acceptance import Acceptance
 
 _STYLE = """
 body{font:15px/1.5 system-ui,sans-serif;max-width:70em;margin:2em auto;padding:0 1em;color:#222}
@@ -53,6 +54,7 @@ def write_report(model_file: Path, output: Path, runs: Sequence[Path] = ()) -> P
         *(_section(title, _picture(folder / f"{name}.png")) for name, title in _PICTURES),
         _section("By kind of object", _kinds(model.metrics["by_kind"])),
         _section("Front and back", _confusion(folder / "predictions.npz")),
+        *([_section("Acceptance", _acceptance(model.acceptance))] if model.acceptance else []),
         _section("Keypoints", _keypoints(model)),
         *(_section(f"Training: {run.name}", _curves(run)) for run in runs if _logs(run)),
         _section("Origin", _text(json.dumps(dict(model.provenance), indent=1))),
@@ -140,6 +142,78 @@ def _confusion(predictions: Path) -> str:
         for side, t in (("to the right", True), ("to the left", False))
     ]
     return _table(("views", "seen to the right", "seen to the left"), rows)
+
+
+def _acceptance(acceptance: Acceptance) -> str:
+    """What is accepted, how often that is wrong, and whether probabilities are what they say."""
+    sets = [(n, acceptance.measured[n]) for n in ("fitted", "test") if n in acceptance.measured]
+    if not sets:
+        return "<p>Nobody measured it.</p>"
+    rows = [
+        ("boxes", [f"{m['encounters']:,}" for _, m in sets]),
+        ("of them around an object", [f"{m['objects']:,}" for _, m in sets]),
+        ("wrong before any is refused [%]", [_percent(m["wrong"]) for _, m in sets]),
+        ("accepted objects [%]", [_percent(m["accepted"]) for _, m in sets]),
+        (
+            "accepted without an object [%]",
+            [_percent(m["accepted_without_object"]) for _, m in sets],
+        ),
+        ("wrong among accepted [%]", [_percent(m["wrong_among_accepted"]) for _, m in sets]),
+        (
+            "front and back: calibration error [%]",
+            [_percent(m["orientation"]["ece"]) for _, m in sets],
+        ),
+        (
+            "wrong: calibration error [%]",
+            [_percent(m["wrong_probability"]["ece"]) for _, m in sets],
+        ),
+    ]
+    table = _table(("", *(name for name, _ in sets)), [(name, *cells) for name, cells in rows])
+    limits = _table(
+        ("max_wrong", "accepted objects [%]"),
+        [
+            (f"{100 * asked:g} %", _percent(acceptance.limit(asked).accepted))
+            for asked in (0.01, 0.02, 0.05, 0.1, 0.2)
+        ],
+    )
+    return table + _uncertainty(acceptance.measured.get("uncertainty")) + limits + _diagrams(sets)
+
+
+def _uncertainty(measured: dict[str, Any] | None) -> str:
+    """Normalised errors of accepted poses before pictures."""
+    if measured is None:
+        return ""
+    rows = [
+        (name, *(_number(measured[name][part]["mean"]) for part in ("rotation", "translation")))
+        for name in ("absolute", "relative")
+    ]
+    header = ("NEES before pictures (3 is honest)", "rotation", "translation")
+    return _table(header, [*rows, ("keypoints", "", _number(measured["keypoints"]["mean"]))])
+
+
+def _diagrams(sets: Sequence[tuple[str, dict[str, Any]]]) -> str:
+    """Reliability diagrams: what happened over what was predicted."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(8, 4), layout="constrained")
+    titles = (("orientation", "front and back are right"), ("wrong_probability", "it is wrong"))
+    for axes, (key, title) in zip(figure.subplots(1, 2), titles, strict=True):
+        axes.plot([0, 1], [0, 1], color="grey", linewidth=1)
+        for name, measured in sets:
+            axes.plot(measured[key]["predicted"], measured[key]["happened"], "o-", label=name)
+        axes.set(title=title, xlabel="predicted", ylabel="happened", xlim=(0, 1), ylim=(0, 1))
+        axes.legend()
+    stream = io.BytesIO()
+    figure.savefig(stream, format="png", dpi=110)
+    return _image(stream.getvalue(), "reliability")
+
+
+def _percent(value: float | None) -> str:
+    return "-" if value is None else f"{100 * value:.1f}"
+
+
+def _number(value: float | None) -> str:
+    return "-" if value is None else f"{value:.2f}"
 
 
 def _keypoints(model: Model) -> str:

@@ -23,6 +23,8 @@ _TRAINED_PER_S = 150.0
 """Views of 64 px a second."""
 _READ_PER_S = 400.0
 """Views of 64 px a second that are only looked at."""
+_BOXES_PER_S = 5.0
+"""Encounters of `package`, composed and looked at up to four times."""
 _WARMUP_STEP_S = 0.05
 _BYTES_PER_PIXEL = 0.65
 """Of a view on disk: PNG of colours and coverage, and its mask."""
@@ -81,7 +83,8 @@ def packaging(recipe: Recipe) -> dict[str, float]:
     seen += (4 if recipe.package.int8 else 2) * sets.test.views * sets.test.instances
     surface = recipe.package.surface
     depth = surface.views * (surface.objects + surface.heldout_objects) * recipe.package.depth
-    seconds = 60.0 + 2 * seen * (_input_size(recipe) / 64) ** 2 / _READ_PER_S + depth / 20
+    boxes = 1.5 * recipe.package.encounters / _BOXES_PER_S
+    seconds = 60.0 + boxes + 2 * seen * (_input_size(recipe) / 64) ** 2 / _READ_PER_S + depth / 20
     return {"seconds": seconds, "memory_mb": _PROCESS_MB, "disk_mb": 30.0}
 
 

@@ -29,6 +29,9 @@ def replay(
     camera_info: Annotated[str, typer.Option(help="Topic; by default beside the image.")] = "",
     detections: Annotated[str, typer.Option(help="Topic of a 2D detector.")] = "",
     depth: Annotated[str, typer.Option(help="Topic of registered depth images.")] = "",
+    max_wrong: Annotated[
+        float, typer.Option(help="Largest share of wrong objects among those told.")
+    ] = Settings.max_wrong,
     node: Annotated[str, typer.Option(help="Name of the node in the topics.")] = "/detector",
     parameter: Annotated[
         list[str] | None,
@@ -40,7 +43,12 @@ def replay(
     """Write a bag with the keypoints, poses and TF that the node finds in another bag."""
     console = Console(stderr=True)
     try:
-        values = {"model": model, "object_size": object_size, "use_depth": bool(depth)}
+        values = {
+            "model": model,
+            "object_size": object_size,
+            "use_depth": bool(depth),
+            "max_wrong": max_wrong,
+        }
         settings = _settings({**values, **_parsed(parameter or [])})
         topics = image, camera_info, detections, depth
         _run(bag, output, settings, topics, node, with_input, overwrite, console)

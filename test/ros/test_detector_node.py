@@ -227,8 +227,8 @@ def test_parameters_change_while_running(client: Client, images: dict[str, Any])
 
 
 def test_wrong_parameters_are_refused_while_running(client: Client) -> None:
-    assert "'min_score' must be within 0 and 1" in client.set_parameter("min_score", 2).reason
-    assert "out of range" in client.set_parameter("min_score", 2.0).reason
+    assert "'max_wrong' must be within 0 and 1" in client.set_parameter("max_wrong", 2).reason
+    assert "out of range" in client.set_parameter("max_wrong", 2.0).reason
     assert "read when the node is configured" in client.set_parameter("model", "other").reason
     assert "'gravity' must have 3 numbers" in client.set_parameter("gravity", [1.0]).reason
 

@@ -63,11 +63,11 @@ def test_damaged_model(model_path: Path, tmp_path: Path) -> None:
 
 def test_wrong_parameters_are_all_named(model_path: Path) -> None:
     output = refusal(
-        "-p", f"model:={model_path}", "-p", "object_sise:=0.5", "-p", "min_score:=high"
+        "-p", f"model:={model_path}", "-p", "object_sise:=0.5", "-p", "max_wrong:=high"
     )  # fmt: skip
 
     assert "'object_sise' does not exist, did you mean 'object_size'?" in output
-    assert "'min_score' must be a number, got 'high'" in output
+    assert "'max_wrong' must be a number, got 'high'" in output
 
 
 def test_parameter_of_ros_of_another_type(model_path: Path) -> None:

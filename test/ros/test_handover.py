@@ -67,20 +67,20 @@ def test_what_changes_during_an_image_counts_for_the_next(model: str) -> None:
     pipeline.inbox.put_detections(box_around(SCENE, image))
 
     def change() -> None:
-        pipeline.settings = first.replace({"min_score": 0.9})
+        pipeline.settings = first.replace({"max_wrong": 0.9})
         pipeline.inbox.put_detections(None)
 
     detector, used = pipeline.categories[0].detector, []
     run = detector.engine.run
 
     def recording_run(crops: Any) -> Any:
-        used.append(detector.settings.min_score)
+        used.append(detector.settings.max_wrong)
         return run(crops)
 
     detector.engine.run = recording_run
     during.append(change)
     answer = pipeline.process(image)
-    assert set(used) == {0.2}
+    assert set(used) == {0.05}
     assert answer.given.settings is first
     assert len(answer.given.detections.detections) == 1
 
@@ -94,8 +94,8 @@ def test_settings_that_cannot_be_used_are_refused_at_once(model: str) -> None:
     settings = Settings(model=model)
     pipeline = make_pipeline(settings)
 
-    with pytest.raises(ValueError, match=r"min_score must be in \[0, 1\], got 2"):
-        pipeline.settings = Settings(model=model, min_score=2.0)
+    with pytest.raises(ValueError, match=r"max_wrong must be in \[0, 1\], got 2"):
+        pipeline.settings = Settings(model=model, max_wrong=2.0)
     assert pipeline.settings is settings
 
 

@@ -52,8 +52,8 @@ def test_each_has_a_description_and_its_type(node_with: Any) -> None:
     node = node_with(object_size=2)
     declare(node)
 
-    assert node.describe_parameter("min_score").description.startswith("A detection whose")
-    assert node.describe_parameter("min_score").floating_point_range[0].to_value == 1.0
+    assert node.describe_parameter("max_wrong").description.startswith("Largest share of")
+    assert node.describe_parameter("max_wrong").floating_point_range[0].to_value == 1.0
     assert node.describe_parameter("threads").integer_range[0].to_value == 256
     fixed = node.describe_parameter("model").additional_constraints
     assert fixed == "Read when the node is configured."
@@ -74,7 +74,7 @@ def test_list_of_mixed_numbers_as_ros2_param_gives_it() -> None:
 
 
 def test_all_problems_are_named_at_once(node_with: Any) -> None:
-    node = node_with(object_sise=3.0, threads=1.5, min_score=2.0, region=[1.0, 2.0], model=7)
+    node = node_with(object_sise=3.0, threads=1.5, max_wrong=2.0, region=[1.0, 2.0], model=7)
 
     with pytest.raises(ValueError, match="Parameter") as error:
         declare(node)
@@ -82,7 +82,7 @@ def test_all_problems_are_named_at_once(node_with: Any) -> None:
     text = str(error.value)
     assert "'object_sise' does not exist, did you mean 'object_size'?" in text
     assert "'threads' must be an integer, got 1.5" in text
-    assert "'min_score' must be within 0 and 1, got 2" in text
+    assert "'max_wrong' must be within 0 and 1, got 2" in text
     assert "'region' must have 4 numbers, got 2" in text
     assert "'model' must be a string, got 7" in text
 
@@ -153,10 +153,10 @@ def test_wrong_values(values: dict[str, Any], match: str) -> None:
 
 
 def test_fixed_ones_change_only_before_the_node_is_configured() -> None:
-    model, score = Parameter("model", value="chair"), Parameter("min_score", value=0.5)
+    model, score = Parameter("model", value="chair"), Parameter("max_wrong", value=0.5)
 
     assert change(Settings(), [model, score], configured=False).model == "chair"
-    assert change(Settings(), [score], configured=True).min_score == 0.5
+    assert change(Settings(), [score], configured=True).max_wrong == 0.5
     assert change(Settings(model="chair"), [model], configured=True).model == "chair"  # no change
     with pytest.raises(ValueError, match="'model' is read when the node is configured"):
         change(Settings(), [model], configured=True)

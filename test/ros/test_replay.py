@@ -315,8 +315,8 @@ def test_mistakes_are_explained_and_nothing_is_lost(tmp_path: Path, model: str) 
     wrong = complaint("in", "a", "--image", INFO)
     assert "/cam/camera_info must be of type sensor_msgs/msg/Image or" in wrong
     assert "must hold one topic of type sensor_msgs/msg/CameraInfo" in complaint("silent", "a")
-    assert "'min_scor' does not exist, did you mean 'min_score'?" in complaint(
-        "in", "c", "-p", "min_scor=0.5"
+    assert "'max_wrog' does not exist, did you mean 'max_wrong'?" in complaint(
+        "in", "c", "-p", "max_wrog=0.5"
     )
     assert "node must be a ROS name" in complaint("in", "a", "--node", "my node")
     # The recording itself, and another one if the name is misspelt.
@@ -327,7 +327,7 @@ def test_mistakes_are_explained_and_nothing_is_lost(tmp_path: Path, model: str) 
 @pytest.mark.parametrize(
     ("parameter", "text"),
     [
-        ("min_score=0.3", "The most likely one of 'tiny' had score"),
+        ("max_wrong=0.3", "The most likely one of 'tiny' had score"),
         ("detections_required=true", "'detections_required' is set, and no image had a detection"),
     ],
 )

@@ -122,7 +122,7 @@ def test_time_object_and_images_that_do_not_come(
 
     status = assert_said("No object in the last", node, client, statuses, send_with_time)
     assert status.level == DiagnosticStatus.OK  # there may be none
-    assert "lower 'min_score'" in status.message
+    assert "raise 'max_wrong'" in status.message
 
     status = assert_said("No image for 3 s.", node, client, statuses)
     assert status.level == DiagnosticStatus.WARN

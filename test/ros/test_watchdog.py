@@ -145,7 +145,7 @@ def test_what_was_seen_and_what_to_set(rig: Rig, model: Model) -> None:
     assert f"score {look.score.mean():.2f} and misfit {look.misfit:.2f}" in reason.text
     assert " pixels long around (" in reason.text
     assert f"refused: {'; '.join(look.problems)}." in reason.text
-    assert "lower 'min_score'" in reason.text
+    assert "raise 'max_wrong'" in reason.text
     assert "'region'" in reason.text
     # A region that is set is not advised.
     assert "'region'" not in rig.reasons({"region": (0.0, 0.0, 9.0, 9.0)})[0].text

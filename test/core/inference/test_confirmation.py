@@ -22,7 +22,7 @@ class Imagining(Detector):
     share = 1.0
     """How far they follow the crop."""
 
-    def detect_views(self, image, camera, views, *, down_camera=None):
+    def detect_views(self, image, camera, views, *, down_camera=None, boxes=None):
         found = super().detect_views(image, camera, views, down_camera=down_camera)
         middles = [camera.project(view.center_ray[None])[0] for view in views]
         origin = camera.project(T[None, :3, 3])[0]

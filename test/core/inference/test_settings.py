@@ -19,11 +19,11 @@ def test_defaults_are_valid():
     [
         ({"max_runs": 0}, "max_runs must be a positive number, got 0"),
         ({"scale_tolerance": math.nan}, "scale_tolerance must be a positive number, got nan"),
-        ({"min_score": -0.5}, r"min_score must be in \[0, 1\], got -0.5"),
+        ({"max_wrong": -0.5}, r"max_wrong must be in \[0, 1\], got -0.5"),
         ({"min_inside": 80.0}, r"min_inside must be in \[0, 1\], got 80"),
         ({"min_scale": 1.5}, "min_scale < 1 < max_scale must hold, got 1.5 and 1.7"),
         ({"turn_patience": -1}, "turn_patience must not be negative, got -1"),
-        ({"max_runs": -1, "max_misfit": 0.0}, "max_runs.*max_misfit"),
+        ({"max_runs": -1, "max_turn_deg": 0.0}, "max_runs.*max_turn_deg"),
     ],
 )
 def test_bad_settings_are_refused(changes, message):
@@ -32,5 +32,5 @@ def test_bad_settings_are_refused(changes, message):
 
 
 def test_zero_turns_a_check_off():
-    settings = DetectorSettings(min_score=0.0, min_inside=0.0, turn_patience=0)
-    assert settings.min_score == settings.min_inside == settings.turn_patience == 0
+    settings = DetectorSettings(max_wrong=0.0, min_inside=0.0, turn_patience=0)
+    assert settings.max_wrong == settings.min_inside == settings.turn_patience == 0

@@ -43,7 +43,7 @@ def packaged(kp3d, finetuned, rendered_cars, tmp_path_factory):
     folder = tmp_path_factory.mktemp("package")
     output = kp3d("package", finetuned, "--train", rendered_cars / "train",
                   "--val", rendered_cars / "val", "--test", rendered_cars / "val",
-                  "-o", folder, "--no-depth")  # fmt: skip
+                  "-o", folder, "--no-depth", "--encounters", 24)  # fmt: skip
     assert f"{folder}/car.onnx" in output.replace(" ", "")
     return folder / "car.onnx"
 
@@ -158,8 +158,8 @@ def test_report_is_one_self_contained_page(packaged):
     median = load_model(packaged).metrics["rotation_deg"]["median"]
     assert f"<td>{median:.2f}</td>" in page
     assert not re.search(r'(src|href)="(?!data:)', page)
-    assert page.count("data:image/png;base64,") == 4  # this training was too short for a curve
-    for title in ("Front and back", "Keypoints", "Origin", "By kind of object"):
+    assert page.count("data:image/png;base64,") == 5  # this training was too short for a curve
+    for title in ("Front and back", "Acceptance", "Keypoints", "Origin", "By kind of object"):
         assert f"<h2>{title}</h2>" in page
 
 
@@ -172,7 +172,7 @@ def test_nothing_is_written_before_all_is_measured(
     monkeypatch.setattr(_Draft, "quantize", fail)
     output = kp3d("package", finetuned, "--train", rendered_cars / "train",
                   "--val", rendered_cars / "val", "--test", rendered_cars / "val",
-                  "-o", tmp_path, "--no-depth", code=1)  # fmt: skip
+                  "-o", tmp_path, "--no-depth", "--encounters", 8, code=1)  # fmt: skip
     assert "stopped" in output
     assert not list(tmp_path.glob("*.onnx"))
 

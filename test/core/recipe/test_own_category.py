@@ -37,7 +37,8 @@ def recipe_file(tmp_path_factory):
     folder = tmp_path_factory.mktemp("cups")
     write_category(folder)
     recipe = yaml.safe_load(TOY.read_text()) | {"category": "cup.yaml", "name": None}
-    recipe["package"] = {"pairs": 3, "surface": {"objects": 4, "heldout_objects": 1, "views": 2}}
+    recipe["package"] = {"pairs": 3, "encounters": 12}
+    recipe["package"]["surface"] = {"objects": 4, "heldout_objects": 1, "views": 2}
     (folder / "recipe.yaml").write_text(yaml.safe_dump(recipe))
     return folder / "recipe.yaml"
 
