@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from builtin_interfaces.msg import Time
 from numpy.typing import NDArray
+from rclpy.impl.implementation_singleton import rclpy_implementation as _rclpy
 from rclpy.serialization import serialize_message
 from sensor_msgs.msg import Image
 from std_msgs.msg import Header
@@ -164,6 +165,8 @@ class NativeImages:
             OSError, AttributeError: this ROS has no such functions, or they are elsewhere.
             ValueError: images are laid out in another way.
         """
+        if not hasattr(_rclpy.Subscription, "pointer"):
+            raise AttributeError("rclpy does not tell where subscriptions are")
         # The functions of the libraries that it needs are found through it, too.
         self._rcl = ctypes.CDLL("librcl.so")
         self._rcl.rcl_take.argtypes = [ctypes.c_void_p] * 4

@@ -7,6 +7,7 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -142,12 +143,16 @@ def test_a_ros_without_its_functions_is_noticed(monkeypatch: pytest.MonkeyPatch)
     assert native.native_images() == (None, "librcl.so: cannot open shared object file")
 
 
+def test_an_rclpy_without_pointers_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(native, "_rclpy", SimpleNamespace(Subscription=object))
+
+    assert native.native_images() == (None, "rclpy does not tell where subscriptions are")
+
+
 def test_the_node_says_once_that_it_takes_images_by_rclpy(
     make_node: Callable[[str], Node], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """And takes them all the same."""
-    from types import SimpleNamespace
-
     from kp3d_ros import inputs as module
     from kp3d_ros.calibrations import Calibrations
     from kp3d_ros.settings import Settings
