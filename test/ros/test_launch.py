@@ -26,13 +26,19 @@ def test_every_parameter_is_an_argument_with_a_description() -> None:
     assert "In YAML, for example '[0, 0.87, 0.5]'" in arguments["gravity"]
 
 
-def test_what_the_readme_recommends_is_an_argument() -> None:
-    readme = (ROOT / "README.md").read_text()
-    table = readme.partition("### Parameters")[2].partition("###")[0]
-    recommended = set(re.findall(r"^\| `(\w+)` \|", table, re.MULTILINE))
+def test_what_the_pages_recommend_is_an_argument() -> None:
+    """In the README's table, in the table of parameters, and on the lines to copy."""
+    text = "\n".join((ROOT / page).read_text() for page in ("README.md", "docs/node.md"))
+    readme = re.findall(r"^\| `(\w+)` \| [^|]*\| [A-Z]", text, re.MULTILINE)
+    page = text.partition("<!-- parameters: ")[2].partition("<!-- end of parameters -->")[0]
+    table = re.findall(r"^\| `(\w+)` \|", page, re.MULTILINE)
+    lines = re.findall(r"\b(\w+):=", "\n".join(re.findall(r"ros2 launch.*", text)))
+    topics = {"image", "camera_info", "detections", "depth"}
 
-    assert {"use_depth", "gravity", "region", "max_objects", "models"} <= recommended
-    assert recommended <= parameter_arguments().keys()
+    assert {"use_depth", "object_size"} <= {*readme}
+    assert {"use_depth", "gravity", "region", "max_objects", "models"} <= {*table}
+    assert "object_size" in lines
+    assert {*readme, *table, *lines} - topics <= parameter_arguments().keys()
 
 
 @pytest.mark.parametrize(
