@@ -24,15 +24,7 @@ def begin(
     seconds: float,
     on_progress: Callable[[str], None] = lambda what: None,
 ) -> dict[str, Any]:
-    """What all JSON files of `kp3d bench` start with.
-
-    Args:
-        kind: name of the benchmark.
-        settings: a dataclass; what was asked for.
-        threads: CPU threads of everything that is measured.
-        seconds: length of each measurement [s].
-        on_progress: called with what is being measured.
-    """
+    """What all JSON files of `kp3d bench` start with; `settings` is a dataclass."""
     machine = describe_machine()  # first: it notes how busy the machine was before
     on_progress("the machine's peak")
     peak = peak_gflops(threads, seconds)
@@ -66,13 +58,7 @@ def measure_baseline(threads: int, seconds: float) -> dict[str, Any]:
 
 
 def figures(latency: Latency, batch: int, gflop: float) -> dict[str, float]:
-    """Latency, throughput and rate of arithmetic.
-
-    Args:
-        latency: of one call.
-        batch: images of a call.
-        gflop: arithmetic of one image.
-    """
+    """Latency, throughput and rate of arithmetic of a call with `batch` images of `gflop` each."""
     return asdict(latency) | {
         "images_per_s": 1e3 * batch / latency.p50_ms,
         "gflop_per_image": gflop,

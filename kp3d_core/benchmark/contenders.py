@@ -29,14 +29,7 @@ def create_contender(contender: str, model: Model, options: EngineOptions) -> En
 
 
 def create_torch(network: str, input_size: int, mirror: bool, options: EngineOptions) -> Engine:
-    """The graph that is exported, in torch and float32.
-
-    Args:
-        network: `fast` or `paper`.
-        input_size: side of the images [px].
-        mirror: whether it looks at mirror images, too.
-        options: of which the precision must be fp32; threads are those of the process.
-    """
+    """The graph that is exported, in torch and float32; threads are those of the process."""
     if options.precision != "fp32":
         raise ValueError(f"torch is measured in fp32 only, got {options.precision}.")
     torch.backends.cudnn.allow_tf32 = False  # fp32 means fp32, as in engines

@@ -99,13 +99,7 @@ def _render(settings: TrainBenchSettings, folder: Path) -> list[str]:
 
 
 def measure_steps(config: Path, overrides: list[str], steps: int) -> dict[str, Any]:
-    """Speed of a recipe's step, as `kp3d train` logs it.
-
-    Args:
-        config: YAML file of `kp3d train`.
-        overrides: further options in the form of its command line.
-        steps: how many are measured, after as many that do not count.
-    """
+    """Speed of a step of a YAML file of `kp3d train`, after as many steps that do not count."""
     with tempfile.TemporaryDirectory() as folder:
         run = Path(folder) / "run"
         own = [

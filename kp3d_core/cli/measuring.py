@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any
@@ -12,7 +11,7 @@ from rich.console import Console
 from rich.markdown import Markdown
 
 from kp3d_core.cli.errors import user_errors
-from kp3d_core.files import check_output_file, write_text
+from kp3d_core.files import check_output_file, write_json
 
 
 def _checked(path: Path | None) -> Path | None:
@@ -31,19 +30,13 @@ JsonFile = Annotated[
 def run_benchmark(
     measure: Callable[..., dict[str, Any]], settings: Any, json_file: Path | None
 ) -> None:
-    """Measure, tell what is at work, write the result to a file and print it.
-
-    Args:
-        measure: takes the settings and a function that is called with what it is at.
-        settings: of the benchmark.
-        json_file: for the result, if any.
-    """
+    """Measure, tell what is at work, write the result to a file and print it."""
     from kp3d_core.benchmark.report import section
 
     with Console(stderr=True).status("measuring") as status:
         result = measure(settings, lambda what: status.update(f"measuring: {what}"))
     if json_file is not None:
-        write_text(json_file, json.dumps(result, indent=2) + "\n")
+        write_json(json_file, result)
     console = Console(markup=False)
     if console.is_terminal:
         console.print(Markdown(section(result)))

@@ -33,10 +33,6 @@ def read_photographs(folder: str | Path, size: int) -> Photographs:
 
     Files that are broken, too small or too large are skipped and named.
 
-    Args:
-        folder: with JPEG, PNG, WebP or BMP files.
-        size: S [px].
-
     Raises:
         ValueError: no such folder, or no picture in it.
     """

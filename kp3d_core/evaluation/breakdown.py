@@ -15,13 +15,7 @@ FloatArray = NDArray[np.float64]
 def by_kind(
     errors: PairErrors, flag_correct: NDArray[np.bool_], kinds: tuple[str, ...]
 ) -> dict[str, dict[str, Any]]:
-    """Relative rotation and flags of each kind of object, the kinds in alphabetical order.
-
-    Args:
-        errors: of pairs of views.
-        flag_correct: (I, V).
-        kinds: of the I objects, such as "van".
-    """
+    """Relative rotation and flags (I, V) of each kind of object, such as "van", alphabetically."""
     kind_of_object = np.array(kinds)
     figures = {}
     for kind in sorted(set(kinds)):

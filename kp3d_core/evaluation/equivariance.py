@@ -57,11 +57,6 @@ def views_with_room(views: ViewSet, axis: str, max_views: int) -> list[tuple[int
 def measure_equivariance(engine: Engine, views: ViewSet, max_views: int = 200) -> dict[str, Any]:
     """Distance between keypoints of a shifted image and shifted keypoints, by shift and axis.
 
-    Args:
-        engine: runs the model.
-        views: at the model's input size.
-        max_views: most views to use for each axis.
-
     Returns:
         For "u" and "v": `views`, the number of them, and lists over shifts of 1 to `MAX_SHIFT`
         pixels: `mean_px` and `p95_px` of the distance over views and keypoints, `lag_px`, by how

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
@@ -19,7 +18,7 @@ from kp3d_core.evaluation.metrics import absolute_rotation_deg, pair_errors, sum
 from kp3d_core.evaluation.predictions import predict
 from kp3d_core.evaluation.semantics import against_landmarks
 from kp3d_core.evaluation.uncertainty import measure_uncertainty
-from kp3d_core.files import write_text
+from kp3d_core.files import write_json
 from kp3d_core.inference import create_engine, load_model
 from kp3d_core.provenance import provenance
 
@@ -96,7 +95,7 @@ def evaluate(
         "data": {"folder": str(data), "first": views.keys[0], "last": views.keys[-1]},
         "provenance": provenance(),
     }
-    write_text(output / "metrics.json", json.dumps(metrics, indent=2) + "\n")
+    write_json(output / "metrics.json", metrics)
     title = f"{model.name}: {metrics['pairs']} pairs of {total} objects"
     write_histogram(output / "histogram.png", errors.rotation_deg, title)
     absolute = absolute_rotation_deg(

@@ -107,21 +107,12 @@ def write_histogram(path: Path, rotation_deg: FloatArray, title: str) -> None:
 
 def write_histograms(path: Path, rows: list[list[tuple[str, FloatArray]]]) -> None:
     """A grid of such distributions, each with its title; rows of equal length."""
-    import matplotlib
-
-    matplotlib.use("Agg")
-    from matplotlib import pyplot as plt
+    from matplotlib.figure import Figure
 
     columns = len(rows[0])
     width = 6 if columns == 1 else 4.2
-    figure, grid = plt.subplots(
-        len(rows),
-        columns,
-        figsize=(width * columns, 3.2 * len(rows)),
-        layout="constrained",
-        squeeze=False,
-        sharey=True,
-    )
+    figure = Figure(figsize=(width * columns, 3.2 * len(rows)), layout="constrained")
+    grid = figure.subplots(len(rows), columns, squeeze=False, sharey=True)
     for row, panels in zip(rows, grid, strict=True):
         for (title, rotation_deg), axes in zip(row, panels, strict=True):
             if len(rotation_deg):
@@ -130,7 +121,6 @@ def write_histograms(path: Path, rows: list[list[tuple[str, FloatArray]]]) -> No
                 axes.set_title(title)
                 axes.axis("off")
     figure.savefig(path, dpi=120)
-    plt.close(figure)
 
 
 def _draw_histogram(axes: Any, rotation_deg: FloatArray, title: str) -> None:

@@ -64,12 +64,6 @@ def predict(
 ) -> Predictions:
     """Run all views of a set, object by object, over black and without noise.
 
-    Args:
-        model: the model file that `engine` runs.
-        engine: any engine.
-        views: at the model's input size and of the model's training camera.
-        on_progress: called with the number of finished objects.
-
     Raises:
         ValueError: views of another size or category.
     """

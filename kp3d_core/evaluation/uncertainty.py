@@ -176,14 +176,8 @@ def measure_uncertainty(
     """Normalised errors of keypoints, absolute and relative pose, as in metrics.json.
 
     Views that the detector refuses are left out, of the others those with a wrong orientation (see
-    `OUTLIER_DEG`; of keypoints: with the wrong flag); shares are in `accepted` and `outliers`.
-
-    Args:
-        model: the model file that `engine` runs.
-        engine: any engine.
-        views: data that the model was not calibrated on.
-        predictions: of all these views.
-        views_per_instance: how many views of each object to use.
+    `OUTLIER_DEG`; of keypoints: with the wrong flag); shares are in `accepted` and `outliers`. The
+    views must be others than those of the calibration.
     """
     detections = observe(model, engine, views, views_per_instance)
     errors = absolute_errors(detections, views)

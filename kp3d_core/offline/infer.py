@@ -68,13 +68,6 @@ def infer(
 
     A file that cannot be read, or whose size the calibration does not fit, is left out and named.
 
-    Args:
-        detector: with model, engine and the object's size.
-        files: images and videos.
-        output: folder for results.
-        settings: how to look.
-        on_frame: told after each frame.
-
     Raises:
         ValueError: a picture would overwrite one of the files.
     """

@@ -27,15 +27,7 @@ def frame_record(
     found: list[tuple[int, Detection]],
     refused: list[str],
 ) -> dict[str, Any]:
-    """One image as an entry of detections.json.
-
-    Args:
-        frame: the image.
-        camera: of the image.
-        model: that looked at it.
-        found: number and detection of each object.
-        refused: why other looks were not accepted.
-    """
+    """One image as an entry of detections.json."""
     return {
         "file": str(frame.path),
         "frame": frame.number,

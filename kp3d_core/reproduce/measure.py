@@ -44,14 +44,7 @@ class Result:
 
 
 def measure(checkpoint: Path, test: Path, pairs_per_instance: int, has_flag: bool) -> Result:
-    """Measure without noise and with predicted flags, each from its image alone, as the paper does.
-
-    Args:
-        checkpoint: of `kp3d train`.
-        test: folder of unseen instances.
-        pairs_per_instance: random pairs of views of each.
-        has_flag: whether the method predicts the orientation flag.
-    """
+    """Measure as the paper does: without noise, with the flags predicted, view by view."""
     trained = load_checkpoint(checkpoint)
     views = load_views(test, int(trained.data["input_size"]))
     camera = TrainingCamera(views.training_focal_px, views.training_distance)

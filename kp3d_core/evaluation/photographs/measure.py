@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
@@ -17,7 +16,7 @@ from kp3d_core.evaluation.photographs.figures import Measured, summarize
 from kp3d_core.evaluation.photographs.reading import read_labelled
 from kp3d_core.evaluation.photographs.sheet import SheetEntry, write_sheet
 from kp3d_core.evaluation.photographs.truth import LabelledObject
-from kp3d_core.files import write_text
+from kp3d_core.files import write_json
 from kp3d_core.geometry.rotation import rotation_angle
 from kp3d_core.geometry.symmetry import nearest_pose
 from kp3d_core.inference import CameraModel, Detection, Detector, create_engine, load_model
@@ -112,7 +111,7 @@ def evaluate_photographs(
         "provenance": provenance(),
     }
     output.mkdir(parents=True, exist_ok=True)
-    write_text(output / "metrics.json", json.dumps(metrics, indent=2) + "\n")
+    write_json(output / "metrics.json", metrics)
     write_sheet(output / "photographs.png", entries)
     return metrics
 

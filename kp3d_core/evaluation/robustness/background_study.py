@@ -60,13 +60,7 @@ def study_backgrounds(
 ) -> BackgroundStudy:
     """Render the paper's views of all objects under all conditions and predict them.
 
-    Args:
-        model: a loaded model.
-        engine: that runs it.
-        instances: objects of the model's category.
-        num_views: views of each object, at least 2; textures take turns.
-        seed: of views, textures and lights.
-        on_progress: called with the number of finished objects.
+    At least 2 views of each object are needed; families of textures take turns.
     """
     camera = training_camera(model.training_camera, model.input_size)
     rgba: dict[str, list[NDArray[np.uint8]]] = {name: [] for name in CONDITIONS}

@@ -39,14 +39,7 @@ FAMILIES: tuple[str, ...] = (*_FLAT, *_UPRIGHT, "clutter")
 def paint_background(
     family: str, rng: np.random.Generator, shape_hw: Shape, category: str
 ) -> NDArray[np.uint8]:
-    """A background, RGB (H, W, 3).
-
-    Args:
-        family: one of `FAMILIES`.
-        rng: decides everything else.
-        shape_hw: height and width [px].
-        category: of the objects in front; clutter shows others.
-    """
+    """A background of one of `FAMILIES`, RGB (H, W, 3); clutter shows no object of `category`."""
     if family in _FLAT:
         image = _seen_obliquely(rng, _FLAT[family](rng, shape_hw))
     elif family in _UPRIGHT:

@@ -12,21 +12,11 @@ _COLORS = {"black": "#222222", "textured": "#c0392b"}
 
 
 def write_curves(path: Path, sweep: dict[str, Any], title: str) -> None:
-    """One picture with three plots; solid and dashed lines as in the legends.
+    """A PNG with three plots of an entry of `robustness.json`."""
+    from matplotlib.figure import Figure
 
-    Args:
-        path: PNG to write.
-        sweep: entry of `robustness.json`.
-        title: above the plots.
-    """
-    import matplotlib
-
-    matplotlib.use("Agg")
-    from matplotlib import pyplot as plt
-
-    figure, (rotation, share, translation) = plt.subplots(
-        1, 3, figsize=(13, 3.8), layout="constrained"
-    )
+    figure = Figure(figsize=(13, 3.8), layout="constrained")
+    rotation, share, translation = figure.subplots(1, 3)
     x = sweep["values"]
     for name, color in _COLORS.items():
         figures = _columns(sweep[name])
@@ -58,7 +48,6 @@ def write_curves(path: Path, sweep: dict[str, Any], title: str) -> None:
             axes.minorticks_off()
     figure.suptitle(title)
     figure.savefig(path, dpi=110)
-    plt.close(figure)
 
 
 def _columns(rows: list[dict[str, Any]]) -> dict[str, NDArray[np.float64]]:

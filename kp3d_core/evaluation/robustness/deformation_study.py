@@ -62,18 +62,7 @@ def study_deformation(
     num_examples: int = 3,
     on_progress: Callable[[int], None] = lambda done: None,
 ) -> DeformationStudy:
-    """Predict the keypoints of each object as it is and after each stretch.
-
-    Args:
-        model: a loaded model.
-        engine: that runs it.
-        instances: objects of the model's category.
-        num_views: views of each; all shapes of an object are seen by the same cameras.
-        seed: of the cameras.
-        stretches: what happens to the objects.
-        num_examples: objects to keep views of.
-        on_progress: called with the number of finished objects.
-    """
+    """Predict the keypoints of each object as it is and after each stretch."""
     study = DeformationStudy()
     for done, instance in enumerate(instances, start=1):
         meshes = [instance.mesh, *(deform_mesh(instance.mesh, stretch) for stretch in stretches)]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -28,7 +27,7 @@ from kp3d_core.evaluation.robustness.sheets import (
 )
 from kp3d_core.evaluation.robustness.sweeps import BACKGROUNDS, SWEEPS, Sweep, run_sweeps
 from kp3d_core.evaluation.robustness.trials import Examiner, summarize_trials
-from kp3d_core.files import write_text
+from kp3d_core.files import write_json, write_text
 from kp3d_core.inference import DetectorSettings, Engine, Model, create_engine, load_model
 from kp3d_core.provenance import provenance
 
@@ -126,7 +125,7 @@ def measure_robustness(
     result["sweeps"] = study.sweeps([s for s in SWEEPS if s.name in settings.parts])
     if "deformation" in settings.parts:
         result["deformation"] = study.deformation()
-    write_text(output / "robustness.json", json.dumps(result, indent=2) + "\n")
+    write_json(output / "robustness.json", result)
     write_text(output / "robustness.md", robustness_markdown(result))
     return result
 

@@ -58,12 +58,7 @@ class Scene:
 
 
 def draw_setting(seed: tuple[int, ...], category: str) -> Setting:
-    """A random view from the upper hemisphere with its backgrounds and occluder.
-
-    Args:
-        seed: decides everything.
-        category: of the object.
-    """
+    """A random view from the upper hemisphere with its backgrounds and occluder."""
     rng = np.random.default_rng(seed)
     spec = ViewSpec(
         azimuth_deg=float(rng.uniform(0, 360)),
@@ -80,13 +75,7 @@ def draw_setting(seed: tuple[int, ...], category: str) -> Setting:
 
 
 def shoot(mesh: PackedMesh, setting: Setting, spec: ViewSpec) -> Scene:
-    """Render a view before all backgrounds of a setting.
-
-    Args:
-        mesh: the object [model units].
-        setting: backgrounds and occluder.
-        spec: the setting's view, one value of it changed.
-    """
+    """Render `spec`, one value of the setting's view changed, before all its backgrounds."""
     placement = place(mesh, spec)
     drawn = render(mesh, placement.K, placement.T_camera_object, WIDTH, HEIGHT)
     full_box = silhouette_box(mesh, placement.T_camera_object, placement.K)

@@ -103,16 +103,9 @@ def run_sweeps(
     num_examples: int = 4,
     on_progress: Callable[[int], None] = lambda done: None,
 ) -> dict[str, SweepRecord]:
-    """Examine all objects under all conditions.
+    """Try every value of every sweep in `num_views` settings of each object.
 
-    Args:
-        examiner: the detector.
-        instances: the objects.
-        num_views: settings of each object; every value of every sweep is tried in each.
-        seed: of the settings.
-        sweeps: what to vary.
-        num_examples: views to keep; the first one of the first objects.
-        on_progress: called with the number of finished objects.
+    Of the first objects the first view is kept, to be shown.
     """
     records = {
         sweep.name: SweepRecord({name: [[] for _ in sweep.values] for name in BACKGROUNDS}, [])

@@ -153,12 +153,7 @@ def create_engine(model: Model, name: str = "auto", **options: Any) -> Engine:
 
 
 def why_unavailable(name: str, device: str = "auto") -> str:
-    """Why this machine cannot run an engine; empty if it can, as far as is known without a model.
-
-    Args:
-        name: one of `engine_names()`.
-        device: one of `engine_devices(name)`, or "auto" for the first of them.
-    """
+    """Why this machine cannot run an engine; empty if it can, as far as is known beforehand."""
     entry = _ENGINES[name]
     device = entry.devices[0] if device == "auto" else device
     try:

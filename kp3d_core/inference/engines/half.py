@@ -28,9 +28,16 @@ def half_graph(data: bytes) -> bytes:
     converter.check_outputs()
     used = {name for node in nodes for name in node.input}
     initializers = [*model.graph.initializer, *converter.constants.values()]
+    return with_graph(model, nodes, [c for c in initializers if c.name in used])
+
+
+def with_graph(
+    model: onnx.ModelProto, nodes: list[onnx.NodeProto], initializers: list[TensorProto]
+) -> bytes:
+    """ONNX file of a model with other nodes and constants, checked."""
     for field, content in (
         (model.graph.node, nodes),
-        (model.graph.initializer, [c for c in initializers if c.name in used]),
+        (model.graph.initializer, initializers),
         (model.graph.value_info, []),  # of the old types
     ):
         del field[:]

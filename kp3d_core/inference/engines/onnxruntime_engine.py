@@ -79,13 +79,7 @@ class OnnxRuntimeEngine:
 def create_session(
     graph: bytes, options: EngineOptions, quantized: bool = False
 ) -> onnxruntime.InferenceSession:
-    """Session of any graph, with the threads that the engine uses.
-
-    Args:
-        graph: ONNX file.
-        options: of the engine.
-        quantized: whether its arithmetic is.
-    """
+    """Session of any graph, with the threads that the engine uses."""
     threads = options.cpu_threads
     session = onnxruntime.SessionOptions()
     session.intra_op_num_threads = threads

@@ -12,6 +12,8 @@ import onnx
 from numpy.typing import NDArray
 from onnx import helper, numpy_helper
 
+from kp3d_core.inference.engines.half import with_graph
+
 _QUANTIZERS = ("QuantizeLinear", "DequantizeLinear")
 
 
@@ -53,15 +55,7 @@ def signed_graph(data: bytes) -> bytes:
     used = {name for node in nodes for name in node.input}
     constants = [c for c in model.graph.initializer if c.name in used]
     constants += [numpy_helper.from_array(value, name) for name, value in added.items()]
-    for field, content in (
-        (model.graph.node, nodes),
-        (model.graph.initializer, constants),
-        (model.graph.value_info, []),  # of the old types
-    ):
-        del field[:]
-        field.extend(content)
-    onnx.checker.check_model(model, full_check=True)
-    return bytes(model.SerializeToString())
+    return with_graph(model, nodes, constants)
 
 
 def _rectified(node: onnx.NodeProto) -> onnx.NodeProto:

@@ -14,11 +14,7 @@ class TimedEngine:
     """An engine that counts the time spent in it."""
 
     def __init__(self, engine: Engine) -> None:
-        """Start at zero.
-
-        Args:
-            engine: does the work.
-        """
+        """Start at zero."""
         self._engine = engine
         self.name, self.device, self.precision = engine.name, engine.device, engine.precision
         self.busy_s = 0.0
