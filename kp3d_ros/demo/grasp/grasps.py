@@ -13,6 +13,8 @@ from kp3d_ros.demo.grasp.bullet import OPEN_M, FloatArray
 
 _INSERTION_M = 0.014
 """How far below the rim the middle of the fingertips goes."""
+_DEEPER_M = 0.01
+"""The most by which it goes deeper where the height of the rim is not known well."""
 _WALL_M = 0.004
 """Thickness of a mug's wall; it is not seen from outside."""
 _LOWEST_M = 0.012
@@ -36,6 +38,8 @@ class Estimate:
     """Extent of that box along its own axes, shape (3,) [m]."""
     keypoints: Mapping[str, FloatArray]
     """By name, in its own frame, shape (3,) each [m]."""
+    top_std: float = 0.0
+    """Standard deviation of the height of its rim over its middle [m]."""
 
 
 @dataclass(frozen=True)
@@ -46,7 +50,8 @@ class Tolerance:
     """Along the line on which the fingers close: each is this far from the wall, times three."""
     along_m: float = 0.014
     """Along the rim, where a grasp may slide."""
-    down_m: float = 0.007
+    down_m: float = 0.011
+    """The fingers are 45 mm long: the rim may be two of these higher or lower."""
     turn: float = math.radians(25)
     """About the upright axis: the handle must be where it is thought to be [rad]."""
 
@@ -84,7 +89,7 @@ def _rim_grasps(mug: Estimate, tolerance: Tolerance) -> list[Grasp]:
     for angle in angles:
         out = np.array([math.cos(angle), math.sin(angle), 0.0])
         point = axis + (radius - _WALL_M / 2) * out
-        point[2] = top - _INSERTION_M
+        point[2] = top - _INSERTION_M - min(mug.top_std, _DEEPER_M)
         for side in (1, -1):
             found.append(_from_above("rim", mug, tolerance, point, side * out))
     return found
@@ -143,7 +148,7 @@ def _from_above(
     shares = [
         math.hypot(spread(mug, y), lever) / tolerance.across_m,
         spread(mug, T[:3, 0]) / tolerance.along_m,
-        spread(mug, down) / tolerance.down_m,
+        math.hypot(spread(mug, down), mug.top_std) / tolerance.down_m,
         turn / tolerance.turn,
     ]
     return Grasp(kind, T, OPEN_M, max(shares))

@@ -20,25 +20,31 @@ _FEWEST = 4
 """Points in a cell below which they are noise."""
 
 
-def boxes_from(
-    depth_m: NDArray[np.float32], K: FloatArray, T_base_camera: FloatArray, mug: Estimate
-) -> list[tuple[FloatArray, FloatArray]]:
-    """Boxes from the table up to the highest point seen in each cell of a grid.
+def points_of(depth_m: NDArray[np.float32], K: FloatArray, T_base_camera: FloatArray) -> FloatArray:
+    """Points of a depth image in the frame of the arm's base, shape (N, 3) [m].
 
     Args:
         depth_m: along the optical axis, shape (H, W) [m]; 0 where nothing is measured.
         K: intrinsics of that image, shape (3, 3) [px].
         T_base_camera: pose of the camera.
-        mug: whose points are left out.
-
-    Returns:
-        Centre and half extent of each, shape (3,) each [m].
     """
     every = 2
     v, u = np.mgrid[0 : depth_m.shape[0] : every, 0 : depth_m.shape[1] : every]
     z = depth_m[::every, ::every].astype(np.float64)
     rays = np.stack([(u - K[0, 2]) / K[0, 0], (v - K[1, 2]) / K[1, 1], np.ones(z.shape)], -1)
-    points = transform_points(T_base_camera, (rays * z[..., None])[z > 0])
+    return transform_points(T_base_camera, (rays * z[..., None])[z > 0])
+
+
+def boxes_from(points: FloatArray, mug: Estimate) -> list[tuple[FloatArray, FloatArray]]:
+    """Boxes from the table up to the highest point seen in each cell of a grid.
+
+    Args:
+        points: in the frame of the arm's base, shape (N, 3) [m].
+        mug: whose points are left out.
+
+    Returns:
+        Centre and half extent of each, shape (3,) each [m].
+    """
     near = np.linalg.norm(points[:, :2] - mug.T_base_mug[:2, 3], axis=1) < _REACH_M
     points = points[near & (points[:, 2] > _LOW_M) & (points[:, 2] < _HIGH_M)]
     in_mug = transform_points(invert_transform(mug.T_base_mug), points) - mug.box_center

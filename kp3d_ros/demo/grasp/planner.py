@@ -6,7 +6,6 @@ Started with `python -m kp3d_ros.demo.grasp.planner`; its service `pick` does th
 from __future__ import annotations
 
 import json
-import math
 import signal
 import sys
 import time
@@ -58,7 +57,9 @@ class Report:
     T_base_mug: list[list[float]] = field(default_factory=list)
     covariance: list[list[float]] = field(default_factory=list)
     size_m: list[float] = field(default_factory=list)
-    strain: float = math.nan
+    strain: float | None = None
+    seen: dict[str, Any] = field(default_factory=dict)
+    """By camera: pose and covariance as the node told them."""
 
 
 @dataclass(frozen=True)
@@ -80,10 +81,18 @@ class Planner(Node):  # type: ignore[misc]
         super().__init__("planner", namespace=names.NAMESPACE)
         self.declare_parameter("switch_detectors", True)
         self.declare_parameter("use_depth", False)
+        self.declare_parameter("boxes_are_whole", False)
         switch = bool(self.get_parameter("switch_detectors").value)
         use_depth = bool(self.get_parameter("use_depth").value)
+        whole = bool(self.get_parameter("boxes_are_whole").value)
         group = ReentrantCallbackGroup()
-        self._eyes = Eyes(self, group, switch_detectors=switch, use_depth=use_depth)
+        self._eyes = Eyes(
+            self,
+            group,
+            switch_detectors=switch,
+            use_depth=use_depth,
+            boxes_are_whole=whole,
+        )
         self._motion = Motion(self, group)
         self._arm = Arm()
         self._tolerance = Tolerance()
@@ -128,9 +137,12 @@ class Planner(Node):  # type: ignore[misc]
         """What the cameras say, from one view or two; None if that is too little to grasp by."""
         first, report.stamp_ns = self._eyes.look(names.CAMERA)
         report.views = 1
-        if first is not None and grasps(first, self._tolerance)[0].strain <= 1:
-            return first
-        second = self._second_view(first, report)
+        self._note(report, names.CAMERA, first)
+        upright = self._eyes.standing(first) if first is not None else None
+        if upright is not None and grasps(upright, self._tolerance)[0].strain <= 1:
+            return upright
+        second = self._second_view(upright or first, report)
+        self._note(report, names.HAND_CAMERA, second)
         if first is None or second is None:
             both = first or second
         elif disagreement(first, second) > _AGREE:
@@ -141,11 +153,21 @@ class Planner(Node):  # type: ignore[misc]
         if both is None:
             report.reason = "refused: no mug is seen"
             return None
+        both = self._eyes.standing(both)
+        if both is None:
+            report.reason = "refused: what is seen does not stand on the table"
+            return None
         best = grasps(both, self._tolerance)[0]
         if best.strain > 1:
             report.reason = f"refused: too uncertain ({best.strain:.1f} times what a grasp bears)"
             return None
         return both
+
+    def _note(self, report: Report, camera: str, seen: Estimate | None) -> None:
+        """Let the report tell what a camera saw, whatever comes of it."""
+        if seen is not None:
+            T, covariance = seen.T_base_mug.tolist(), seen.covariance.tolist()
+            report.seen[camera] = {"T_base_mug": T, "covariance": covariance}
 
     def _second_view(self, first: Estimate | None, report: Report) -> Estimate | None:
         """Look with the camera in the hand, from where the first view says least."""

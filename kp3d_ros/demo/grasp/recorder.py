@@ -20,7 +20,7 @@ _SIZE_WH = (360, 270)
 _EVERY = 4
 """Steps of the simulator between two pictures: 7.5 a second."""
 _FRAME_MS = 100
-_EYE_M, _TARGET_M = np.array([1.12, -0.62, 0.62]), np.array([0.36, 0.0, 0.16])
+_EYE_M, _TARGET_M = np.array([1.25, -0.75, 0.68]), np.array([0.32, 0.0, 0.27])
 _LAST_MS = 1200
 
 

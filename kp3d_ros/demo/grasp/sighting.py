@@ -67,7 +67,12 @@ def fused(first: Estimate, second: Estimate) -> Estimate:
     covariance = first.covariance - gain @ first.covariance
     better = min((first, second), key=lambda item: float(np.trace(item.covariance[:3, :3])))
     return Estimate(
-        T, (covariance + covariance.T) / 2, better.box_center, better.box_size, better.keypoints
+        T,
+        (covariance + covariance.T) / 2,
+        better.box_center,
+        better.box_size,
+        better.keypoints,
+        better.top_std,
     )
 
 

@@ -29,7 +29,7 @@ from kp3d_ros.demo.grasp.world import STEP_S, World
 from kp3d_ros.demo.process import RosProcess
 
 _NOMINAL_SIZE_M = 0.12
-"""Longest dimension of a mug where a depth image tells the scale."""
+"""Longest dimension of a mug, told the node until it is told the right one."""
 _RISE_M, _HOLD_S = 0.08, 1.0
 """A mug counts as picked up if it is so much higher for so long afterwards."""
 _TIMEOUT_S = 180.0
@@ -118,6 +118,7 @@ class Loop:
                 parameters={
                     "switch_detectors": switch,
                     "use_depth": settings.use_depth and switch,
+                    "boxes_are_whole": settings.true_pose,
                     "use_sim_time": True,
                 },
                 what="planner",
@@ -136,7 +137,7 @@ class Loop:
             self._folder / f"{camera}.log",
             namespace=f"{names.NAMESPACE}/{camera}",
             parameters={
-                "models": [f"{names.CLASS}={settings.model}@{_NOMINAL_SIZE_M}"],
+                "models": [self._entry(None)],
                 "use_depth": settings.use_depth,
                 "gravity_frame": BASE_FRAME,
                 "fixed_frame": BASE_FRAME,
@@ -177,12 +178,20 @@ class Loop:
         result.duration_s = round(time.monotonic() - started, 2)
         return result
 
+    def _entry(self, mug: GraspObject | None) -> str:
+        """Of the parameter `models`; with a size only where no depth image tells it.
+
+        A known size and a measured one that do not agree would be refused.
+        """
+        if self.settings.use_depth:
+            return f"{names.CLASS}={self.settings.model}"
+        size = float(mug.size_m.max()) if mug else _NOMINAL_SIZE_M
+        size *= 1 + self.settings.size_error
+        return f"{names.CLASS}={self.settings.model}@{size:.5f}"
+
     def _configure(self, mug: GraspObject) -> None:
         """Tell the nodes the size of this mug where they need it: they read it when configured."""
-        size = _NOMINAL_SIZE_M
-        if not self.settings.use_depth:
-            size = float(mug.size_m.max()) * (1 + self.settings.size_error)
-        models = [f"{names.CLASS}={self.settings.model}@{size:.5f}"]
+        models = [self._entry(mug)]
         for camera in names.OPTICAL_FRAMES:
             name = names.detector(camera)
             change = self.simulator.create_client(ChangeState, f"{name}/change_state")
@@ -239,14 +248,10 @@ class Loop:
         result.views, result.kind, result.closed = report["views"], report["kind"], report["closed"]
         result.details = {"size_m": mug.size_m.round(4).tolist(), **report}
         if report["T_base_mug"]:
-            T, covariance = as_estimate(report)
-            away = T[:3, 3] - truth[:3, 3]
-            turn = rotation_vector(T[:3, :3] @ truth[:3, :3].T)
-            result.error_mm = round(1000 * float(np.linalg.norm(away)), 2)
-            result.error_deg = round(float(np.degrees(np.linalg.norm(turn))), 2)
-            result.deviations = round(
-                max(_deviations(away, covariance[:3, :3]), _deviations(turn, covariance[3:, 3:])), 2
-            )
+            for name, value in _errors(*as_estimate(report), truth).items():
+                setattr(result, name, value)
+        for seen in report["seen"].values():
+            seen.update(_errors(*as_estimate(seen), truth))
         sent_s = self.simulator.image_times_s.get(report["stamp_ns"])
         if sent_s and report["decided_s"]:
             result.image_to_plan_s = round(report["decided_s"] - sent_s, 3)
@@ -255,6 +260,18 @@ class Loop:
     def close(self) -> None:
         """Stop everything."""
         self._stack.close()
+
+
+def _errors(T: FloatArray, covariance: FloatArray, truth: FloatArray) -> dict[str, float]:
+    """Errors of a pose, by the names of fields of `Result`."""
+    away = T[:3, 3] - truth[:3, 3]
+    turn = rotation_vector(T[:3, :3] @ truth[:3, :3].T)
+    deviations = _deviations(away, covariance[:3, :3]), _deviations(turn, covariance[3:, 3:])
+    return {
+        "error_mm": round(1000 * float(np.linalg.norm(away)), 2),
+        "error_deg": round(float(np.degrees(np.linalg.norm(turn))), 2),
+        "deviations": round(max(deviations), 2),
+    }
 
 
 def _deviations(error: FloatArray, covariance: FloatArray) -> float:
