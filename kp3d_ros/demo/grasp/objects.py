@@ -140,6 +140,7 @@ def _convex_pieces(solid: trimesh.Trimesh) -> list[trimesh.Trimesh]:
         coacd.Mesh(solid.vertices, solid.faces),
         threshold=_CONCAVITY,
         preprocess_mode="off" if solid.is_watertight else "on",
+        preprocess_resolution=30,
         resolution=200,
         mcts_iterations=4,
         mcts_max_depth=1,
