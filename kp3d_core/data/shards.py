@@ -154,11 +154,6 @@ class ShardDataset:
         return None
 
 
-def read_instances(folder: str | Path, verify: bool = False) -> Iterator[InstanceRecord]:
-    """Yield the instances of a rendered folder; see `ShardDataset`."""
-    return iter(ShardDataset(folder, verify))
-
-
 def read_shard(path: Path) -> Iterator[InstanceRecord]:
     """Yield the instances of one shard.
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -79,19 +79,10 @@ def study_backgrounds(
             T.append(T_view)
             families.append(family)
         on_progress(i + 1)
-    shape = (len(instances), num_views)
-    template = ViewSet(
-        rgba=np.empty((*shape, 0, 0, 4), np.uint8),
-        K=_grid(K, shape).astype(np.float32),
-        T_camera_object=_grid(T, shape).astype(np.float32),
-        keys=tuple(f"{model.category}-{instance.seed:013d}" for instance in instances),
-        category=model.category,
-        training_focal_px=model.training_camera.focal_px,
-        training_distance=model.training_camera.distance,
-    )
-    views = {name: replace(template, rgba=_grid(rgba[name], shape)) for name in CONDITIONS}
+    keys = [f"{model.category}-{instance.seed:013d}" for instance in instances]
+    views = {name: view_set(model, keys, rgba[name], K, T) for name in CONDITIONS}
     predictions = {name: predict(model, engine, views[name]) for name in CONDITIONS}
-    return BackgroundStudy(views, predictions, np.array(families).reshape(shape))
+    return BackgroundStudy(views, predictions, np.array(families).reshape(len(keys), num_views))
 
 
 def summarize_backgrounds(
@@ -117,12 +108,9 @@ def summarize_backgrounds(
         }
     black = conditions["black"]
     for name in CONDITIONS[1:]:
-        conditions[name]["mean_over_black"] = (
-            conditions[name]["relative_mean_deg"] / black["relative_mean_deg"]
-        )
-        conditions[name]["median_over_black"] = (
-            conditions[name]["relative_median_deg"] / black["relative_median_deg"]
-        )
+        for kind in ("mean", "median"):
+            figure = f"relative_{kind}_deg"
+            conditions[name][f"{kind}_over_black"] = conditions[name][figure] / black[figure]
     absolute = _absolute_deg(study, "textured", canonical)
     correct = study.predictions["textured"].flag_correct
     families = {
@@ -142,6 +130,29 @@ def training_camera(training: TrainingCamera, input_size: int) -> PaperCamera:
     """The paper's sampling with the distance and field of view that a model was trained for."""
     fov = 2 * math.atan(input_size / 2 / training.focal_px)
     return PaperCamera(distance=training.distance, fov_deg=math.degrees(fov))
+
+
+def view_set(
+    model: Model,
+    keys: Sequence[str],
+    images: Sequence[NDArray[np.uint8]],
+    K: Sequence[NDArray[np.float64]],
+    T_camera_object: Sequence[NDArray[np.float64]],
+) -> ViewSet:
+    """Views for a model, given object by object: RGBA, K [px], pose [model units] of each."""
+
+    def grid(values: Sequence[NDArray[Any]]) -> NDArray[Any]:
+        return np.stack(values).reshape(len(keys), -1, *values[0].shape)
+
+    return ViewSet(
+        rgba=grid(images),
+        K=grid(K).astype(np.float32),
+        T_camera_object=grid(T_camera_object).astype(np.float32),
+        keys=tuple(keys),
+        category=model.category,
+        training_focal_px=model.training_camera.focal_px,
+        training_distance=model.training_camera.distance,
+    )
 
 
 def _draw_view(
@@ -183,7 +194,3 @@ def _absolute_deg(
 ) -> NDArray[np.float64]:
     T = study.views[condition].T_camera_object
     return absolute_rotation_deg(study.predictions[condition], canonical, T)
-
-
-def _grid(values: Sequence[NDArray[Any]], shape: tuple[int, int]) -> NDArray[Any]:
-    return np.stack(values).reshape(*shape, *values[0].shape)

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from kp3d_core.data.memory import ViewSet, resize_view
 from kp3d_core.data.procedural import Instance
 from kp3d_core.evaluation.predictions import Predictions, predict
-from kp3d_core.evaluation.robustness.background_study import training_camera
+from kp3d_core.evaluation.robustness.background_study import training_camera, view_set
 from kp3d_core.evaluation.robustness.deformation import (
     STRETCHES,
     Stretch,
@@ -124,27 +124,15 @@ def _render_shapes(
     size = max(_RENDER_SIZE, model.input_size)
     camera = training_camera(model.training_camera, model.input_size)
     cameras = [camera.sample(rng, size) for _ in range(num_views)]
-    packed = [pack(mesh) for mesh in meshes]
-    images, intrinsics = [], []
-    for view in cameras:
-        K = view.K.copy()
-        K[[0, 1], [0, 1]] *= _ZOOM
-        for mesh in packed:
-            drawn = render(mesh, K, view.T_camera_object, size, size)
+    images, K, T = [], [], []
+    for mesh in map(pack, meshes):
+        for view in cameras:
+            K_zoomed = view.K.copy()
+            K_zoomed[[0, 1], [0, 1]] *= _ZOOM
+            drawn = render(mesh, K_zoomed, view.T_camera_object, size, size)
             rgba = np.dstack([drawn.rgb, drawn.alpha])
-            image, K_input = resize_view(rgba, K, model.input_size)
+            image, K_input = resize_view(rgba, K_zoomed, model.input_size)
             images.append(image)
-            intrinsics.append(K_input)
-    shape = (num_views, len(meshes))
-    rgba = np.stack(images).reshape(*shape, *images[0].shape)
-    K_all = np.stack(intrinsics).reshape(*shape, 3, 3)
-    T = np.stack([view.T_camera_object for view in cameras])
-    return ViewSet(
-        rgba=np.ascontiguousarray(rgba.swapaxes(0, 1)),
-        K=np.ascontiguousarray(K_all.swapaxes(0, 1)).astype(np.float32),
-        T_camera_object=np.tile(T, (len(meshes), 1, 1, 1)).astype(np.float32),
-        keys=tuple(f"shape-{k}" for k in range(len(meshes))),
-        category=model.category,
-        training_focal_px=model.training_camera.focal_px,
-        training_distance=model.training_camera.distance,
-    )
+            K.append(K_input)
+            T.append(view.T_camera_object)
+    return view_set(model, [f"shape-{k}" for k in range(len(meshes))], images, K, T)

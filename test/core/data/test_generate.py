@@ -16,7 +16,7 @@ from kp3d_core.data.cameras import RobotCamera
 from kp3d_core.data.generate import GenerateSettings, generate, procedural_source, render_instance
 from kp3d_core.data.manifest import read_manifest
 from kp3d_core.data.procedural import make_instance
-from kp3d_core.data.shards import ShardDataset, read_instances
+from kp3d_core.data.shards import ShardDataset
 from kp3d_core.data.splits import DEFAULT_SPAN, SPLITS, first_seed
 from kp3d_core.files import exclusive_lock
 from kp3d_core.rendering.rasterizer import render
@@ -48,7 +48,7 @@ def test_manifest_tells_how_the_set_was_made(unbroken):
 
 
 def test_images_match_their_cameras(unbroken):
-    record = list(read_instances(unbroken))[3]
+    record = list(ShardDataset(unbroken))[3]
     mesh = make_instance("car", record.seed).mesh
     for view in range(2):
         image = render(mesh, record.K[view], record.T_camera_object[view], 24, 24)
@@ -203,5 +203,5 @@ def test_seeds_of_a_split_can_run_out():
 
 def test_fresh_seeds_give_fresh_instances(tmp_path):
     generate(replace(SETTINGS, instances=1, seed_offset=4711), tmp_path)
-    (record,) = read_instances(tmp_path)
+    (record,) = ShardDataset(tmp_path)
     assert record.seed == 3 * 10**12 + 4711

@@ -15,7 +15,6 @@ from kp3d_core.data.shards import (
     ShardDataset,
     encode_instance,
     open_tar,
-    read_instances,
     read_shard,
     write_members,
 )
@@ -90,11 +89,11 @@ def test_dataset_yields_the_instances_in_order(rendered):
     assert records[0].rgba.shape == (2, 24, 24, 4)
     assert records[0].mask.shape == (2, 24, 24)
     assert len(records[0].landmarks) >= 12
-    assert [r.key for r in read_instances(rendered)] == [r.key for r in records]
+    assert [r.key for r in ShardDataset(rendered)] == [r.key for r in records]
 
 
 def test_colour_is_premultiplied_and_mask_lies_within_coverage(rendered):
-    for record in read_instances(rendered):
+    for record in ShardDataset(rendered):
         alpha = record.rgba[..., 3]
         assert not record.rgba[alpha == 0].any()
         assert (alpha[record.mask] > 0).all()
@@ -108,7 +107,7 @@ def test_webdataset_reads_the_shards(rendered):
     webdataset = pytest.importorskip("webdataset", reason="webdataset is not installed")
     paths = [str(path) for path in ShardDataset(rendered).shard_paths]
     samples = list(webdataset.WebDataset(paths, shardshuffle=False).decode("rgb8"))
-    records = list(read_instances(rendered))
+    records = list(ShardDataset(rendered))
     assert [s["__key__"] for s in samples] == [r.key for r in records]
     assert samples[1]["meta.json"]["seed"] == records[1].seed
     assert np.array_equal(samples[2]["v001.rgba.png"], records[2].rgba[1, ..., :3])
