@@ -11,6 +11,7 @@ from typing import Any
 
 from kp3d_core.benchmark.baseline import begin
 from kp3d_core.data.generate import GenerateSettings, generate
+from kp3d_core.data.lights import LIGHTS
 from kp3d_core.data.procedural import CATEGORIES
 from kp3d_core.inference.engines.base import available_cores
 
@@ -28,6 +29,8 @@ class RenderBenchSettings:
     """Of each object, as for training."""
     seconds: float = 3.0
     """Least length of each measurement."""
+    light: str = "overhead"
+    """One of `LIGHTS`."""
 
     def __post_init__(self) -> None:
         """Report all impossible settings at once."""
@@ -44,6 +47,8 @@ class RenderBenchSettings:
             problems.append(
                 f"views and seconds must be positive, got {self.views} and {self.seconds:g}."
             )
+        if self.light not in LIGHTS:
+            problems.append(f"light must be one of {', '.join(LIGHTS)}, got {self.light!r}.")
         if problems:
             raise ValueError("Benchmark settings are wrong: " + " ".join(problems))
 
@@ -66,7 +71,9 @@ def bench_render(
 
 def _measure(settings: RenderBenchSettings, category: str, size: int, jobs: int) -> dict[str, Any]:
     """Whole data sets, shapes and files included, until they have taken long enough."""
-    wanted = GenerateSettings(category, "val", jobs, views=settings.views, image_size=size)
+    wanted = GenerateSettings(
+        category, "val", jobs, views=settings.views, image_size=size, light=settings.light
+    )
     _seconds(replace(wanted, views=1), jobs)  # starts the processes and compiles
     instances = jobs
     while True:

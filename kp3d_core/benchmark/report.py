@@ -108,13 +108,14 @@ def _train(result: Mapping[str, Any]) -> list[str]:
 
 
 def _render(result: Mapping[str, Any]) -> list[str]:
+    light = result["settings"].get("light", "overhead")
     rows = (
         f"| {r['category']} | {r['image_size']} | {r['jobs']} | {r['images_per_s']:.0f} |"
         for r in result["rows"]
     )
     views = result["settings"]["views"]
     return [
-        f"Whole data sets by `kp3d render`: shapes, {views} views each, files.\n",
+        f"Whole data sets by `kp3d render --light {light}`: shapes, {views} views each, files.\n",
         _table("| category | size [px] | processes | images/s |", rows),
     ]
 

@@ -86,6 +86,7 @@ def render(
         str | None, typer.Option(help="Processes, with commas.", show_default="1 and all cores")
     ] = None,
     seconds: Annotated[float, typer.Option(help="Least length of each measurement.")] = 3.0,
+    light: Annotated[str, typer.Option(help="As in `kp3d render`.")] = "overhead",
     json_file: JsonFile = None,
 ) -> None:
     """Images per second of `kp3d render`."""
@@ -97,5 +98,6 @@ def render(
             sizes=whole_numbers("sizes", sizes),
             jobs=whole_numbers("jobs", jobs) if jobs else RenderBenchSettings.jobs,
             seconds=seconds,
+            light=light,
         )
         run_benchmark(bench_render, settings, json_file)

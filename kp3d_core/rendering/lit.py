@@ -19,7 +19,7 @@ from kp3d_core.rendering.environment import Environment
 from kp3d_core.rendering.mesh import Mesh
 from kp3d_core.rendering.packing import PackedMesh, TextureTable, pack
 from kp3d_core.rendering.rasterizer import Rendering, _check, _project, _window
-from kp3d_core.rendering.shadows import ShadowMaps, shadow_maps
+from kp3d_core.rendering.shadows import ShadowMaps, coarse, shadow_maps
 
 FloatArray = NDArray[np.float64]
 Color = tuple[float, float, float]
@@ -27,6 +27,9 @@ Color = tuple[float, float, float]
 SKY_PARTS = 18
 """Directions that stand for sky and ground: spread evenly, those far below left out."""
 _SKY_MAP_SIZE = 96
+_FINE_MESH = 8_000
+"""Meshes with more faces cast the sky's shadows on a grid of `_SKY_CELL` model units."""
+_SKY_CELL = 0.02
 _KEY_MAP_SIZE = 256
 _PANE_BELOW = 250
 """Texels less opaque than this make a pane [of 255]."""
@@ -97,7 +100,11 @@ def prepare(mesh: Mesh | PackedMesh, key_directions: FloatArray, sky_turn: float
         base_color=np.square(np.clip(textures.base_color, 0.0, 1.0)),
         finish=textures.finish,
         has_pane=has_pane,
-        sky=shadow_maps(vertices, casts, _sky_directions(sky_turn), _SKY_MAP_SIZE),
+        sky=shadow_maps(
+            *coarse(vertices, casts, _FINE_MESH, _SKY_CELL),
+            _sky_directions(sky_turn),
+            _SKY_MAP_SIZE,
+        ),
         keys=shadow_maps(vertices, casts, key_directions, _KEY_MAP_SIZE),
         footprint=np.array([half[0], half[1], *((low + high) / 2)[:2], low[2]]),
     )

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import math
+from typing import no_type_check
+
 import numpy as np
+from numba import njit
 from numpy.typing import NDArray
 
 CREASE_ANGLE_DEG = 40.0
@@ -26,25 +30,38 @@ def corner_normals(
 
     corner_vertex = faces.ravel()
     order = np.argsort(corner_vertex, kind="stable")
-    valence = np.bincount(corner_vertex, minlength=len(vertices))
-    first = np.concatenate([[0], np.cumsum(valence)[:-1]])
-    count = valence[corner_vertex]
-    corner = np.repeat(np.arange(len(corner_vertex)), count)
-    step = np.arange(len(corner)) - np.repeat(np.cumsum(count) - count, count)
-    neighbour_face = order[first[corner_vertex[corner]] + step] // 3
+    count = np.bincount(corner_vertex, minlength=len(vertices))
+    first = np.concatenate([[0], np.cumsum(count)])
+    joined = float(np.cos(np.radians(crease_angle_deg)))
+    unit = np.empty((len(faces), 3, 3))
+    _join(faces, order // 3, first, area_normal, normal, joined, unit)
+    return unit
 
-    cosine = np.einsum("ij,ij->i", normal[corner // 3], normal[neighbour_face])
-    joined = cosine >= np.cos(np.radians(crease_angle_deg))
-    corner, neighbour_face = corner[joined], neighbour_face[joined]
-    total = np.stack(
-        [
-            np.bincount(corner, area_normal[neighbour_face, k], minlength=len(corner_vertex))
-            for k in range(3)
-        ],
-        axis=-1,
-    )
-    length = np.linalg.norm(total, axis=1, keepdims=True)
-    own = np.repeat(normal, 3, axis=0)
-    # A sliver without area keeps the plain face normal.
-    unit = np.where(length > 1e-20, total / np.maximum(length, 1e-20), own)
-    return unit.reshape(-1, 3, 3)
+
+@njit(cache=True, nogil=True, error_model="numpy")
+@no_type_check
+def _join(faces, face_at, first, area_normal, normal, joined, unit):
+    """Write the mean normal of every corner; the faces at vertex v are those from `first[v]` on."""
+    for f in range(faces.shape[0]):
+        for k in range(3):
+            v = faces[f, k]
+            x = y = z = 0.0
+            for i in range(first[v], first[v + 1]):
+                g = face_at[i]
+                cosine = (
+                    normal[f, 0] * normal[g, 0]
+                    + normal[f, 1] * normal[g, 1]
+                    + normal[f, 2] * normal[g, 2]
+                )
+                if cosine >= joined:
+                    x += area_normal[g, 0]
+                    y += area_normal[g, 1]
+                    z += area_normal[g, 2]
+            length = math.sqrt(x * x + y * y + z * z)
+            # A sliver without area keeps the plain face normal.
+            if length > 1e-20:
+                unit[f, k, 0], unit[f, k, 1], unit[f, k, 2] = x / length, y / length, z / length
+            else:
+                unit[f, k, 0], unit[f, k, 1], unit[f, k, 2] = (
+                    normal[f, 0], normal[f, 1], normal[f, 2],
+                )  # fmt: skip

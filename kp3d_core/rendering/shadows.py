@@ -62,6 +62,37 @@ def shadow_maps(
     return ShadowMaps(towards, across, reach, texel)
 
 
+def coarse(
+    vertices: FloatArray, faces: NDArray[np.int32], most: int, cell: float
+) -> tuple[FloatArray, NDArray[np.int32]]:
+    """The same surface on a grid, for soft shadows of fine meshes; small ones stay as they are.
+
+    Args:
+        vertices: object frame, (V, 3).
+        faces: (F, 3).
+        most: meshes with fewer faces stay as they are.
+        cell: side of the grid's cells, about a texel of the maps [model units].
+
+    Returns:
+        Vertices and faces, those that a cell swallows left out.
+    """
+    if len(faces) < most:
+        return vertices, faces
+    place = np.floor(np.nan_to_num(vertices) / cell).astype(np.int64)
+    place -= place.min(axis=0)
+    span = place.max(axis=0) + 1
+    number = (place[:, 0] * span[1] + place[:, 1]) * span[2] + place[:, 2]
+    _, index = np.unique(number, return_inverse=True)
+    index = index.reshape(-1)
+    count = np.bincount(index)
+    middle = [np.bincount(index, vertices[:, k]) / count for k in range(3)]
+    kept = np.sort(index[faces], axis=1)
+    kept = kept[(kept[:, 0] != kept[:, 1]) & (kept[:, 1] != kept[:, 2])]
+    code = (kept[:, 0] * len(count) + kept[:, 1]) * len(count) + kept[:, 2]
+    _, unique = np.unique(code, return_index=True)
+    return np.stack(middle, axis=-1), np.ascontiguousarray(kept[unique], dtype=np.int32)
+
+
 def _frame(direction: FloatArray) -> FloatArray:
     """Two unit vectors at right angles to a direction, (2, 3)."""
     helper = np.eye(3)[int(np.argmin(np.abs(direction)))]

@@ -11,6 +11,7 @@ from kp3d_core.rendering.environment import environment_directions, make_environ
 from kp3d_core.rendering.lit import MAX_GROUND_ALPHA, Lighting, prepare, render_lit
 from kp3d_core.rendering.mesh import Material, Mesh
 from kp3d_core.rendering.rasterizer import render
+from kp3d_core.rendering.shadows import coarse, shadow_maps
 
 SIZE = 48
 UP, SIDEWAYS = (0.0, 0.0, 1.0), (0.6, 0.0, 0.8)
@@ -216,3 +217,22 @@ def test_dirt_dulls_and_an_object_repeats_to_the_bit():
 def test_wrong_radiance_is_refused(radiance):
     with pytest.raises(ValueError, match="radiance must"):
         make_environment(radiance)
+
+
+def test_fine_meshes_cast_their_soft_shadows_from_a_grid_of_cells():
+    n = 120
+    u, v = np.meshgrid(np.linspace(-1, 1, n), np.linspace(-1, 1, n), indexing="ij")
+    vertices = np.stack([u, v, 0.3 * np.cos(3 * u) * np.cos(2 * v)], -1).reshape(-1, 3)
+    i = np.arange(n * n).reshape(n, n)
+    a, b, c, d = i[:-1, :-1].ravel(), i[1:, :-1].ravel(), i[1:, 1:].ravel(), i[:-1, 1:].ravel()
+    faces = np.concatenate([np.stack([a, b, c], -1), np.stack([a, c, d], -1)]).astype(np.int32)
+    few_vertices, few = coarse(vertices, faces, 1000, 0.05)
+    assert len(few) < len(faces) / 4
+    assert coarse(vertices, faces, len(faces) + 1, 0.05)[1] is faces
+    towards = np.array([[0.3, 0.2, 0.9]])
+    fine, rough = (
+        shadow_maps(*mesh, towards, 64) for mesh in ((vertices, faces), (few_vertices, few))
+    )
+    both = np.isfinite(fine.reach) & np.isfinite(rough.reach)
+    assert both.sum() > 0.9 * np.isfinite(fine.reach).sum()
+    assert np.abs(fine.reach[both] - rough.reach[both]).max() < 0.05
