@@ -13,7 +13,7 @@ from rich.table import Table
 
 from kp3d_core.cli.bars import bars_by_part
 from kp3d_core.cli.errors import user_errors
-from kp3d_core.cli.training_options import Threads
+from kp3d_core.cli.training_options import Jobs, Threads
 from kp3d_core.files import check_output_folder
 
 if TYPE_CHECKING:
@@ -43,9 +43,7 @@ def build(
         Path | None,
         typer.Option(help="List of meshes for a share of the objects, instead of the recipe's."),
     ] = None,
-    jobs: Annotated[
-        int | None, typer.Option(help="Processes that render.", show_default="all CPU cores")
-    ] = None,
+    jobs: Jobs = None,
     threads: Threads = None,
 ) -> None:
     """Make a model: data, train, finetune, package, report. Killed anywhere, it goes on."""

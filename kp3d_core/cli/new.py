@@ -19,7 +19,7 @@ from kp3d_core.cli.import_meshes import (
     references,
     tell_import,
 )
-from kp3d_core.cli.training_options import Threads
+from kp3d_core.cli.training_options import Jobs, Threads
 
 
 def new(
@@ -40,9 +40,7 @@ def new(
         Path | None,
         typer.Option(help="Folder of photographs without such objects, to put behind them."),
     ] = None,
-    jobs: Annotated[
-        int | None, typer.Option(help="Processes that render.", show_default="all CPU cores")
-    ] = None,
+    jobs: Jobs = None,
     threads: Threads = None,
 ) -> None:
     """Make a model of a folder of meshes: import, then build. Killed anywhere, it goes on."""

@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 
 from kp3d_core.cli.errors import user_errors
+from kp3d_core.cli.training_options import Jobs, Threads
 
 CONTEXT = {"ignore_unknown_options": True}
 """Options that are not ours are settings of the training: they end up among the arguments."""
@@ -64,12 +65,8 @@ def reproduce(
     configs: Annotated[Path, typer.Option(help="Folder of training configurations.")] = Path(
         "config/train"
     ),
-    jobs: Annotated[
-        int | None, typer.Option(help="Processes that render.", show_default="all CPU cores")
-    ] = None,
-    threads: Annotated[
-        int | None, typer.Option(help="CPU threads of training.", show_default="all cores")
-    ] = None,
+    jobs: Jobs = None,
+    threads: Threads = None,
 ) -> None:
     """Make one of the paper's experiments, resumable: data, training, measuring, tables."""
     output = output or Path("runs") / experiment.value

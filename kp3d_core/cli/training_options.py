@@ -7,6 +7,9 @@ from typing import Annotated
 import typer
 
 Threads = Annotated[int | None, typer.Option(help="CPU threads.", show_default="all cores")]
+Jobs = Annotated[
+    int | None, typer.Option(help="Processes that render.", show_default="all CPU cores")
+]
 MaxTime = Annotated[
     str | None,
     typer.Option(

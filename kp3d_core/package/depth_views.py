@@ -85,14 +85,6 @@ def depth_views(
 
     The detector looks where the object is, as a tracker does, and sees it before black; the depth
     image shows nothing, the floor, or floor and a wall around it.
-
-    Args:
-        model: to look with.
-        engine: that runs it.
-        source: makes objects of its category.
-        seeds: of the objects.
-        views_per_object: how many of each.
-        on_progress: called after each object.
     """
     detector = Detector(model, engine)
     found = []

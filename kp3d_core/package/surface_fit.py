@@ -75,13 +75,6 @@ def fit_surface(
 ) -> dict[str, Any]:
     """Entry `surface` of a model file: fitted to rendered objects, measured on others.
 
-    Args:
-        model: to be corrected.
-        engine: that runs it.
-        objects: of its category, to render.
-        settings: of fit and measurement.
-        report: told how far it is.
-
     Raises:
         ValueError: a model of another category.
         TooFewViews: it accepts too few views.
@@ -132,13 +125,7 @@ def fit_network(
     settings: SurfaceSettings,
     on_progress: Callable[[int], None] = lambda step: None,
 ) -> nn.Sequential:
-    """Network of a `Surface` that minimises the mean distance to the true place.
-
-    Args:
-        views: to fit to.
-        settings: of the fit.
-        on_progress: called with the number of finished steps.
-    """
+    """Network of a `Surface` that minimises the mean distance to the true place."""
     torch.manual_seed(settings.seed)
     rng = np.random.default_rng(settings.seed)
     inputs, targets = _examples(views, rng)

@@ -29,17 +29,7 @@ def data_stage(
     report: Report = silent,
     estimate: Mapping[str, float] | None = None,
 ) -> Stage:
-    """A rendered set.
-
-    Args:
-        name: of the set.
-        folder: for its shards.
-        settings: what is rendered.
-        objects: what makes them.
-        jobs: processes that render.
-        report: told how far it is.
-        estimate: duration, memory and disk of the stage.
-    """
+    """A rendered set of a name; `jobs` processes render."""
 
     def run() -> object:
         return generate(

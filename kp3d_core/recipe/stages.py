@@ -53,12 +53,7 @@ class Stage:
 def run_stages(
     folder: Path, stages: Sequence[Stage], say: Callable[[str], None] = lambda text: None
 ) -> list[str]:
-    """Do what is still to do.
-
-    Args:
-        folder: of the run.
-        stages: in their order.
-        say: told what begins.
+    """Do what is still to do, in the order of the stages; `say` is told what begins.
 
     Returns:
         Names of the stages that were not done already.

@@ -172,12 +172,7 @@ def run_callbacks(
 ) -> list[L.Callback]:
     """What every run needs: the last checkpoint, the log of its speed, a time limit, a display.
 
-    Args:
-        output: run folder.
-        max_time_s: stop before the run takes longer [s].
-        started_s: when that time began, by `time.monotonic`.
-        report: told how far it is.
-        what: name of the run in the display.
+    The time limit counts from `started_s`, by `time.monotonic`; `what` is the display's name.
     """
     _ignore_harmless_warnings()
     latest = ModelCheckpoint(
@@ -214,9 +209,7 @@ def quiet_lightning() -> None:
 def prepare_folder(output: Path, **settings: Any) -> None:
     """Set the metrics of an interrupted run aside: the logger starts its file anew.
 
-    Args:
-        output: run folder.
-        settings: what else provenance.json should tell.
+    `settings` stand in provenance.json beside what made the run.
     """
     output.mkdir(parents=True, exist_ok=True)
     remove_partial_files(output)

@@ -31,14 +31,7 @@ def shipped_weights() -> tuple[str, ...]:
 def write_weights(
     output: Path, weights: dict[str, Tensor], settings: dict[str, Any], **facts: Any
 ) -> None:
-    """Write a file, atomically.
-
-    Args:
-        output: file to write.
-        weights: of the network.
-        settings: what it is made of, see `networks.network_settings`.
-        facts: more about it, as plain values.
-    """
+    """Write weights, the settings of their network and other facts about them, atomically."""
     told = json.dumps({"format": _FORMAT, "settings": settings, **facts})
     content = save({k: v.contiguous() for k, v in weights.items()}, {_KEY: told})
     output.parent.mkdir(parents=True, exist_ok=True)
