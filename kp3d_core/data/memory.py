@@ -26,7 +26,7 @@ from kp3d_core.data.manifest import Manifest
 from kp3d_core.data.shards import ShardDataset
 from kp3d_core.data.sharing import Share
 from kp3d_core.files import exclusive_lock, replaced_folder
-from kp3d_core.geometry.symmetry import canonical_pose
+from kp3d_core.geometry.symmetry import SYMMETRIES, canonical_pose
 
 
 @dataclass(frozen=True)
@@ -169,7 +169,12 @@ def _view_set(
 
 
 def with_symmetry(views: ViewSet, symmetry: str) -> ViewSet:
-    """The views of objects of which a symmetry is known that their set does not tell."""
+    """The views of objects of which a symmetry is known that their set may not tell.
+
+    What is equally right by either is: a pose that was chosen by the symmetry of the set cannot be
+    held against a model that knows none.
+    """
+    symmetry = max(views.symmetry, symmetry, key=SYMMETRIES.index)
     T = canonical_pose(views.T_camera_object, symmetry)
     return replace(views, T_camera_object=T, symmetry=symmetry)
 

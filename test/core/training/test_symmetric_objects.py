@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 
 import numpy as np
@@ -11,7 +12,7 @@ import yaml
 from kp3d_core.data.cameras import PaperCamera, RobotCamera, look_along
 from kp3d_core.data.generate import GenerateSettings, generate
 from kp3d_core.data.manifest import read_manifest
-from kp3d_core.data.memory import load_views
+from kp3d_core.data.memory import load_views, with_symmetry
 from kp3d_core.data.procedural.primitives import MeshBuilder, lathe, plain
 from kp3d_core.geometry.rotation import make_transform
 from kp3d_core.geometry.symmetry import canonical_pose
@@ -86,6 +87,11 @@ def test_the_symmetry_travels_with_the_data(category, tmp_path):
     # The x axis of each points towards the camera, neither left nor right.
     np.testing.assert_allclose(views.T_camera_object[..., 0, 0], 0, atol=1e-6)
     assert (views.T_camera_object[..., 0, 1] > 0).all()
+    # The larger one counts, whether the set or a model knows it.
+    for known, said, expected in (("full", "none", "full"), ("none", "two-fold", "two-fold")):
+        told = with_symmetry(dataclasses.replace(views, symmetry=known), said)
+        assert told.symmetry == expected
+    assert (told.T_camera_object[..., 0, 0] >= 0).all()
     folders = str(tmp_path / "train"), str(tmp_path / "val")
     data = ShardDataModule(*folders, 32, source_size=32)
     data.setup("fit")
