@@ -6,10 +6,6 @@ the run was interrupted and however many processes took part.
 
 from __future__ import annotations
 
-import hashlib
-import importlib
-import importlib.metadata
-import importlib.util
 import platform
 import signal
 from collections.abc import Callable, Generator, Iterator
@@ -27,6 +23,12 @@ from numpy.typing import NDArray
 
 from kp3d_core.data.cameras import CameraSettings, PaperCamera, camera_to_dict
 from kp3d_core.data.cluster import run_on_cluster
+from kp3d_core.data.digests import (
+    array_digest,
+    library_versions,
+    renderer_digest,
+    source_digest,
+)
 from kp3d_core.data.lights import LIGHTS, PHOTOGRAPHS, painter_of
 from kp3d_core.data.manifest import (
     MANIFEST_NAME,
@@ -52,7 +54,6 @@ _VIEW_STREAM = 0x76696577
 """Keeps the random numbers of cameras apart from those of shapes with the same seed."""
 _REFLECTED_SIZE = 96
 """Side of the photographs that objects mirror [px]."""
-_LIBRARIES = ("numpy", "numba", "opencv-python-headless", "opencv-python")
 
 
 @runtime_checkable
@@ -297,7 +298,7 @@ def _sample_of_worker(
     settings: GenerateSettings, source: InstanceSource, seed: int, code: tuple[str, str]
 ) -> list[tuple[str, bytes]]:
     """On another machine, whose code must make the same data."""
-    if (_generator_digest(source), _renderer_digest(settings.light)) != code:
+    if (_generator_digest(source), renderer_digest(settings.light)) != code:
         raise ValueError(
             f"{platform.node()} must have the code of kp3d that this machine has, got another: it "
             "would make other data. Install the same version on all workers."
@@ -334,14 +335,14 @@ def _new_manifest(settings: GenerateSettings, source: InstanceSource) -> Manifes
         camera=camera_to_dict(settings.camera),
         light=settings.light,
         random_surfaces=settings.random_surfaces,
-        reflections=_digest(_pictures(settings.reflections)) if settings.reflections else "",
+        reflections=array_digest(_pictures(settings.reflections)) if settings.reflections else "",
         image_size=settings.image_size,
         views=settings.views,
         first_seed=first_seed(settings.split, settings.instances, settings.seed_offset),
         seed_offset=settings.seed_offset,
         instances_per_shard=settings.instances_per_shard,
         generator=_generator_digest(source),
-        renderer=_renderer_digest(settings.light),
+        renderer=renderer_digest(settings.light),
         instances=settings.instances,
         symmetry=getattr(source, "symmetry", "none"),
     )
@@ -349,7 +350,7 @@ def _new_manifest(settings: GenerateSettings, source: InstanceSource) -> Manifes
 
 def _start_or_resume(folder: Path, wanted: Manifest) -> Manifest:
     """Write a first manifest, or take over the one that is there if it means the same data."""
-    versions = _library_versions()
+    versions = library_versions()
     if not (folder / MANIFEST_NAME).exists():
         manifest = replace(wanted, library_versions=(versions,))
     else:
@@ -375,42 +376,8 @@ def _start_or_resume(folder: Path, wanted: Manifest) -> Manifest:
 
 def _generator_digest(source: InstanceSource) -> str:
     if source is procedural_source:
-        return _source_digest("kp3d_core.data.procedural")
+        return source_digest("kp3d_core.data.procedural")
     name = f"{source.__module__}.{getattr(source, '__qualname__', type(source).__name__)}"
     if hasattr(source, "digest"):
-        return f"{name} {source.digest} {_source_digest('kp3d_core.data.procedural')}"
+        return f"{name} {source.digest} {source_digest('kp3d_core.data.procedural')}"
     return name  # foreign code is known by name only
-
-
-def _digest(array: NDArray[np.uint8]) -> str:
-    return hashlib.sha256(np.ascontiguousarray(array).tobytes()).hexdigest()[:16]
-
-
-def _renderer_digest(light: str) -> str:
-    digest = _source_digest("kp3d_core.rendering")
-    if light == PHOTOGRAPHS:  # of the simple lights this code makes nothing
-        digest += " " + _source_digest("kp3d_core.data.photographic")
-    return digest
-
-
-@cache
-def _source_digest(package: str) -> str:
-    """Digest of a package's Python files: changes when the data it makes may change."""
-    spec = importlib.util.find_spec(package)
-    assert spec is not None
-    assert spec.submodule_search_locations
-    root = Path(spec.submodule_search_locations[0])
-    digest = hashlib.sha256()
-    for path in sorted(root.rglob("*.py")):
-        digest.update(path.relative_to(root).as_posix().encode() + b"\0" + path.read_bytes())
-    return digest.hexdigest()[:16]
-
-
-def _library_versions() -> dict[str, str]:
-    versions = {"python": platform.python_version()}
-    for name in _LIBRARIES:
-        try:
-            versions[name] = importlib.metadata.version(name)
-        except importlib.metadata.PackageNotFoundError:
-            continue  # one of the two OpenCV packages
-    return versions

@@ -1,4 +1,8 @@
-"""Compiled inner loops of `lit`: light that reaches a point, and what a surface does with it."""
+"""Compiled inner loops of `lit`: light that reaches a point, and what a surface does with it.
+
+One long file on purpose: numba's cache looks whether the file of a function has changed, not those
+of the functions that it calls.
+"""
 
 from __future__ import annotations
 
