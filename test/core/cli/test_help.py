@@ -32,7 +32,8 @@ COMMANDS = written_commands()
     ("words", "texts"), COMMANDS, ids=["-".join(w) or "kp3d" for w, _ in COMMANDS]
 )
 def test_help_shows_every_character(words, texts):
-    shown = CliRunner().invoke(main.app, [*words, "--help"]).output
+    wide = {"COLUMNS": "250"}  # so that no column is wrapped beside another
+    shown = CliRunner(env=wide).invoke(main.app, [*words, "--help"]).output
 
     def letters(text):
         return re.sub(r"[\s│|]+", "", text)
