@@ -7,10 +7,13 @@ from pathlib import Path
 
 from kp3d_core.data.generate import InstanceSource, ProceduralSource, procedural_source
 from kp3d_core.data.procedural import CATEGORIES, check_version
+from kp3d_core.data.procedural import Instance as ProceduralInstance
 from kp3d_core.objects.meshes.mesh_list import MeshList, read_category, read_mesh_list
-from kp3d_core.objects.meshes.source import MeshSource
+from kp3d_core.objects.meshes.source import MeshInstance, MeshSource
 from kp3d_core.objects.meshes.variation import Variation
 
+Instance = ProceduralInstance | MeshInstance
+"""What the sources here make."""
 LIST_SUFFIXES = (".yaml", ".yml", ".json")
 """Of files that `object_category` takes."""
 

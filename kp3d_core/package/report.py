@@ -36,13 +36,16 @@ _PICTURES = (
 )
 
 
-def write_report(model_file: Path, output: Path, runs: Sequence[Path] = ()) -> Path:
+def write_report(
+    model_file: Path, output: Path, runs: Sequence[Path] = (), robustness: Path | None = None
+) -> Path:
     """Write the page of a packaged model.
 
     Args:
         model_file: in float32, with evaluation/ beside it, as `package` leaves them.
         output: HTML file.
         runs: folders of its training, oldest first; those without a log are left out.
+        robustness: folder of `kp3d robustness`, if it was measured.
 
     Returns:
         The file written.
@@ -56,6 +59,7 @@ def write_report(model_file: Path, output: Path, runs: Sequence[Path] = ()) -> P
         _section("Front and back", _confusion(folder / "predictions.npz")),
         *([_section("Acceptance", _acceptance(model.acceptance))] if model.acceptance else []),
         _section("Keypoints", _keypoints(model)),
+        *([] if robustness is None else [_section("Robustness", _robustness(robustness))]),
         *(_section(f"Training: {run.name}", _curves(run)) for run in runs if _logs(run)),
         _section("Origin", _text(json.dumps(dict(model.provenance), indent=1))),
     ]
@@ -225,6 +229,27 @@ def _keypoints(model: Model) -> str:
         )
     ]
     return _table(("keypoint", "x", "y", "z", "spread over objects"), rows)
+
+
+def _robustness(folder: Path) -> str:
+    result = json.loads((folder / "robustness.json").read_text())
+    conditions = result.get("backgrounds", {}).get("conditions", {})
+    rows = [
+        (
+            name,
+            f"{figures['relative_mean_deg']:.1f}",
+            f"{figures['relative_median_deg']:.1f}",
+            f"{figures['absolute_median_deg']:.1f}",
+            f"{100 * figures['flag_accuracy']:.1f}",
+        )
+        for name, figures in conditions.items()
+    ]
+    header = ("views before", "relative, mean [deg]", "median", "absolute, median",
+              "front and back [%]")  # fmt: skip
+    said = f"<p>Views of {result['settings']['instances']} objects that training never saw.</p>"
+    pictures = [folder / "backgrounds.png", *sorted(folder.glob("sweep_*.png"))]
+    shown = "".join(_picture(path) for path in pictures if path.is_file())
+    return said + (_table(header, rows) if rows else "") + shown
 
 
 def _logs(run: Path) -> list[Path]:

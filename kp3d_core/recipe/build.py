@@ -11,21 +11,21 @@ from pathlib import Path
 
 import yaml
 
+from kp3d_core.evaluation.robustness.measure import measure_robustness
 from kp3d_core.files import check_output_folder, exclusive_lock, write_text
+from kp3d_core.inference.engines import REFERENCE_ENGINE
 from kp3d_core.package.packaging import PackageData, package
 from kp3d_core.package.report import write_report
 from kp3d_core.progress import Report, silent
 from kp3d_core.provenance import provenance
 from kp3d_core.recipe import estimates
-from kp3d_core.recipe.code import FINETUNING_CODE, PACKAGING_CODE
+from kp3d_core.recipe.budget import in_time
+from kp3d_core.recipe.code import FINETUNING_CODE, PACKAGING_CODE, ROBUSTNESS_CODE
 from kp3d_core.recipe.parts import data_stage, last_checkpoint, training_stage
 from kp3d_core.recipe.settings import SPLITS, PhaseSettings, Recipe
 from kp3d_core.recipe.stages import Stage, plain, run_stages
 from kp3d_core.training.finetune_run import run_finetuning
 from kp3d_core.training.run import run_training
-
-_BUDGET = "budget.json"
-"""Where a run keeps the steps that its time allows."""
 
 
 @dataclass(frozen=True)
@@ -89,7 +89,10 @@ class Build:
             stage = self._finetune(sets, before, checkpoint)
             stages.append(stage)
             before, checkpoint = stage.key, last_checkpoint(stage.folder)
-        stages.append(self._package(sets, before, checkpoint))
+        packaged = self._package(sets, before, checkpoint)
+        stages.append(packaged)
+        if self.recipe.robustness is not None:
+            stages.append(self._robustness(packaged))
         stages.append(self._report(stages))
         return stages
 
@@ -192,16 +195,42 @@ class Build:
             **estimates.packaging(self.recipe),
         )  # fmt: skip
 
+    def _robustness(self, package: Stage) -> Stage:
+        folder, settings = self.output / "robustness", self.recipe.robustness
+        assert settings is not None
+        objects = self.recipe.objects
+
+        def run() -> object:
+            return measure_robustness(
+                str(package.folder / f"{self.name}.onnx"),
+                folder,
+                settings,
+                REFERENCE_ENGINE,
+                on_progress=lambda part, *done: self.report(f"robustness: {part}", *done),
+                objects=objects,
+            )
+
+        inputs = {"settings": settings, "package": package.key, "objects": objects.digest("test")}
+        return Stage(
+            folder.name,
+            folder,
+            inputs,
+            ROBUSTNESS_CODE,
+            run,
+            **estimates.robustness(settings, objects.most("test")),
+        )
+
     def _report(self, stages: list[Stage]) -> Stage:
         runs = [s.folder for s in stages if s.name.startswith(("train", "finetune"))]
         model = self.output / "package" / f"{self.name}.onnx"
         page = self.output / "report.html"
+        robustness = None if self.recipe.robustness is None else self.output / "robustness"
         return Stage(
             "report",
             page,
-            {"package": stages[-1].key},
+            {"before": stages[-1].key},
             ("kp3d_core.package.report",),
-            lambda: write_report(model, page, runs),
+            lambda: write_report(model, page, runs, robustness),
             seconds=5.0,
         )
 
@@ -210,53 +239,8 @@ class Build:
         return lambda part, done, total: self.report(what, done, total)
 
     def _in_time(self, left_s: float, time_s: float = 0.0) -> Recipe:
-        """The recipe with the steps that fit.
-
-        Each training's time is measured on a few of its steps; the steps of all are scaled alike.
-        Decided once: a run that goes on keeps them, unless time or recipe have changed.
-
-        Args:
-            left_s: for training and packaging [s].
-            time_s: that was given for everything [s].
-        """
-        kept = self.output / ".build" / _BUDGET
-        finetune = self.recipe.finetune
-        wanted = [phase.steps for phase in self.recipe.train]
-        wanted += [] if finetune is None else [finetune.steps]
-        asked = {"time_s": time_s, "wanted": wanted}
-        decided = json.loads(kept.read_text()) if kept.is_file() else {}
-        if {name: decided.get(name) for name in asked} != asked:
-            self.say("time: measures the speed of training")
-            speed = [self._seconds_a_step(phase) for phase in self.recipe.train]
-            fixed = estimates.packaging(self.recipe)["seconds"]
-            if finetune is not None:
-                speed.append(estimates.FINETUNE_SHARE * speed[-1])
-                fixed += estimates.warming_up(finetune, self.recipe)
-            fixed *= max(1.0, speed[0] / self._estimated_seconds_a_step())
-            needed = sum(s * n for s, n in zip(speed, wanted, strict=True))
-            share = (left_s - fixed) / needed
-            if share <= 0:
-                raise ValueError(
-                    f"--time leaves {left_s:.0f} s for training and packaging, which alone takes "
-                    f"about {fixed:.0f} s here. Give more time, or render less."
-                )
-            steps = [max(1, int(min(share, 1.0) * n)) for n in wanted]
-            decided = asked | {"steps": steps, "seconds_a_step": speed}
-            write_text(kept, json.dumps(decided))
-            self.say(f"time: steps of training {', '.join(map(str, steps))}")
-        steps = decided["steps"]
-        train = tuple(
-            replace(phase, steps=count)
-            for phase, count in zip(self.recipe.train, steps, strict=False)
-        )
-        if finetune is not None:
-            finetune = replace(finetune, steps=steps[-1])
-        return replace(self.recipe, train=train, finetune=finetune)
-
-    def _estimated_seconds_a_step(self) -> float:
-        """Of the first training, on the machine that the estimates are of."""
-        phase = self.recipe.train[0]
-        return estimates.training(phase, self.recipe)["seconds"] / phase.steps
+        kept = self.output / ".build" / "budget.json"
+        return in_time(self.recipe, kept, self._seconds_a_step, left_s, time_s, self.say)
 
     def _seconds_a_step(self, phase: PhaseSettings) -> float:
         """Measured on a few steps, validation and checkpoints left out."""

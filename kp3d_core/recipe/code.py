@@ -18,6 +18,8 @@ PACKAGING_CODE = ("kp3d_core.geometry", "kp3d_core.models", "kp3d_core.inference
                   "kp3d_core.evaluation", "kp3d_core.package")  # fmt: skip
 LIGHT_CODE = ("kp3d_core.data.lights", "kp3d_core.data.photographic")
 """Code that decides in what light objects stand."""
+ROBUSTNESS_CODE = ("kp3d_core.geometry", "kp3d_core.rendering", "kp3d_core.inference",
+                   "kp3d_core.evaluation.robustness")  # fmt: skip
 _MESHES = tuple(f"kp3d_core.objects.meshes.{name}"
                 for name in ("source", "variation", "deformation", "painting"))  # fmt: skip
 """Code that decides what objects look like that are made of meshes."""

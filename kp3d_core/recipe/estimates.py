@@ -9,6 +9,8 @@ from __future__ import annotations
 from typing import Any
 
 from kp3d_core.data.generate import GenerateSettings
+from kp3d_core.evaluation.robustness.measure import RobustnessSettings
+from kp3d_core.evaluation.robustness.sweeps import BACKGROUNDS, SWEEPS
 from kp3d_core.recipe.settings import PhaseSettings, Recipe
 from kp3d_core.training.finetune_settings import FinetuneSettings
 
@@ -25,6 +27,8 @@ _READ_PER_S = 400.0
 """Views of 64 px a second that are only looked at."""
 _BOXES_PER_S = 5.0
 """Encounters of `package`, composed and looked at up to four times."""
+_LOOKED_PER_S = 15.0
+"""Images of 640x480 that are rendered and searched for an object."""
 _WARMUP_STEP_S = 0.05
 _BYTES_PER_PIXEL = 0.65
 """Of a view on disk: PNG of colours and coverage, and its mask."""
@@ -86,6 +90,26 @@ def packaging(recipe: Recipe) -> dict[str, float]:
     boxes = 1.5 * recipe.package.encounters / _BOXES_PER_S
     seconds = 60.0 + boxes + 2 * seen * (_input_size(recipe) / 64) ** 2 / _READ_PER_S + depth / 20
     return {"seconds": seconds, "memory_mb": _PROCESS_MB, "disk_mb": 30.0}
+
+
+def robustness(settings: RobustnessSettings, most_objects: int | None) -> dict[str, float]:
+    """Of the measurement of what the report shows beyond the evaluation."""
+    objects = min(settings.instances, most_objects or settings.instances)
+    looks = sum(
+        len(sweep.values) * len(BACKGROUNDS) for sweep in SWEEPS if sweep.name in settings.parts
+    )
+    seconds = 20.0 + objects * settings.views * (looks + 20) / _LOOKED_PER_S
+    return {"seconds": seconds, "memory_mb": _PROCESS_MB, "disk_mb": 10.0}
+
+
+def apart_from_steps(recipe: Recipe) -> float:
+    """Seconds of all that comes after the data but the steps of training."""
+    seconds = packaging(recipe)["seconds"]
+    if recipe.finetune is not None:
+        seconds += warming_up(recipe.finetune, recipe)
+    if recipe.robustness is not None:
+        seconds += robustness(recipe.robustness, recipe.objects.most("test"))["seconds"]
+    return seconds
 
 
 def _input_size(recipe: Recipe) -> int:

@@ -14,6 +14,7 @@ from kp3d_core.data.generate import GenerateSettings
 from kp3d_core.data.lights import PHOTOGRAPHS
 from kp3d_core.data.objects import LIST_SUFFIXES, ObjectCategory, object_category
 from kp3d_core.data.photographs import photographs_digest
+from kp3d_core.evaluation.robustness.measure import RobustnessSettings
 from kp3d_core.files import sha256_of
 from kp3d_core.package.packaging import PackageSettings
 from kp3d_core.recipe.checking import check_arguments, settings_of
@@ -114,6 +115,10 @@ class Recipe:
     finetune: FinetuneSettings | None = field(default_factory=FinetuneSettings)
     """None leaves the stage out."""
     package: PackageSettings = field(default_factory=PackageSettings)
+    robustness: RobustnessSettings | None = field(
+        default_factory=lambda: RobustnessSettings(instances=10, views=4)
+    )
+    """What the report shows beyond the evaluation; None leaves it out."""
 
     def __post_init__(self) -> None:
         """Report everything that cannot be made at once."""

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from kp3d_core.data.cameras import PaperCamera
 from kp3d_core.data.memory import ViewSet, resize_view
-from kp3d_core.data.procedural import Instance
+from kp3d_core.data.objects import Instance
 from kp3d_core.evaluation.metrics import (
     absolute_rotation_deg,
     pair_errors,

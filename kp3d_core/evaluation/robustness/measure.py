@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from kp3d_core.data.procedural import Instance, make_instance
+from kp3d_core.data.objects import Instance, ObjectCategory, object_category
+from kp3d_core.data.procedural import Instance as ProceduralInstance
 from kp3d_core.data.splits import first_seed, split_problems
 from kp3d_core.evaluation.robustness.background_study import (
     study_backgrounds,
@@ -83,16 +84,20 @@ def measure_robustness(
     engine_name: str = "auto",
     device: str = "auto",
     on_progress: Progress = lambda part, done, total: None,
+    objects: ObjectCategory | None = None,
 ) -> dict[str, Any]:
     """Measure a model beyond the paper's images, on rendered objects with exact truth.
 
     Args:
-        model_name_or_path: shipped name or path of a model file, of a procedural category.
+        model_name_or_path: shipped name or path of a model file.
         output: folder for robustness.json, robustness.md, curves and pictures.
         settings: how much to measure.
         engine_name: engine to run the model with.
         device: to run it on, see `EngineOptions`.
         on_progress: called after each object of each part.
+        objects: where those of the model's category come from; of an imported one, all meshes of
+            the test split count at most, and none can be deformed, as they have no landmarks. None:
+            the built-in ones.
 
     Returns:
         The content of robustness.json.
@@ -103,9 +108,12 @@ def measure_robustness(
     settings = settings or RobustnessSettings()
     model = load_model(model_name_or_path)
     engine = create_engine(model, engine_name, device=device, precision=None)
+    objects = objects or object_category(model.category)
+    settings = _fitting(settings, objects)
     first = first_seed("test", settings.instances, settings.seed_offset)
     seeds = range(first, first + settings.instances)
-    instances = [make_instance(model.category, seed) for seed in seeds]
+    source = objects.source("test")
+    instances: list[Any] = [source(model.category, seed) for seed in seeds]
     output.mkdir(parents=True, exist_ok=True)
     result: dict[str, Any] = {
         "model": {
@@ -128,6 +136,15 @@ def measure_robustness(
     write_json(output / "robustness.json", result)
     write_text(output / "robustness.md", robustness_markdown(result))
     return result
+
+
+def _fitting(settings: RobustnessSettings, objects: ObjectCategory) -> RobustnessSettings:
+    """As many objects as there are, and the parts that can be measured on them."""
+    most = objects.most("test")
+    if most is None:
+        return settings
+    parts = tuple(part for part in settings.parts if part != "deformation")
+    return replace(settings, instances=min(settings.instances, most), parts=parts)
 
 
 @dataclass(frozen=True, eq=False)
@@ -180,8 +197,9 @@ class _Study:
 
     def deformation(self) -> dict[str, Any]:
         num_views = _DEFORMATION_VIEWS * self.settings.views
+        with_landmarks = [i for i in self.instances if isinstance(i, ProceduralInstance)]
         study = study_deformation(
-            self.model, self.engine, self.instances, num_views, self.settings.seed,
+            self.model, self.engine, with_landmarks, num_views, self.settings.seed,
             on_progress=self._told("deformation"),
         )  # fmt: skip
         write_deformation_sheet(self.output / "deformation.png", study, self.model.keypoints)

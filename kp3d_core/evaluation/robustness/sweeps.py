@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from kp3d_core.data.procedural import Instance
+from kp3d_core.data.objects import Instance
 from kp3d_core.evaluation.robustness.placement import ViewSpec
 from kp3d_core.evaluation.robustness.scenes import Scene, Setting, draw_setting, shoot
 from kp3d_core.evaluation.robustness.trials import Examiner, Trial

@@ -25,6 +25,8 @@ class MeshInstance:
     kind: str
     """Source and file that it comes from."""
     mesh: Mesh
+    category: str
+    seed: int
     landmarks: dict[str, NDArray[Any]] = field(default_factory=dict)
 
 
@@ -76,7 +78,7 @@ class MeshSource:
         else:
             entry = self._draw(rng)
             mesh = vary(_cached(entry), self.variation, rng, self.meshes.symmetry)
-        return MeshInstance(f"{entry.source}:{Path(entry.name).stem}", mesh)
+        return MeshInstance(f"{entry.source}:{Path(entry.name).stem}", mesh, category, seed)
 
     def _draw(self, rng: np.random.Generator) -> MeshEntry:
         sources = sorted({entry.source for entry in self.meshes.entries})

@@ -12,7 +12,7 @@ import pytest
 import torch
 
 from kp3d_core.inference import load_model
-from kp3d_core.recipe import build as building
+from kp3d_core.recipe import budget
 from kp3d_core.recipe.build import Build
 from kp3d_core.recipe.settings import read_recipe
 from kp3d_core.recipe.stages import Stage, code_digest, is_done, read_state, run_stages
@@ -66,10 +66,13 @@ def test_a_recipe_becomes_a_model_with_its_report(built):
     page = (folder / "report.html").read_text()
     assert "<h2>Training: train_0</h2>" in page
     assert "<h2>Training: finetune</h2>" in page
+    assert "<h2>Robustness</h2>" in page
+    assert "<td>textured, light</td>" in page
+    assert 'alt="sweep_size"' in page
     assert page.count("data:image/png;base64,") >= 5  # of the evaluation, and a curve
     assert json.loads((folder / ".build" / "recipe.json").read_text())["category"] == "car"
     stages = ["data_train", "data_finetune", "data_val", "data_test", "train_0", "finetune",
-              "package", "report"]  # fmt: skip
+              "package", "robustness", "report"]  # fmt: skip
     assert said == [f"{stage}: begins" for stage in stages]
     assert [s.name for s in _build(folder).stages()] == stages
     for what in ("data: train", "train_0", "finetune: reading", "finetune"):
@@ -99,16 +102,20 @@ def test_what_has_changed_is_made_anew_and_what_follows_from_it(built):
         return [stage.name for stage in build.stages() if not is_done(folder, stage)]
 
     package = dataclasses.replace(recipe.package, pairs=2)
-    assert undone(dataclasses.replace(recipe, package=package)) == ["package", "report"]
+    assert undone(dataclasses.replace(recipe, package=package)) == [
+        "package",
+        "robustness",
+        "report",
+    ]
     finetune = dataclasses.replace(recipe.finetune, steps=2)
     assert undone(dataclasses.replace(recipe, finetune=finetune)) == [
-        "finetune", "package", "report"
+        "finetune", "package", "robustness", "report"
     ]  # fmt: skip
     phase = dataclasses.replace(recipe.train[0], model={"seed": 1})
     assert undone(dataclasses.replace(recipe, train=(phase,)))[0] == "train_0"
     val = dataclasses.replace(recipe.data, val=dataclasses.replace(recipe.data.val, views=5))
     assert undone(dataclasses.replace(recipe, data=val)) == [
-        "data_val", "train_0", "finetune", "package", "report"
+        "data_val", "train_0", "finetune", "package", "robustness", "report"
     ]  # fmt: skip
     assert undone(recipe) == []
 
@@ -150,7 +157,7 @@ def test_a_stage_whose_inputs_change_starts_from_an_empty_folder(tmp_path):
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(3600)  # two minutes of one quiet core
+@pytest.mark.timeout(3600)  # 75 s of one core
 def test_killed_in_each_stage_it_goes_on_to_the_same_weights(tmp_path):
     unbroken, broken = tmp_path / "unbroken", tmp_path / "broken"
     kills = ("data: finetune@3", "train_0@3", "finetune: reading@4", "finetune: refiner alone@9",
@@ -173,9 +180,8 @@ def test_killed_in_each_stage_it_goes_on_to_the_same_weights(tmp_path):
 
 def test_time_fits_the_steps_of_all_trainings_alike(tmp_path, monkeypatch):
     monkeypatch.setattr(Build, "_seconds_a_step", lambda self, phase: 0.5)
-    monkeypatch.setattr(Build, "_estimated_seconds_a_step", lambda self: estimated)
-    monkeypatch.setattr(building.estimates, "packaging", lambda recipe: {"seconds": 100.0})
-    monkeypatch.setattr(building.estimates, "warming_up", lambda settings, recipe: 50.0)
+    monkeypatch.setattr(budget, "estimated_seconds_a_step", lambda recipe: estimated)
+    monkeypatch.setattr(budget.estimates, "apart_from_steps", lambda recipe: 150.0)
     estimated = 0.5
     recipe = read_recipe(TOY)
     recipe = dataclasses.replace(
@@ -195,7 +201,9 @@ def test_time_fits_the_steps_of_all_trainings_alike(tmp_path, monkeypatch):
     estimated = 0.25
     assert _build(tmp_path / "slow", recipe)._in_time(300 + 0.4 * 750) == found
     estimated = 0.5
-    with pytest.raises(ValueError, match="--time leaves 100 s for training and packaging, which"):
+    with pytest.raises(
+        ValueError, match="--time leaves 100 s for training and what follows, which"
+    ):
         _build(tmp_path / "other", recipe)._in_time(100.0)
     assert _build(tmp_path / "more", recipe)._in_time(1e6) == recipe
 

@@ -112,7 +112,7 @@ def test_good_meshes_among_damaged_ones_become_a_model(kp3d, tmp_path):
     recipe = output / "recipe.yaml"
     toy = yaml.safe_load(TOY.read_text())
     content = yaml.safe_load(recipe.read_text())
-    content |= {key: toy[key] for key in ("data", "finetune", "package")}
+    content |= {key: toy[key] for key in ("data", "finetune", "package", "robustness")}
     content["train"][0] |= {"steps": 4, "data": toy["train"][0]["data"]}
     recipe.write_text(yaml.safe_dump(content))
     (output / ".build" / "import.json").unlink()  # the command itself is to import
