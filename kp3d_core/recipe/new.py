@@ -160,7 +160,7 @@ def new_recipe(category_file: Path, folder: Path, time_s: float) -> dict[str, An
         ],
         "finetune": {"steps": 3000, "warmup_steps": at_least(200, 2000)},
         "package": {
-            "backgrounds": 0.5,
+            "encounters": at_least(200, 800),
             "surface": {"objects": at_least(40, 300), "heldout_objects": at_least(10, 50)},
         },
     }  # fmt: skip

@@ -17,6 +17,9 @@ from kp3d_core.recipe.build import Build
 from kp3d_core.recipe.settings import read_recipe
 from kp3d_core.recipe.stages import Stage, code_digest, is_done, read_state, run_stages
 
+sys.path.insert(0, str(Path(__file__).parents[1] / "package"))
+from browser import find_browser, open_page  # noqa: E402
+
 TOY = Path(__file__).with_name("toy.yaml")
 KILLED = """
 import os, signal, sys
@@ -82,6 +85,16 @@ def test_a_recipe_becomes_a_model_with_its_report(built):
         assert is_done(folder, stage)
         assert stage.seconds > 0
         assert read_state(folder, stage.name)["seconds"] > 0
+
+
+@pytest.mark.skipif(find_browser() is None, reason="needs a Chromium: apt install chromium")
+def test_a_browser_shows_the_whole_report_and_fetches_nothing(built, tmp_path):
+    folder, *_ = built
+    told = open_page(folder / "report.html", tmp_path)
+    assert told["images"] == told["shown"] >= 7
+    assert {"Figures", "Front and back", "Robustness", "Training: finetune"} <= {*told["headings"]}
+    assert not told["too_wide"]
+    assert told["fetched"] == []
 
 
 def test_nothing_is_done_twice(built):
