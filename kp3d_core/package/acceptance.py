@@ -29,6 +29,9 @@ _ACCEPT_ALL = Acceptance(0.0, Evidence(0.0, 0.0, 0.0))
 _FOLDS = 5
 _RIDGE = 1.0
 """Encounters' worth of doubt in a weight."""
+_LEAST_SPREAD = 1e-2
+"""Of evidence, in its own unit: what varies less, as that of a model that hardly trained, says
+nothing, and would get weights that no file takes."""
 _CONFIDENCE = 0.9
 """Of the upper bound of a risk."""
 _ROWS = 40
@@ -233,7 +236,7 @@ def reliability(probability: FloatArray, happened: NDArray[np.bool_]) -> dict[st
 
 def _logistic(x: FloatArray, wrong: NDArray[np.bool_]) -> tuple[float, FloatArray]:
     """Offset and weights of a logistic regression with a small ridge, by Newton's method."""
-    mean, std = x.mean(axis=0), np.maximum(x.std(axis=0), 1e-6)
+    mean, std = x.mean(axis=0), np.maximum(x.std(axis=0), _LEAST_SPREAD)
     z = np.column_stack([np.ones(len(x)), (x - mean) / std])
     # Half an encounter of each kind more: without wrong ones their odds stay finite.
     z = np.concatenate([z, np.eye(1, z.shape[1]), np.eye(1, z.shape[1])])

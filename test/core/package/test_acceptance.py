@@ -133,3 +133,16 @@ def test_photographs_are_halved(tmp_path):
     (tmp_path / "2.png").unlink()
     with pytest.raises(ValueError, match="must hold at least 2 photographs"):
         pictures_for(tmp_path, "car", 64, 0)
+
+
+def test_evidence_that_hardly_varies_gets_no_weight_that_a_file_refuses():
+    # As of a model of four steps: scores differ in their fifth digit, and by it is all explained.
+    rng = np.random.default_rng(0)
+    rows = []
+    for n in range(60):
+        wrong = bool(rng.random() < 0.5)
+        evidence = Evidence(0.2, 0.98 + 1e-5 * wrong, 0.1)
+        error_deg = 180.0 if wrong else 5.0
+        rows.append(Judged(evidence, True, error_deg, not wrong, 0.5, True, str(n % 20)))
+    fitted = fit_acceptance(rows)
+    assert np.abs([fitted.offset, *fitted.weights]).max() < 1e4
