@@ -19,8 +19,8 @@ _SPEED, _SLOW = 1.2, 0.45
 """Of the fastest joint, on free ways and beside the mug [rad/s]."""
 _RAMP_S = 0.3
 _THERE_RAD, _STILL_RAD_S, _STILL_M_S = 0.02, 0.02, 0.002
-_TIMEOUT_S = 60.0
-"""By the machine's clock: a simulation may be slow."""
+_TIMEOUT_S = 30.0
+"""By the clock of the topics: a simulation may be slow."""
 
 
 class Motion:
@@ -36,6 +36,7 @@ class Motion:
         self._positions: dict[str, float] = {}
         self._velocities: dict[str, float] = {}
         self._messages = 0
+        self._clock = node.get_clock()
         self._arm = node.create_publisher(JointTrajectory, names.ARM_TRAJECTORY, 10)
         self._gripper = node.create_publisher(JointTrajectory, names.GRIPPER_TRAJECTORY, 10)
         node.create_subscription(
@@ -80,16 +81,19 @@ class Motion:
             still = still + 1 if self._finger_speed() < _STILL_M_S else 0
             return still > 5
 
-        deadline = time.monotonic() + _TIMEOUT_S
+        deadline = self._now_s() + _TIMEOUT_S
         while not is_closed():
             self._wait_for_message()
-            if time.monotonic() > deadline:
+            if self._now_s() > deadline:
                 raise TimeoutError("the gripper does not come to rest")
         return sum(self._positions[name] for name in FINGER_JOINTS) / 2
 
     def _wait_for_message(self) -> None:
         last = self._messages
         self._wait(lambda: self._messages > last, "no joint states come")
+
+    def _now_s(self) -> float:
+        return float(self._clock.now().nanoseconds) * 1e-9
 
     def _finger_speed(self) -> float:
         return max(abs(self._velocities[name]) for name in FINGER_JOINTS)
@@ -100,9 +104,9 @@ class Motion:
         self._messages += 1
 
     def _wait(self, condition: Any, what: str) -> None:
-        deadline = time.monotonic() + _TIMEOUT_S
+        deadline = self._now_s() + _TIMEOUT_S
         while not condition():
-            if time.monotonic() > deadline:
+            if self._now_s() > deadline:
                 raise TimeoutError(what)
             time.sleep(0.002)
 

@@ -19,6 +19,8 @@ HALF_HEIGHT_STD = 0.151
 """Standard deviation of the last of them."""
 _TOP_STD_M = 0.004
 """Of a height that depth images tell."""
+_TABLE_STD_M = 0.002
+"""Of the table's height: none is level to a hair, and a body sinks a little into it."""
 _AROUND_M = 0.012
 """Points this far outside of the vessel still are the rim's."""
 _FEWEST = 20
@@ -74,7 +76,7 @@ def standing(mug: Estimate, top_m: float | None) -> Estimate | None:
     std = _TOP_STD_M if top_m is not None else mug.top_std
     covariance = mug.covariance
     missing = height / 2 - float(mug.T_base_mug[2, 3])
-    variance = float(covariance[2, 2]) + std**2
+    variance = float(covariance[2, 2]) + std**2 + _TABLE_STD_M**2
     if abs(missing) > _FAR * np.sqrt(variance):
         return None
     gain = covariance[:, 2] / variance

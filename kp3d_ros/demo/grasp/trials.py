@@ -32,7 +32,8 @@ _NOMINAL_SIZE_M = 0.12
 """Longest dimension of a mug, told the node until it is told the right one."""
 _RISE_M, _HOLD_S = 0.08, 1.0
 """A mug counts as picked up if it is so much higher for so long afterwards."""
-_TIMEOUT_S = 180.0
+_TIMEOUT_S = 600.0
+"""By the machine's clock, which may be busy with other work."""
 
 
 @dataclass(frozen=True)
