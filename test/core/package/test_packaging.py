@@ -123,12 +123,12 @@ def test_shipped_models_can_be_trained_on(name, large_cars):
     got = _outputs(trained, model.input_size, model.training_camera.distance, images)
     for output, value in got.items():
         np.testing.assert_allclose(value.numpy(), expected[output], rtol=1e-3, atol=2e-3)
-    module = KeypointModule(initial_weights=name)
+    module = KeypointModule(network=trained.settings["network"], initial_weights=name)
     for key, value in module.model.state_dict().items():
         assert torch.equal(value, trained.model.state_dict()[key]), key
     assert module.hparams["folded"]  # so that its checkpoints are read as what they are
     with pytest.raises(ValueError, match="initial_weights must come from a network of the same"):
-        KeypointModule(initial_weights=name, num_keypoints=9)
+        KeypointModule(network=trained.settings["network"], initial_weights=name, num_keypoints=9)
 
 
 def test_file_names_data_by_digest_not_by_place(packaged, trained_run):

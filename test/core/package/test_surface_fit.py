@@ -97,5 +97,5 @@ def test_shipped_models_place_unseen_objects_by_depth(name):
     before = np.median([view.translation_error(u) for view, u in plain if u is not None])
     after = np.median([view.translation_error(view.corrected(model.surface)) for view in views])
     assert after < before
-    # On 100 objects cars have 0.6 %, planes 0.8 %, chairs 1.3 % of the distance.
-    assert after < {"car": 0.009, "chair": 0.02, "plane": 0.012}[name]
+    # On 100 objects car has 0.6 %, plane 0.8 %, chair 1.3 %, car_photo 1.0 % of the distance.
+    assert after < {"car": 0.009, "car_photo": 0.015, "chair": 0.02, "plane": 0.012}[name]

@@ -79,4 +79,4 @@ def test_shipped_models_stay_in_int8_but_for_their_first_layer(name):
     from kp3d_core.inference.engines.openvino_graph import spare_overflowing_sums
 
     data = load_model(name).int8.data
-    assert spare_overflowing_sums(openvino.Core().read_model(io.BytesIO(data))) == 1
+    assert spare_overflowing_sums(openvino.Core().read_model(io.BytesIO(data))) <= 1
