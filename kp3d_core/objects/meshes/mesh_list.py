@@ -165,7 +165,8 @@ def _no_list(path: Path, found: object) -> ValueError:
 
 def _entry(folder: Path, values: dict[str, Any]) -> MeshEntry:
     rotation = np.array(values["R_kp3d_from_file"], np.float64)
-    proper = rotation.shape == (3, 3) and np.allclose(rotation @ rotation.T, np.eye(3), atol=1e-3)
+    bounded = rotation.shape == (3, 3) and bool((np.abs(rotation) < 2).all())  # no NaN either
+    proper = bounded and np.allclose(rotation @ rotation.T, np.eye(3), atol=1e-3)
     if not proper or np.linalg.det(rotation) < 0:
         raise ValueError(
             f"R_kp3d_from_file of {values['files'][0]} must be a proper rotation, got "

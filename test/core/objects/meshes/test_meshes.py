@@ -124,6 +124,7 @@ def test_a_mixed_set_is_rendered_and_read(mesh_list, tmp_path):
     ("change", "message"),
     [
         ({"R_kp3d_from_file": [[1, 0, 0], [0, 1, 0], [0, 0, -1]]}, "must be a proper rotation"),
+        ({"R_kp3d_from_file": [[1, 0, 0], [0, 1, 0], [0, 0, 1e999]]}, "must be a proper rotation"),
         ({"files": ["gone.obj"]}, "must exist, 1 do not: .*gone.obj"),
         (
             {"category": "chair"},
