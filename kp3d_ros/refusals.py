@@ -40,3 +40,29 @@ def advice(detection: Detection, model: Model, settings: Settings) -> str:
         hints.append("set 'gravity' or 'gravity_frame' if the camera is tilted")
     hints.append(f"check that 'model' is of its kind ({model.category})")
     return f"If that is the object: {', '.join(hints)}."
+
+
+def expectations(model: Model, max_wrong: float) -> str:
+    """What can be expected of a model: how much it accepts, and how it searches whole images."""
+    acceptance = model.acceptance
+    if acceptance is None:
+        return (
+            f"How often '{model.name}' is wrong was not measured: 'max_wrong' takes the limit of "
+            "its misfit for 5 %. Nor was how well it searches whole images: publish detections. "
+            "`kp3d package` measures both."
+        )
+    limit = acceptance.limit(max_wrong)
+    if limit.probability < 0:
+        accepted = (
+            f"'{model.name}' accepts nothing: 'max_wrong' is {max_wrong:g}, and the surest of its "
+            f"results are wrong in up to {acceptance.least_wrong:.2g}. Raise it."
+        )
+    else:
+        accepted = (
+            f"'{model.name}' accepts {limit.accepted:.0%} of the objects whose box is given, as "
+            f"measured, for 'max_wrong' {max_wrong:g}."
+        )
+    if acceptance.search is None:
+        return f"{accepted} How well it searches whole images was not measured."
+    needs = "" if acceptance.search.is_usable else " It needs boxes: publish detections."
+    return f"{accepted} Whole images searched: {acceptance.search}.{needs}"

@@ -16,6 +16,7 @@ from kp3d_ros.outputs import METRIC_TOPICS
 from kp3d_ros.pipeline import Pipeline
 from kp3d_ros.publishing import Outputs
 from kp3d_ros.qos import overridable
+from kp3d_ros.refusals import expectations
 from kp3d_ros.watchdog import Reason, Situation, Watchdog
 
 
@@ -87,6 +88,7 @@ class Reporter:
                 f"{model.keypoints.count} keypoints) on {engine.name}, {engine.device}, in "
                 f"{engine.precision}."
             )
+            logger.info(expectations(model, settings.max_wrong))
             if not category.detector.metric and not settings.use_depth:
                 logger.warning(
                     "Parameter 'object_size' is 0: positions are known up to scale only. "

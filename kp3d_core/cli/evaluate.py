@@ -35,6 +35,13 @@ def evaluate(
             help="Photographs: most looks at an object.", show_default="the detector's default"
         ),
     ] = None,
+    search: Annotated[
+        bool,
+        typer.Option(
+            "--search",
+            help="Photographs: give no boxes; tell which objects are found in the whole image.",
+        ),
+    ] = False,
     backgrounds: Annotated[
         Path | None,
         typer.Option(
@@ -51,6 +58,22 @@ def evaluate(
         from kp3d_core.evaluation.photographs.reading import has_labels
 
         check_output_folder(output)
+        if search:
+            from kp3d_core.evaluation.photographs.search import evaluate_search
+
+            with bars_by_part() as show:
+                metrics = evaluate_search(
+                    model,
+                    data,
+                    output,
+                    engine,
+                    precision,
+                    device=device,
+                    on_progress=partial(show, "searching"),
+                )
+            Console(markup=False).print(_search_table(metrics))
+            typer.echo(f"Written to {output}: search.json")
+            return
         if has_labels(data):  # needs no torch
             from kp3d_core.evaluation.photographs.measure import evaluate_photographs
 
@@ -86,6 +109,18 @@ def evaluate(
             table, pictures = _table(metrics), "pictures: histogram, views, instances, failures"
     Console(markup=False).print(table)
     typer.echo(f"Written to {output}: metrics.json and {pictures}")
+
+
+def _search_table(metrics: dict[str, Any]) -> Table:
+    recall = metrics["recall"]
+    title = f"{metrics['model']['name']} in {metrics['images']} whole photographs, no boxes given"
+    rows = {
+        "objects large and visible enough": str(metrics["objects"]),
+        "found of them [%]": "-" if recall is None else f"{100 * recall:.0f}",
+        "false finds": str(metrics["false"]),
+        "false finds per image": f"{metrics['false_per_image']:.2f}",
+    }
+    return _two_columns(title, rows)
 
 
 def _photograph_table(metrics: dict[str, Any]) -> Table:

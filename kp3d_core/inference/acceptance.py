@@ -20,6 +20,8 @@ WRONG_DEG = 30.0
 """An orientation that is further off is wrong."""
 DEFAULT_MAX_WRONG = 0.05
 """Share of wrong results among those that are used."""
+MOST_IMAGES_PER_FALSE_FIND = 20
+"""Whoever has more than one false find in so many images is not let search whole images."""
 _STEEPNESS = 10.0
 """Of what is assumed of models that nobody measured: a misfit 30 % over its limit is as likely
 wrong as right."""
@@ -49,6 +51,31 @@ class Limit(NamedTuple):
     """Share of the objects whose result is accepted."""
 
 
+class SearchRecord(NamedTuple):
+    """How well whole images were searched, where nobody gave a box."""
+
+    images: int
+    """Without an object of the category."""
+    false: int
+    """Finds in them."""
+    recall: float
+    """Share of objects found in other images, large ones in the middle: an upper bound."""
+
+    @property
+    def is_usable(self) -> bool:
+        """Whether there was at most one false find in 20 images, and anything was found."""
+        enough = self.images >= MOST_IMAGES_PER_FALSE_FIND
+        few = self.false * MOST_IMAGES_PER_FALSE_FIND <= self.images
+        return enough and few and self.recall > 0
+
+    def __str__(self) -> str:
+        """In words."""
+        return (
+            f"{self.false} false finds in {self.images} images, {self.recall:.0%} of large objects "
+            "found"
+        )
+
+
 @dataclass(frozen=True)
 class Acceptance:
     """How a model's results are judged."""
@@ -60,6 +87,8 @@ class Acceptance:
     """Factor on the log odds of front and back that makes a probability of them."""
     limits: tuple[Limit, ...] = ()
     """By growing probability; empty if nobody measured."""
+    search: SearchRecord | None = None
+    """Of the search of whole images; None if nobody measured."""
     measured: Mapping[str, Any] = field(default_factory=dict)
     """On what, and what came out, as it was written at the measurement."""
 

@@ -12,7 +12,11 @@ from numpy.typing import ArrayLike, NDArray
 from kp3d_core.geometry.camera import project, unproject
 from kp3d_core.geometry.crop import CropCamera, make_crop_camera
 from kp3d_core.geometry.symmetry import has_front
-from kp3d_core.inference.acceptance import Acceptance, evidence_of
+from kp3d_core.inference.acceptance import (
+    MOST_IMAGES_PER_FALSE_FIND,
+    Acceptance,
+    evidence_of,
+)
 from kp3d_core.inference.box import kept_view, match_box
 from kp3d_core.inference.camera import CameraModel
 from kp3d_core.inference.cropper import extract_crop
@@ -141,6 +145,9 @@ class Detector:
         engine call, then again at the most promising ones. At least one is returned, accepted or
         not; of several, all but the first are accepted and each is another object.
 
+        A model that found too many false objects in whole images when it was measured is not
+        trusted: its one look at the image is refused, unless `settings.max_wrong` is 1.
+
         Args:
             image: RGB, shape (H, W, 3).
             camera: calibration of the image.
@@ -150,6 +157,14 @@ class Detector:
         _check_image(image, camera)
         down = _check_direction(down_camera)
         whole = self._view_of(whole_image(camera), camera, down)
+        record = self._acceptance.search
+        if record is not None and not record.is_usable and self.settings.max_wrong < 1:
+            look = self.detect_views(image, camera, [whole], down_camera=down)[0]
+            problem = (
+                f"searching whole images, this model is not to be trusted ({record}, measured; one "
+                f"false find in {MOST_IMAGES_PER_FALSE_FIND} is allowed): it needs boxes"
+            )
+            return [dataclasses.replace(look, problems=(problem,))]
         views = search_views(camera, whole, self.settings.search_levels, self.model.input_size)
         found = self.detect_views(image, camera, views, down_camera=down)
         best = most_plausible(found, max(_CANDIDATES, 2 * count))

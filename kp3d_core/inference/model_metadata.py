@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kp3d_core.geometry.symmetry import SYMMETRIES
-from kp3d_core.inference.acceptance import Acceptance, Evidence, Limit
+from kp3d_core.inference.acceptance import Acceptance, Evidence, Limit, SearchRecord
 from kp3d_core.inference.model import (
     PRECISIONS,
     Calibration,
@@ -261,7 +261,18 @@ def _read_acceptance(reader: _Reader) -> Acceptance | None:
         weights=Evidence(**weights),
         orientation_slope=reader.number("acceptance.orientation_slope", 1e-3, 1e3, 1.0),
         limits=tuple(Limit(*map(float, row)) for row in rows),
+        search=_read_search(reader),
         measured=reader.get("acceptance.measured", dict, {}),
+    )
+
+
+def _read_search(reader: _Reader) -> SearchRecord | None:
+    if not reader.has("acceptance.search"):
+        return None
+    return SearchRecord(
+        images=int(reader.number("acceptance.search.images", 0.0, 1e9, 0.0)),
+        false=int(reader.number("acceptance.search.false", 0.0, 1e9, 0.0)),
+        recall=reader.number("acceptance.search.recall", 0.0, 1.0, 0.0),
     )
 
 

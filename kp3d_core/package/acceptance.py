@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from kp3d_core.evaluation.photographs.search import searching_detector
 from kp3d_core.geometry.symmetry import has_front, rotation_error
 from kp3d_core.inference import Detection, Detector, DetectorSettings, Model
 from kp3d_core.inference.acceptance import (
@@ -18,14 +19,18 @@ from kp3d_core.inference.acceptance import (
     Acceptance,
     Evidence,
     Limit,
+    SearchRecord,
     log_odds,
 )
+from kp3d_core.inference.confirmation import confirmed
 from kp3d_core.inference.engines import Engine
 from kp3d_core.package.encounters import Encounter
 
 FloatArray = NDArray[np.float64]
 
 _ACCEPT_ALL = Acceptance(0.0, Evidence(0.0, 0.0, 0.0))
+_FINDS = 4
+"""Most objects that are looked for in one image."""
 _FOLDS = 5
 _RIDGE = 1.0
 """Encounters' worth of doubt in a weight."""
@@ -102,6 +107,32 @@ def _same_flag(found: Detection, T_camera_object: FloatArray, symmetry: str) -> 
     R = found.crop.R_crop_camera
     seen, true = (R @ T[:3, :3] for T in (found.T_camera_object, T_camera_object))
     return not has_front(symmetry) or bool((seen[0, 0] > 0) == (true[0, 0] > 0))
+
+
+def judge_search(model: Model, engine: Engine, met: Iterable[Encounter]) -> SearchRecord:
+    """Let a detector search the images of encounters, their boxes not given.
+
+    Args:
+        model: with the acceptance that it will have.
+        engine: runs the model.
+        met: encounters with and without objects.
+    """
+    detector = searching_detector(model, engine)
+    images = false = objects = found = 0
+    for encounter in met:
+        image, camera, T = encounter.image, encounter.camera, encounter.T_camera_object
+        finds = confirmed(detector, image, camera, detector.search(image, camera, count=_FINDS))
+        accepted = [find for find in finds if find.accepted]
+        if T is None:
+            images += 1
+            false += len(accepted)
+            continue
+        objects += 1
+        origin = camera.project(T[None, :3, 3])[0]
+        reach = max(encounter.region.width, encounter.region.height) / 2
+        middles = [find.keypoints_uv.mean(axis=0) for find in accepted]
+        found += any(float(np.linalg.norm(middle - origin)) < reach for middle in middles)
+    return SearchRecord(images, false, found / max(objects, 1))
 
 
 def fit_acceptance(judged: Sequence[Judged]) -> Acceptance:

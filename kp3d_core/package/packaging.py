@@ -27,10 +27,10 @@ from kp3d_core.inference.model import TrainingCamera
 from kp3d_core.inference.model_file import int8_path
 from kp3d_core.models.graph import DetectorGraph
 from kp3d_core.models.rounding import round_weights
-from kp3d_core.package.acceptance import figures, fit_acceptance, judge
+from kp3d_core.package.acceptance import figures, fit_acceptance, judge, judge_search
 from kp3d_core.package.calibration import calibrate, calibrate_factors
 from kp3d_core.package.canonical import canonical_keypoints, neighbour_edges, part_distances
-from kp3d_core.package.encounters import before_pictures, encounters, pictures_for
+from kp3d_core.package.encounters import Mix, before_pictures, encounters, pictures_for
 from kp3d_core.package.extent import fit_extent
 from kp3d_core.package.names import is_place, keypoint_names
 from kp3d_core.package.quantize import int8_graph
@@ -41,6 +41,8 @@ from kp3d_core.provenance import provenance
 from kp3d_core.training.checkpoint import TrainedNetwork, load_network
 from kp3d_core.training.networks import network_settings
 
+_SEARCHED = Mix(empty=0.5, others=0.2, seed=1)
+"""Images that are searched as a whole."""
 _INT8_VIEWS = 32
 """Most views of one object that int8 is calibrated on."""
 
@@ -324,6 +326,10 @@ def _calibrate(
         "measured": measured,
     }
     draft.write()
+    model, engine = draft.run()
+    wide = _wide((data.test,), size, heldout.symmetry)
+    searched = encounters(wide, pictures[1], max(count // 5, 1), "test", _SEARCHED)
+    metadata["acceptance"]["search"] = judge_search(model, engine, searched)._asdict()
     model, engine = draft.run()
     metadata["calibration"] = asdict(calibrate_factors(model, engine, seen))
     draft.write()

@@ -180,6 +180,9 @@ def _acceptance(acceptance: Acceptance) -> str:
             for asked in (0.01, 0.02, 0.05, 0.1, 0.2)
         ],
     )
+    searched = acceptance.search
+    if searched is not None:
+        table += f"<p>Whole images searched: {html.escape(str(searched))}.</p>"
     return table + _uncertainty(acceptance.measured.get("uncertainty")) + limits + _diagrams(sets)
 
 

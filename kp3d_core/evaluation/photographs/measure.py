@@ -86,7 +86,7 @@ def evaluate_photographs(
             o for o in photograph.objects if o.category == model.category and selection.takes(o)
         ]
         if chosen:
-            image = _read_image(photograph.image)
+            image = read_image(photograph.image)
             camera = CameraModel(photograph.K, image.shape[1], image.shape[0])
         for labelled in chosen:
             size_m = max(labelled.size_lwh_m)
@@ -156,7 +156,8 @@ def _compare(
     )
 
 
-def _read_image(path: Path) -> NDArray[np.uint8]:
+def read_image(path: Path) -> NDArray[np.uint8]:
+    """RGB (H, W, 3) of a file; `ValueError` that names it if it is no picture."""
     image = cv2.imread(str(path), cv2.IMREAD_COLOR)
     if image is None:
         raise ValueError(f"{path} must be a picture, got a file that OpenCV cannot read.")

@@ -4,7 +4,13 @@ import math
 
 import pytest
 
-from kp3d_core.inference.acceptance import Acceptance, Evidence, Limit, evidence_of
+from kp3d_core.inference.acceptance import (
+    Acceptance,
+    Evidence,
+    Limit,
+    SearchRecord,
+    evidence_of,
+)
 
 MEASURED = Acceptance(
     offset=-4.0,
@@ -49,3 +55,12 @@ def test_without_a_measurement_the_limit_of_the_misfit_is_as_good_as_five_percen
 
 def test_certainty_is_finite():
     assert evidence_of(0.1, 1.0, 1.0).certainty == 8.0
+
+
+@pytest.mark.parametrize(
+    ("images", "false", "recall", "usable"),
+    [(20, 1, 0.5, True), (19, 0, 0.5, False), (40, 3, 0.9, False), (100, 5, 0.1, True),
+     (100, 0, 0.0, False)],
+)  # fmt: skip
+def test_who_finds_what_is_not_there_may_not_search(images, false, recall, usable):
+    assert SearchRecord(images, false, recall).is_usable is usable

@@ -68,6 +68,45 @@ def test_calibration(tmp_path):
         load_model(path)
 
 
+ACCEPTANCE = {
+    "offset": -3.0,
+    "weights": {"residual": 30.0, "doubt": 2.0, "certainty": -0.6},
+    "orientation_slope": 1.2,
+    "limits": [[0.01, 0.02, 0.3], [0.1, 0.05, 0.7]],
+    "search": {"images": 80, "false": 1, "recall": 0.3},
+    "measured": {"test": {"encounters": 5}},
+}
+
+
+def test_acceptance_and_extent(tmp_path):
+    content = metadata() | {
+        "acceptance": ACCEPTANCE,
+        "extent": {"half": [0.9, 0.4, 0.3], "size_std": 0.1, "place_std": 0.06},
+    }
+    model = load_model(write_tiny_model(tmp_path / "m.onnx", kp3d_metadata=content))
+    assert model.acceptance.weights == (30.0, 2.0, -0.6)
+    assert model.acceptance.limit(0.05) == (0.1, 0.05, 0.7)
+    assert model.acceptance.search == (80, 1, 0.3)
+    assert model.acceptance.measured["test"] == {"encounters": 5}
+    assert model.extent.half.tolist() == [0.9, 0.4, 0.3]
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "message"),
+    [
+        ("limits", [[0.1, 0.05, 0.7], [0.01, 0.02, 0.3]], "limits must not fall"),
+        ("limits", [[0.1, 1.5, 0.7]], r"limits must be finite and in \[0, 1\]"),
+        ("weights", {}, "acceptance.weights.residual is missing"),
+        ("search", {"images": 3}, "acceptance.search.false is missing"),
+    ],
+)
+def test_acceptance_that_is_none_is_refused(tmp_path, key, value, message):
+    content = metadata() | {"acceptance": ACCEPTANCE | {key: value}}
+    path = write_tiny_model(tmp_path / "m.onnx", kp3d_metadata=content)
+    with pytest.raises(ValueError, match=message):
+        load_model(path)
+
+
 def test_precision_of_a_file(tmp_path):
     assert load_model(write_tiny_model(tmp_path / "exact.onnx")).precision == "fp32"
     path = write_tiny_model(tmp_path / "m.onnx", kp3d_metadata=_with("precision", "int8"))

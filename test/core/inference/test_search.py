@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
 import pytest
 from scipy.spatial.transform import Rotation
@@ -9,6 +11,7 @@ from tiny_model import draw_scene
 
 from kp3d_core.geometry.rotation import make_transform
 from kp3d_core.inference import Detector, DetectorSettings, View
+from kp3d_core.inference.acceptance import Acceptance, SearchRecord
 from kp3d_core.inference.search import search_views
 
 WHOLE = View((0.0, 0.0, 1.0), 65.0)
@@ -53,3 +56,21 @@ def test_one_level_looks_at_the_image_as_a_whole(model, engine, pinhole):
     detector = Detector(model, Counting(), settings=DetectorSettings(search_levels=1))
     assert detector.detect(draw_scene(pinhole, T), pinhole).accepted
     assert set(batches) == {1}
+
+
+def test_a_model_that_finds_what_is_not_there_needs_boxes(model, engine, pinhole):
+    T = make_transform(Rotation.from_rotvec([0.5, -0.9, 0.3]).as_matrix(), np.array([0, 0, 2.6]))
+    image = draw_scene(pinhole, T)
+
+    def searched(record, **settings):
+        acceptance = dataclasses.replace(Acceptance.assumed(0.5, 0.35), search=record)
+        measured = dataclasses.replace(model, acceptance=acceptance)
+        detector = Detector(measured, engine, settings=DetectorSettings(**settings))
+        return detector.search(image, pinhole)[0]
+
+    assert searched(SearchRecord(images=100, false=5, recall=0.4)).accepted
+    refused = searched(SearchRecord(images=100, false=6, recall=0.4))
+    (problem,) = refused.problems
+    assert "6 false finds in 100 images, 40% of large objects found" in problem
+    assert problem.endswith("it needs boxes")
+    assert searched(SearchRecord(images=100, false=6, recall=0.4), max_wrong=1.0).accepted

@@ -65,6 +65,10 @@ def test_file_is_complete(packaged):
     assert np.isfinite(model.keypoints.canonical).all()
     assert (model.keypoints.spread > 0).any()
     assert model.calibration.rotation_scale != 1  # calibrated
+    assert model.acceptance.measured["fitted"]["encounters"] == 24
+    assert model.acceptance.measured["test"]["encounters"] == 12
+    assert model.acceptance.search.images <= 4
+    assert model.extent.half[0] > model.extent.half[1]  # cars are longer than wide
     assert model.provenance["config"]["network"] == "fast"
     assert "commit" in model.provenance
 

@@ -12,8 +12,10 @@ import pytest
 
 from kp3d_core.evaluation.photographs.figures import Measured, risk_coverage, summarize
 from kp3d_core.evaluation.photographs.measure import Selection, azimuth, evaluate_photographs
+from kp3d_core.evaluation.photographs.search import count_finds, summarize_search
 from kp3d_core.evaluation.photographs.truth import TRUTH_NAME, read_truth, truth_file
 from kp3d_core.geometry.rotation import exp_rotation
+from kp3d_core.inference import Detection
 
 UPRIGHT = np.array([[0, -1, 0], [0, 0, -1], [1, 0, 0]], float)  # forward is away from the camera
 
@@ -200,3 +202,34 @@ def test_the_command_tells_photographs_by_their_labels(kp3d, write_folder, tmp_p
     assert "car on 1 objects in photographs, boxes given" in output
     metrics = json.loads((tmp_path / "out" / "metrics.json").read_text())
     assert f"azimuth error, mean / median [deg] │ {metrics['azimuth_deg']['mean']:.1f}" in output
+
+
+def find_at(left, top, right, bottom):
+    """A find whose keypoints span a box."""
+    find = object.__new__(Detection)
+    uv = np.array([[left, top], [right, bottom], [left, bottom], [right, top]], float)
+    object.__setattr__(find, "keypoints_uv", uv)
+    return find
+
+
+def test_finds_without_boxes_are_counted_by_hand(write_folder):
+    hidden = frame(bbox_xyxy=[10, 80, 60, 120], occluded=3)["objects"]
+    both = frame()
+    both["objects"] += hidden
+    ((labelled,),) = [[p.objects] for p in read_truth(write_folder(both) / TRUTH_NAME)]
+    on, twice = find_at(130, 100, 190, 140), find_at(110, 90, 210, 150)
+    on_hidden, too_large = find_at(20, 85, 50, 115), find_at(-200, -200, 520, 440)
+    beside = find_at(230, 100, 310, 140)
+    finds = [on, twice, on_hidden, too_large, beside]
+    row = count_finds("a.png", finds, labelled, Selection())
+    assert (row.objects, row.found, row.false) == (1, 1, 2)  # what is hidden is not false
+    figures = summarize_search([row, count_finds("b.png", [], labelled, Selection())])
+    assert (figures["recall"], figures["false_per_image"]) == (0.5, 1.0)
+
+
+def test_whole_photographs_are_searched(kp3d, write_folder, tmp_path):
+    folder = write_folder(frame())
+    output = kp3d("evaluate", "car", folder, "--search", "--output", tmp_path / "out")
+    assert "in 1 whole photographs, no boxes given" in output
+    told = json.loads((tmp_path / "out" / "search.json").read_text())
+    assert (told["objects"], told["found"], told["false"]) == (1, 0, 0)  # a grey picture
