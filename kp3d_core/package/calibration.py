@@ -109,23 +109,29 @@ def calibrate_pose(
 def calibrate_factors(model: Model, engine: Engine, views: ViewSet) -> Calibration:
     """The model's calibration with factors of poses that hold for what it accepts.
 
+    For all views, where it accepts none, or only wrong ones.
+
     Args:
         model: with a calibration and the acceptance that it will have.
         engine: runs the model.
         views: held-out views.
     """
     detections = observe(model, engine, views)
-    absolute = [
-        (error, _absolute_fit(detection, model))
-        for row, errors in zip(detections, absolute_errors(detections, views), strict=True)
-        for detection, error in zip(row, errors, strict=True)
-        if detection.accepted and not is_outlier(error)
-    ]
-    relative = []
-    for pair in view_pairs(detections, views):
-        if pair.reference.accepted and pair.current.accepted:
+    for only_accepted in (True, False):
+        absolute = [
+            (error, _absolute_fit(detection, model))
+            for row, errors in zip(detections, absolute_errors(detections, views), strict=True)
+            for detection, error in zip(row, errors, strict=True)
+            if (detection.accepted or not only_accepted) and not is_outlier(error)
+        ]
+        relative = []
+        for pair in view_pairs(detections, views):
+            if only_accepted and not (pair.reference.accepted and pair.current.accepted):
+                continue
             fit = RelativePose(pair.reference, symmetry=model.symmetry).fit(pair.current)
             relative.append((pose_error(fit.T, pair.T_reference_object, model.symmetry), fit))
+        if absolute and relative:
+            break
     dof = rotation_dof(model.symmetry)
     translation_scale, rotation_scale = _pose_factors(absolute, dof)
     relative_translation_scale, relative_rotation_scale = _pose_factors(relative, dof)
