@@ -137,7 +137,7 @@ def configured_regions(settings: Settings) -> list[Region]:
     values = settings.region
     if not any(values):
         return []
-    return [Region(*values[i : i + 4], math.inf) for i in range(0, len(values), 4)]
+    return [Region(*values[i : i + 4], error=math.inf) for i in range(0, len(values), 4)]
 
 
 def score_of(detection: Detection2D, class_id: str) -> float:
