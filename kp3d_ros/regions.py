@@ -137,7 +137,8 @@ def configured_regions(settings: Settings) -> list[Region]:
     values = settings.region
     if not any(values):
         return []
-    return [Region(*values[i : i + 4], error=math.inf) for i in range(0, len(values), 4)]
+    corners = zip(values[::4], values[1::4], values[2::4], values[3::4], strict=True)
+    return [Region(*corner, error=math.inf) for corner in corners]
 
 
 def score_of(detection: Detection2D, class_id: str) -> float:

@@ -165,4 +165,8 @@ def test_why_detections_are_ignored() -> None:
 def test_configured_regions() -> None:
     assert configured_regions(Settings()) == []
     two = Settings(region=(1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0, 8.0))
-    assert configured_regions(two) == [Region(1.0, 2.0, 3.0, 4.0), Region(5.0, 6.0, 7.0, 8.0)]
+    anywhere = math.inf  # the object is somewhere in a region, not the size of it
+    assert configured_regions(two) == [
+        Region(1.0, 2.0, 3.0, 4.0, anywhere),
+        Region(5.0, 6.0, 7.0, 8.0, anywhere),
+    ]
