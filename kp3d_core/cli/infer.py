@@ -36,7 +36,7 @@ def infer(
     ] = 60.0,
     box: Annotated[
         list[str] | None,
-        typer.Option(help="Where to look: x,y,width,height [px]. Can be repeated."),
+        typer.Option(help="Box around an object: x,y,width,height [px]. Can be repeated."),
     ] = None,
     object_size: Annotated[
         float | None,

@@ -152,7 +152,7 @@ def test_missing_package_is_named_before_anything_is_computed(tmp_path: Path):
     (tmp_path / "rerun.py").write_text("raise ImportError('No module named rerun')")
     code = "import sys; sys.path.insert(0, sys.argv.pop(1)); from kp3d_ros.demo.command import demo"
     result = subprocess.run(
-        [sys.executable, "-c", f"{code}; import typer; typer.run(demo)", str(tmp_path),
+        [sys.executable, "-c", f"{code}; demo()", str(tmp_path),
          "--viewer", "rerun", "--output", str(tmp_path / "demo")],
         capture_output=True, text=True, check=False, timeout=100,
     )  # fmt: skip

@@ -125,7 +125,7 @@ def test_stops_without_a_word(model_path: Path, numbers: list[signal.Signals]) -
     # By name: "auto" has a word to say where TensorRT is installed and cannot run.
     process = start("-p", f"model:={model_path}", "-p", "engine:=onnxruntime")
     assert process.stdout is not None
-    lines = [process.stdout.readline() for _ in range(3)]  # the last one comes when it spins
+    lines = [process.stdout.readline() for _ in range(4)]  # the last one comes when it spins
     time.sleep(0.2)  # it goes to /rosout, too
 
     for number in numbers:
@@ -134,9 +134,10 @@ def test_stops_without_a_word(model_path: Path, numbers: list[signal.Signals]) -
     rest, _ = process.communicate(timeout=20)
 
     assert "Model tiny 1.0 (discs, 6 keypoints) on onnxruntime" in lines[0]
+    assert "How often 'tiny' is wrong was not measured" in lines[1]
     # Without a size the user is told what that means.
-    assert "Parameter 'object_size' is 0: positions are known up to scale only" in lines[1]
+    assert "Parameter 'object_size' is 0: positions are known up to scale only" in lines[2]
     # It does not claim to wait for images while it does not even subscribe.
-    assert "Idle: nobody listens to the results, so /image is not even subscribed to" in lines[2]
+    assert "Idle: nobody listens to the results, so /image is not even subscribed to" in lines[3]
     assert rest == ""
     assert process.returncode == 0

@@ -104,7 +104,7 @@ def test_other_pictures_or_weights_make_the_training_anew(recipe_file, tmp_path)
     Image.fromarray(np.full((80, 80, 3), 99, np.uint8)).save(extra)
     changed = [name for name, key in keys(recipe).items() if key != first[name]]
     extra.unlink()
-    assert changed == ["train_0", "finetune", "package", "report"]
+    assert changed == ["train_0", "finetune", "package", "robustness", "report"]
     assert keys(recipe) == first
     weights = tmp_path / "weights.safetensors"
     phase = dataclasses.replace(recipe.train[0], model={"initial_weights": str(weights)})

@@ -1,4 +1,4 @@
-"""What docs/consumers.md shows of messages works on the messages that the node publishes."""
+"""What docs/grasping.md shows of messages works on the messages that the node publishes."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pytest
 from geometry_msgs.msg import PoseWithCovariance, PoseWithCovarianceStamped
 from vision_msgs.msg import Detection3D, Detection3DArray, ObjectHypothesisWithPose
 
-PAGE = Path(__file__).parents[2] / "docs" / "consumers.md"
+PAGE = Path(__file__).parents[2] / "docs" / "grasping.md"
 
 
 def with_std(std_m: float) -> PoseWithCovariance:
