@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from kp3d_core.files import write_text
 from kp3d_core.inference import CameraModel, Detector, ObjectTracker, Places, Region
 from kp3d_core.inference.drawing import draw_overlay
+from kp3d_core.inference.facts import facts_of
 from kp3d_core.offline.calibration_file import camera_from_fov, resized
 from kp3d_core.offline.records import CSV_COLUMNS, frame_record, keypoint_rows
 from kp3d_core.offline.sources import Frame, is_video, read_frames
@@ -175,10 +176,8 @@ def _picture_paths(files: Sequence[Path], output: Path) -> list[Path]:
 
 
 def _write(summary: Summary, detector: Detector, output: Path) -> None:
-    model, engine = detector.model, detector.engine
     document = {
-        "model": {"name": model.name, "version": model.version, "sha256": model.sha256},
-        "engine": {"name": engine.name, "device": engine.device, "precision": engine.precision},
+        **facts_of(detector.model, detector.engine),
         "frames": summary.records,
         "unreadable": summary.unreadable,
     }

@@ -12,7 +12,9 @@ from dataclasses import asdict, dataclass, field, is_dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import onnx
+from numpy.typing import NDArray
 
 from kp3d_core.data.manifest import data_facts, read_manifest
 from kp3d_core.data.memory import ViewSet, join_views, load_views, with_symmetry
@@ -20,7 +22,7 @@ from kp3d_core.data.objects import ObjectCategory, built_in
 from kp3d_core.evaluation.evaluate import evaluate
 from kp3d_core.evaluation.predictions import over_black, predict
 from kp3d_core.evaluation.uncertainty import measure_uncertainty, observe
-from kp3d_core.files import check_output_folder, write_text
+from kp3d_core.files import check_output_folder, write_json
 from kp3d_core.inference import Engine, Model, create_engine, load_model
 from kp3d_core.inference.engines import REFERENCE_ENGINE
 from kp3d_core.inference.model import TrainingCamera
@@ -171,10 +173,8 @@ def package(
     output.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as folder:
         draft = _Draft(Path(folder) / f"{name}.onnx", proto, metadata)
-        draft.write()
         report("package: canonical keypoints", 0, 1)
         metadata["keypoints"] |= _keypoints(*draft.run(), training, settings.mirror, earlier)
-        draft.write()
         require_agreement(graph, draft.run()[1], over_black(heldout, 0))
         seen = _calibrate(draft, heldout, data, settings, report)
         objects = objects or built_in(training.category)
@@ -183,7 +183,7 @@ def package(
                 metadata["surface"] = fit_surface(*draft.run(), objects, settings.surface, report)
             except TooFewViews as error:  # a weak model is better than none
                 metadata["provenance"]["without_depth_correction"] = str(error)
-            draft.write()
+        draft.write()
         if settings.int8:
             report("package: int8", 0, 1)
             draft.quantize(seen, settings.int8_objects, "finetune" in trained.settings)
@@ -215,7 +215,8 @@ class _Draft:
         write_model(self.proto, self.metadata, self.path)
 
     def run(self) -> tuple[Model, Engine]:
-        """That file and an engine of it."""
+        """Write that file, and read it with an engine."""
+        self.write()
         model = load_model(self.path)
         return model, create_engine(model, REFERENCE_ENGINE, precision="fp32")
 
@@ -291,55 +292,51 @@ def _calibrate(
     pictures = [pictures_for(data.backgrounds, category, 2 * size, part) for part in (0, 1)]
     seen = before_pictures(heldout, pictures[0], settings.backgrounds)
     metadata["calibration"] = asdict(calibrate(*draft.run(), seen))
-    draft.write()
-    model, engine = draft.run()
-    extent = fit_extent(heldout, observe(model, engine, seen))
+    extent = fit_extent(heldout, observe(*draft.run(), seen))
     metadata["extent"] = asdict(extent) | {"half": extent.half.tolist()}
-    draft.write()
-    model, engine = draft.run()
-    count, done = settings.encounters, "package: acceptance"
-    report(done, 0, count)
-    fitted = judge(
-        model,
-        engine,
-        encounters(_wide(data.val, size, heldout.symmetry), pictures[0], count, "val"),
-    )
-    acceptance = fit_acceptance(fitted)
-    report(done, count // 2, count)
-    test = judge(
-        model,
-        engine,
-        encounters(
-            _wide((data.test,), size, heldout.symmetry), pictures[1], max(count // 2, 1), "test"
-        ),
-    )
-    measured = {
-        "backgrounds": "procedural" if data.backgrounds is None else data.backgrounds.name,
-        "fitted": figures(fitted, acceptance),
-        "test": figures(test, acceptance),
-    }
-    metadata["acceptance"] = {
-        "offset": acceptance.offset,
-        "weights": acceptance.weights._asdict(),
-        "orientation_slope": acceptance.orientation_slope,
-        "limits": [list(limit) for limit in acceptance.limits],
-        "measured": measured,
-    }
-    draft.write()
-    model, engine = draft.run()
-    wide = _wide((data.test,), size, heldout.symmetry)
-    searched = encounters(wide, pictures[1], max(count // 5, 1), "test", _SEARCHED)
-    metadata["acceptance"]["search"] = judge_search(model, engine, searched)._asdict()
-    model, engine = draft.run()
-    metadata["calibration"] = asdict(calibrate_factors(model, engine, seen))
-    draft.write()
+    _accept(draft, heldout, data, pictures, settings.encounters, report)
+    metadata["calibration"] = asdict(calibrate_factors(*draft.run(), seen))
     model, engine = draft.run()
     views = with_symmetry(load_views(data.test, size, settings.objects), heldout.symmetry)
     views = before_pictures(views, pictures[1], 1.0)
     predictions = predict(model, engine, views)
-    measured["uncertainty"] = measure_uncertainty(model, engine, views, predictions)
-    draft.write()
+    metadata["acceptance"]["measured"]["uncertainty"] = measure_uncertainty(
+        model, engine, views, predictions
+    )
     return seen
+
+
+def _accept(
+    draft: _Draft,
+    heldout: ViewSet,
+    data: PackageData,
+    pictures: Sequence[NDArray[np.uint8]],
+    count: int,
+    report: Report,
+) -> None:
+    """Acceptance, fitted to encounters with held-out objects and measured on others."""
+    size, symmetry, done = heldout.size, heldout.symmetry, "package: acceptance"
+    model, engine = draft.run()
+    report(done, 0, count)
+    met = encounters(_wide(data.val, size, symmetry), pictures[0], count, "val")
+    fitted = judge(model, engine, met)
+    acceptance = fit_acceptance(fitted)
+    report(done, count // 2, count)
+    wide = _wide((data.test,), size, symmetry)
+    met = encounters(wide, pictures[1], max(count // 2, 1), "test")
+    draft.metadata["acceptance"] = {
+        "offset": acceptance.offset,
+        "weights": acceptance.weights._asdict(),
+        "orientation_slope": acceptance.orientation_slope,
+        "limits": [list(limit) for limit in acceptance.limits],
+        "measured": {
+            "backgrounds": "procedural" if data.backgrounds is None else data.backgrounds.name,
+            "fitted": figures(fitted, acceptance),
+            "test": figures(judge(model, engine, met), acceptance),
+        },
+    }
+    met = encounters(wide, pictures[1], max(count // 5, 1), "test", _SEARCHED)
+    draft.metadata["acceptance"]["search"] = judge_search(*draft.run(), met)._asdict()
 
 
 def _wide(folders: Sequence[Path], size: int, symmetry: str) -> ViewSet:
@@ -369,7 +366,7 @@ def _evaluate(
         precision=precision,
     )
     metrics["model"]["file"] = str(output / model.name)
-    write_text(folder / "metrics.json", json.dumps(metrics, indent=2) + "\n")
+    write_json(folder / "metrics.json", metrics)
     return metrics
 
 

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
-from rich.markup import escape
 
 from kp3d_core.files import check_output_file, check_output_folder
+from kp3d_ros.demo.failures import failures_told
 from kp3d_ros.demo.grasp.command import grasp
 
 if TYPE_CHECKING:
@@ -69,7 +69,7 @@ def watch(
             f"{duration:g}."
         )
     console = Console()
-    try:
+    with failures_told(console):
         check_output_folder(output)
         if rrd:
             check_output_file(rrd)
@@ -79,12 +79,6 @@ def watch(
 
         frames = max(2, round(duration * rate))
         run(console, output, model, seed, frames, rate, background.value, depth, chosen)
-    except (RuntimeError, ValueError) as error:
-        console.print(f"[bold red]The demo failed.[/] {escape(str(error))}", highlight=False)
-        raise typer.Exit(1) from None
-    except KeyboardInterrupt:
-        console.print("Stopped.")
-        raise typer.Exit(130) from None
 
 
 def _require_ros() -> None:

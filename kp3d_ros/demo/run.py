@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -10,7 +9,7 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from kp3d_core.files import write_text
+from kp3d_core.files import write_json
 from kp3d_ros.demo import measure, pictures, report, scene, stream
 from kp3d_ros.demo.film import Film, shoot
 from kp3d_ros.demo.transport import configure_transport
@@ -83,7 +82,7 @@ def run(
         "with_depth": with_depth,
         "versions": report.versions(recording),
     }
-    write_text(output / "summary.json", json.dumps(summary, indent=2) + "\n")
+    write_json(output / "summary.json", summary)
     if not results:
         raise RuntimeError(
             f"No pose came: {len(recording.sent)} images were sent, "

@@ -20,6 +20,7 @@ from kp3d_core.files import write_json
 from kp3d_core.geometry.rotation import rotation_angle
 from kp3d_core.geometry.symmetry import nearest_pose
 from kp3d_core.inference import CameraModel, Detection, Detector, create_engine, load_model
+from kp3d_core.inference.facts import facts_of
 from kp3d_core.inference.settings import DetectorSettings
 from kp3d_core.provenance import provenance
 
@@ -105,8 +106,7 @@ def evaluate_photographs(
         "photographs": len({photograph.image for photograph in photographs}),
         "selection": asdict(selection),
         "looks": settings.max_runs,
-        "model": {"name": model.name, "version": model.version, "sha256": model.sha256},
-        "engine": {"name": engine.name, "device": engine.device, "precision": engine.precision},
+        **facts_of(model, engine),
         "objects": [asdict(row) for row in rows],
         "provenance": provenance(),
     }

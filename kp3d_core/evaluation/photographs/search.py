@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -13,7 +12,7 @@ import numpy as np
 from kp3d_core.evaluation.photographs.measure import Selection, read_image
 from kp3d_core.evaluation.photographs.reading import read_labelled
 from kp3d_core.evaluation.photographs.truth import LabelledObject
-from kp3d_core.files import write_text
+from kp3d_core.files import write_json
 from kp3d_core.inference import (
     CameraModel,
     Detection,
@@ -24,6 +23,7 @@ from kp3d_core.inference import (
 )
 from kp3d_core.inference.confirmation import confirmed
 from kp3d_core.inference.engines import Engine
+from kp3d_core.inference.facts import facts_of
 from kp3d_core.provenance import provenance
 
 _MAX_FINDS = 16
@@ -98,13 +98,11 @@ def evaluate_search(
     metrics = {
         **summarize_search(rows),
         "selection": asdict(selection),
-        "model": {"name": model.name, "version": model.version, "sha256": model.sha256},
-        "engine": {"name": engine.name, "device": engine.device, "precision": engine.precision},
+        **facts_of(model, engine),
         "photographs": [asdict(row) for row in rows],
         "provenance": provenance(),
     }
-    output.mkdir(parents=True, exist_ok=True)
-    write_text(output / "search.json", json.dumps(metrics, indent=2) + "\n")
+    write_json(output / "search.json", metrics)
     return metrics
 
 

@@ -8,9 +8,9 @@ from typing import Annotated
 
 import typer
 from rich.console import Console
-from rich.markup import escape
 
 from kp3d_core.files import check_output_folder
+from kp3d_ros.demo.failures import failures_told
 
 NEEDED = ("pybullet", "coacd", "trimesh", "PIL")
 """Modules of the extra `grasp`."""
@@ -48,7 +48,7 @@ def grasp(
 ) -> None:
     """A simulated arm picks up unseen mugs by the real node's answers; counts how often."""
     console = Console()
-    try:
+    with failures_told(console):
         check_output_folder(output)
         _require()
         from kp3d_ros.demo.grasp.objects import read_mug
@@ -72,12 +72,6 @@ def grasp(
             backgrounds=backgrounds,
         )
         run(console, output, settings)
-    except (RuntimeError, ValueError) as error:
-        console.print(f"[bold red]The demo failed.[/] {escape(str(error))}", highlight=False)
-        raise typer.Exit(1) from None
-    except KeyboardInterrupt:
-        console.print("Stopped.")
-        raise typer.Exit(130) from None
 
 
 def missing() -> list[str]:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import time
 from pathlib import Path
 
 from rich.console import Console
 
-from kp3d_core.files import write_text
+from kp3d_core.files import write_json
 from kp3d_ros.demo.grasp.recorder import Recorder
 from kp3d_ros.demo.grasp.summary import print_table, summarize
 from kp3d_ros.demo.grasp.trials import Loop, Result, Settings
@@ -41,17 +40,13 @@ def run(console: Console, output: Path, settings: Settings) -> None:
             if len(written) == 1 and (pictures := recorder.finish(result.success)):
                 written += pictures
                 loop.on_world = None
-            write_text(output / "summary.json", _json(results, settings, started))
+            summary = summarize(results, settings, time.monotonic() - started)
+            write_json(output / "summary.json", summary)
     finally:
         loop.close()
     print_table(summarize(results, settings, time.monotonic() - started), console)
     seconds = time.monotonic() - started
     console.print(f"Wrote {', '.join(written)} to {output} in {seconds:.0f} s.", highlight=False)
-
-
-def _json(results: list[Result], settings: Settings, started: float) -> str:
-    summary = summarize(results, settings, time.monotonic() - started)
-    return json.dumps(summary, indent=2) + "\n"
 
 
 def _line(result: Result) -> str:
