@@ -57,8 +57,9 @@ def package(
     """Write NAME.onnx and NAME.int8.onnx, calibrated and measured, and a report, in one pass."""
     with user_errors():
         from kp3d_core.data.objects import object_category
-        from kp3d_core.package.packaging import PackageData, PackageSettings, package
+        from kp3d_core.package.packaging import package
         from kp3d_core.package.report import write_report
+        from kp3d_core.package.settings import PackageData, PackageSettings
 
         settings = PackageSettings(
             version=version,

@@ -8,12 +8,11 @@ from __future__ import annotations
 import json
 import tempfile
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field, is_dataclass
+from dataclasses import asdict, is_dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import onnx
 from numpy.typing import NDArray
 
 from kp3d_core.data.manifest import data_facts, read_manifest
@@ -23,21 +22,21 @@ from kp3d_core.evaluation.evaluate import evaluate
 from kp3d_core.evaluation.predictions import over_black, predict
 from kp3d_core.evaluation.uncertainty import measure_uncertainty, observe
 from kp3d_core.files import check_output_folder, write_json
-from kp3d_core.inference import Engine, Model, create_engine, load_model
+from kp3d_core.inference import Engine, Model
 from kp3d_core.inference.engines import REFERENCE_ENGINE
 from kp3d_core.inference.model import TrainingCamera
-from kp3d_core.inference.model_file import int8_path
 from kp3d_core.models.graph import DetectorGraph
 from kp3d_core.models.rounding import round_weights
 from kp3d_core.package.acceptance import figures, fit_acceptance, judge, judge_search
 from kp3d_core.package.calibration import calibrate, calibrate_factors
 from kp3d_core.package.canonical import canonical_keypoints, neighbour_edges, part_distances
+from kp3d_core.package.draft import Draft
 from kp3d_core.package.encounters import Mix, before_pictures, encounters, pictures_for
 from kp3d_core.package.extent import fit_extent
-from kp3d_core.package.names import is_place, keypoint_names
-from kp3d_core.package.quantize import int8_graph
-from kp3d_core.package.surface_fit import SurfaceSettings, TooFewViews, fit_surface
-from kp3d_core.package.to_onnx import export_graph, first_metadata, require_agreement, write_model
+from kp3d_core.package.names import keypoint_names
+from kp3d_core.package.settings import PackageData, PackageSettings
+from kp3d_core.package.surface_fit import TooFewViews, fit_surface
+from kp3d_core.package.to_onnx import export_graph, first_metadata, require_agreement
 from kp3d_core.progress import Report, silent
 from kp3d_core.provenance import provenance
 from kp3d_core.training.checkpoint import TrainedNetwork, load_network
@@ -45,87 +44,6 @@ from kp3d_core.training.networks import network_settings
 
 _SEARCHED = Mix(empty=0.5, others=0.2, seed=1)
 """Images that are searched as a whole."""
-_INT8_VIEWS = 32
-"""Most views of one object that int8 is calibrated on."""
-
-
-@dataclass(frozen=True)
-class PackageSettings:
-    """What is measured, and on how much."""
-
-    version: str = "1"
-    """Of the model."""
-    mirror: bool = True
-    """Look at the mirror image, too: fewer errors, twice the keypoints; a refiner needs it."""
-    objects: int = 400
-    """Most objects of a rendered set that are read."""
-    backgrounds: float = 0.5
-    """Share of the held-out views before pictures, through a camera with faults; covariances and
-    int8 are calibrated on them and the rest together."""
-    encounters: int = 800
-    """Boxes in pictures, with and without an object, that acceptance is fitted to; on half as many
-    others it is measured."""
-    depth: bool = True
-    """Fit the depth correction, for which objects are rendered with depth; left out where it is
-    not known where they come from."""
-    surface: SurfaceSettings = field(default_factory=SurfaceSettings)
-    """How it is fitted."""
-    int8: bool = True
-    """Write the int8 file, too."""
-    int8_objects: int = 20
-    """Objects that int8 is calibrated on."""
-    pairs: int = 100
-    """Pairs of views of each test object in the evaluation."""
-    names: str | None = None
-    """Shipped name or path of an earlier model; its keypoints' names are kept where places
-    agree."""
-    keypoints: dict[str, Any] = field(default_factory=dict)
-    """Names of places in the object frame, such as `handle: [0.9, 0, 0.1]` [model units]: given to
-    the keypoints that are nearest, and before those of `names`."""
-
-    def __post_init__(self) -> None:
-        """Report all impossible settings at once."""
-        problems = [
-            f"{name} must be at least 1, got {getattr(self, name)}"
-            for name in ("objects", "encounters", "int8_objects", "pairs")
-            if getattr(self, name) < 1
-        ]
-        if not 0 <= self.backgrounds <= 1:
-            problems.append(f"backgrounds must be in [0, 1], got {self.backgrounds}")
-        problems += [
-            f"keypoints.{name} must be three numbers x, y, z [model units], got {place!r:.60}"
-            for name, place in self.keypoints.items()
-            if not is_place(place)
-        ]
-        if problems:
-            raise ValueError("Settings of package are wrong: " + "; ".join(problems) + ".")
-
-    def earlier_keypoints(self) -> dict[str, list[float]]:
-        """Names that are known already, with their places.
-
-        Raises:
-            ValueError: the model of `names` cannot be read.
-        """
-        own = {name: [float(x) for x in place] for name, place in self.keypoints.items()}
-        if self.names is None:
-            return own
-        known = load_model(self.names).keypoints
-        return dict(zip(known.names, known.canonical.tolist(), strict=True)) | own
-
-
-@dataclass(frozen=True)
-class PackageData:
-    """Rendered folders of the model's category."""
-
-    train: Path
-    """Canonical keypoints are means over these objects."""
-    val: tuple[Path, ...]
-    """Covariances and int8 are calibrated on these, unseen in training."""
-    test: Path
-    """The model is evaluated on these, seen by nothing before."""
-    backgrounds: Path | None = None
-    """Folder of photographs without such objects, before which acceptance and covariances are
-    calibrated, and measured; procedural pictures if None."""
 
 
 def package(
@@ -172,7 +90,7 @@ def package(
     metadata["provenance"] = _provenance(checkpoint, trained, data, settings)
     output.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as folder:
-        draft = _Draft(Path(folder) / f"{name}.onnx", proto, metadata)
+        draft = Draft(Path(folder) / f"{name}.onnx", proto, metadata)
         report("package: canonical keypoints", 0, 1)
         metadata["keypoints"] |= _keypoints(*draft.run(), training, settings.mirror, earlier)
         require_agreement(graph, draft.run()[1], over_black(heldout, 0))
@@ -193,55 +111,6 @@ def package(
                 draft.path, data.test, folder_of, precision, settings.pairs, output, report
             )
     return draft.publish(output)
-
-
-class _Draft:
-    """Model files whose metadata grow until all is measured."""
-
-    def __init__(self, path: Path, proto: onnx.ModelProto, metadata: dict[str, Any]) -> None:
-        self.path = path
-        self.proto = proto
-        self.metadata = metadata
-        self.int8: onnx.ModelProto | None = None
-        self.metrics: dict[str, dict[str, Any]] = {}
-
-    @property
-    def precisions(self) -> Sequence[str]:
-        """Those that there is a file in."""
-        return ("fp32",) if self.int8 is None else ("fp32", "int8")
-
-    def write(self) -> None:
-        """The file in float32 as it is known so far."""
-        write_model(self.proto, self.metadata, self.path)
-
-    def run(self) -> tuple[Model, Engine]:
-        """Write that file, and read it with an engine."""
-        self.write()
-        model = load_model(self.path)
-        return model, create_engine(model, REFERENCE_ENGINE, precision="fp32")
-
-    def quantize(self, views: ViewSet, objects: int, seven_bits: bool) -> None:
-        """Make the graph in int8, and write its file beside."""
-        count = min(objects, len(views.rgba))
-        images = (over_black(views, index)[:_INT8_VIEWS] for index in range(count))
-        self.int8 = onnx.load_from_string(int8_graph(self.path.read_bytes(), images, seven_bits))
-        self._write_int8(self.path)
-
-    def _write_int8(self, path: Path) -> None:
-        assert self.int8 is not None
-        made_of = {"quantization": {"model_sha256": load_model(path).sha256}}
-        metrics = {"precision": "int8", "metrics": self.metrics.get("int8", {})}
-        write_model(self.int8, self.metadata | metrics | made_of, int8_path(path))
-
-    def publish(self, output: Path) -> Path:
-        """Write the final files; returns the one in float32."""
-        path = output / self.path.name
-        write_model(self.proto, self.metadata | {"metrics": self.metrics["fp32"]}, path)
-        if self.int8 is None:
-            int8_path(path).unlink(missing_ok=True)
-        else:
-            self._write_int8(path)
-        return path
 
 
 def _graph_of(trained: TrainedNetwork, views: ViewSet, settings: PackageSettings) -> DetectorGraph:
@@ -280,7 +149,7 @@ def _keypoints(
 
 
 def _calibrate(
-    draft: _Draft, heldout: ViewSet, data: PackageData, settings: PackageSettings, report: Report
+    draft: Draft, heldout: ViewSet, data: PackageData, settings: PackageSettings, report: Report
 ) -> ViewSet:
     """Covariances, mean bounding box and acceptance, and what they are worth on the test set.
 
@@ -307,7 +176,7 @@ def _calibrate(
 
 
 def _accept(
-    draft: _Draft,
+    draft: Draft,
     heldout: ViewSet,
     data: PackageData,
     pictures: Sequence[NDArray[np.uint8]],

@@ -14,8 +14,9 @@ import yaml
 from kp3d_core.evaluation.robustness.measure import measure_robustness
 from kp3d_core.files import check_output_folder, exclusive_lock, write_text
 from kp3d_core.inference.engines import REFERENCE_ENGINE
-from kp3d_core.package.packaging import PackageData, package
+from kp3d_core.package.packaging import package
 from kp3d_core.package.report import write_report
+from kp3d_core.package.settings import PackageData
 from kp3d_core.progress import Report, silent
 from kp3d_core.provenance import provenance
 from kp3d_core.recipe import estimates

@@ -16,7 +16,7 @@ from kp3d_core.data.objects import LIST_SUFFIXES, ObjectCategory, object_categor
 from kp3d_core.data.photographs import photographs_digest
 from kp3d_core.evaluation.robustness.measure import RobustnessSettings
 from kp3d_core.files import sha256_of
-from kp3d_core.package.packaging import PackageSettings
+from kp3d_core.package.settings import PackageSettings
 from kp3d_core.recipe.checking import check_arguments, settings_of
 from kp3d_core.training.datamodule import ShardDataModule
 from kp3d_core.training.finetune_settings import FinetuneSettings

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from kp3d_core.package.names import keypoint_names, mirrored_name
-from kp3d_core.package.packaging import PackageSettings
+from kp3d_core.package.settings import PackageSettings
 
 MIRROR = np.array([1.0, -1.0, 1.0])
 HALF = np.array([[0.9, 0.4, -0.3], [0.8, 0.4, -0.05], [0.4, 0.35, -0.25], [-0.9, -0.07, 0.3],

@@ -15,7 +15,8 @@ from kp3d_core.evaluation.predictions import over_black
 from kp3d_core.inference import create_engine, load_model, shipped_models
 from kp3d_core.models.graph import OUTPUT_NAMES, DetectorGraph
 from kp3d_core.models.rounding import rounded
-from kp3d_core.package.packaging import PackageSettings, _Draft
+from kp3d_core.package.draft import Draft
+from kp3d_core.package.settings import PackageSettings
 from kp3d_core.training.checkpoint import load_checkpoint
 from kp3d_core.training.finetune_run import run_finetuning
 from kp3d_core.training.finetune_settings import FinetuneSettings
@@ -173,7 +174,7 @@ def test_nothing_is_written_before_all_is_measured(
     def fail(self, views, objects, seven_bits):
         raise ValueError("stopped")
 
-    monkeypatch.setattr(_Draft, "quantize", fail)
+    monkeypatch.setattr(Draft, "quantize", fail)
     output = kp3d("package", finetuned, "--train", rendered_cars / "train",
                   "--val", rendered_cars / "val", "--test", rendered_cars / "val",
                   "-o", tmp_path, "--no-depth", "--encounters", 8, code=1)  # fmt: skip
